@@ -1,0 +1,172 @@
+/**
+ * What the trainer and its observers say to each other, defined once: the records of a run directory, and the
+ * requests a live trainer answers on its control pipe. The extension, the webviews and the trainer import these
+ * types; this module imports nothing.
+ */
+
+/** Every setting of a training run, resolved; `config.json` of the run directory holds one under `settings`. */
+export interface TrainingSettings {
+  /** Weights file, or a directory holding one with `open_clip_config.json`. Absolute path. */
+  model: string;
+  /** Known architecture name or path of an `open_clip_config.json`; null when the model itself tells. */
+  arch: string | null;
+  /** Folder of images (searched recursively) or a COCO-style JSON. Absolute path. */
+  images: string;
+  /** Longest side of the student image in pixels; a multiple of the patch size. */
+  size: number;
+  /** Grid patches: rows and columns are drawn from 1 … maxSplit (paper section 3.2, M). */
+  maxSplit: number;
+  /** At most this many patches of an image are used in one step. */
+  maxBoxes: number;
+  /** Teacher crops are the grid cells enlarged by this factor about their centre. */
+  cropScale: number;
+  /** Images per step. */
+  batch: number;
+  epochs: number;
+  learningRate: number;
+  weightDecay: number;
+  /** Steps of linear warm-up before the cosine decay. */
+  warmup: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** Trailing parameter groups that train: blocks from the last one back, then position embedding, then stem. */
+  unlockedBlocks: number;
+  /** Share α of the student in the saved blend α·student + (1 − α)·teacher. */
+  blend: number;
+  seed: number;
+  /** Images kept out of training, on whose patches student and teacher are compared before, during and after. */
+  holdOut: number;
+  /** A checkpoint is written every so many steps, at each epoch's end and on stop. */
+  checkpointEvery: number;
+  /** Only this many latest checkpoints are kept. */
+  keepCheckpoints: number;
+  engine: string;
+  /** Threads of the CPU engine; 0 lets the engine decide. */
+  threads: number;
+  /** Activations of the student are kept while they fit this many GiB; beyond it they are recomputed. */
+  activationBudgetGib: number;
+}
+
+/** Content of `config.json` in a run directory. */
+export interface RunConfiguration {
+  schema: 1;
+  settings: TrainingSettings;
+  /** SHA-256 of the model's weights file, hex. */
+  modelHash: string;
+  /** Parameters in the model file and of those the ones that train. */
+  parameters: { total: number; trainable: number };
+  /** Steps of the whole run. */
+  totalSteps: number;
+  stepsPerEpoch: number;
+  /** Images found, usable for training, and held out. */
+  imageCount: { found: number; training: number; heldOut: number };
+  versions: { clipself: string; node: string; engine: string };
+  /** ISO 8601 time of the run's creation. */
+  created: string;
+}
+
+/** One training step in `metrics.jsonl`. `step` counts from 1: the number of completed steps. */
+export interface StepRecord {
+  step: number;
+  epoch: number;
+  loss: number;
+  lr: number;
+  gradNorm: number;
+  imagesPerSecond: number;
+  /** Resident memory of the trainer, MiB. */
+  memoryMib: number;
+  /** Milliseconds since the Unix epoch. */
+  time: number;
+}
+
+/** An evaluation in `metrics.jsonl`; names are dotted paths such as `heldOut.cosine` or `rois.thing.macc1`. */
+export interface EvaluationRecord {
+  eval: { epoch: number; step: number; time: number } & Record<string, number>;
+}
+
+/** What happened to the run, in `metrics.jsonl`. A `resumed` event at step N voids earlier step records after N. */
+export interface EventRecord {
+  event: {
+    kind: 'started' | 'resumed' | 'stopped' | 'finished' | 'failed' | 'warning';
+    step: number;
+    time: number;
+    message?: string;
+  };
+}
+
+export type MetricRecord = StepRecord | EvaluationRecord | EventRecord;
+
+/** `preview.json`: the patches of the latest step's first image, for drawing over it. */
+export interface PatchPreview {
+  step: number;
+  time: number;
+  /** Absolute path of the image file. */
+  image: string;
+  /** Size of the image file in pixels. */
+  width: number;
+  height: number;
+  rows: number;
+  columns: number;
+  /** Patches used in this step, [x0, y0, x1, y1] in pixels of the file. */
+  boxes: [number, number, number, number][];
+  /** Cosine of the student's pooled dense feature and the teacher's crop embedding, one per box. */
+  cosines: number[];
+}
+
+/** `trainer.json`: who trains this run. It exists only while a trainer holds the run (or died holding it). */
+export interface TrainerLease {
+  pid: number;
+  host: string;
+  /** Start time of the process as the kernel reports it, to tell a reused pid; null where unknown. */
+  processStart: string | null;
+  /** ISO 8601. */
+  started: string;
+  /** Path of the control pipe (Unix socket or Windows named pipe) on that host. */
+  controlPipe: string;
+}
+
+/** Where a run stands. `interrupted`: no trainer is alive and none said goodbye. */
+export type RunState = 'starting' | 'running' | 'stopped' | 'finished' | 'failed' | 'interrupted';
+
+/** Summary of a run as the runs view, the status bar and the panel show it; derived from the run directory. */
+export interface RunSummary {
+  /** Absolute path of the run directory. */
+  directory: string;
+  name: string;
+  state: RunState;
+  step: number;
+  totalSteps: number;
+  epoch: number;
+  epochs: number;
+  loss: number | null;
+  /** Seconds until the last step, from recent step times; null when unknown or not running. */
+  etaSeconds: number | null;
+  /** The reason of a failure. */
+  message: string | null;
+  /** Milliseconds since the Unix epoch of the last record. */
+  updated: number;
+  /** Host of a live trainer, null when none. */
+  host: string | null;
+}
+
+/** Requests a live trainer answers over its control pipe (JSON-RPC, `vscode-jsonrpc`). */
+export const controlRequests = {
+  /** Finish the step in progress, save and exit 0. Params: none. Result: `StopResult`. */
+  stop: 'run/stop',
+  /** Params: none. Result: `TrainerStatus`. */
+  status: 'run/status',
+} as const;
+
+export interface StopResult {
+  /** Step after which the trainer will save and exit. */
+  afterStep: number;
+}
+
+export interface TrainerStatus {
+  directory: string;
+  pid: number;
+  step: number;
+  totalSteps: number;
+  stopping: boolean;
+}
