@@ -1,0 +1,207 @@
+/** Times a task on random weights and, where PyTorch is installed, the same task there: `npm run bench -- --task step`. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
+import { roiAlignRows } from '../../trainer/dense/roiPooling.ts';
+import { type DistillationBatch, Distiller } from '../../trainer/distill/distiller.ts';
+import { vitAdamW } from '../../trainer/distill/optimiser.ts';
+import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
+import { createEngine } from '../../trainer/engines/createEngine.ts';
+import type { DeviceTensor, Engine } from '../../trainer/engines/engine.ts';
+import { ProgramCache } from '../../trainer/engines/programCache.ts';
+import { type VisionArchitecture, visionTensorShapes } from '../../trainer/models/architecture.ts';
+import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
+import { keyedRandom } from '../../trainer/random.ts';
+
+const tasks = ['step', 'dense', 'teacher'] as const;
+type Task = (typeof tasks)[number];
+
+interface Options {
+  task: Task;
+  arch: string;
+  size: number;
+  crops: number;
+  runs: number;
+  engine: string;
+  threads: number;
+}
+
+interface Timing {
+  median_s: number;
+  min_s: number;
+  max_s: number;
+  peak_rss_gib: number;
+}
+
+function readOptions(): Options & { json: boolean; peer: string } {
+  const { values } = parseArgs({
+    options: {
+      task: { type: 'string', default: 'step' },
+      arch: { type: 'string', default: 'ViT-B-16' },
+      size: { type: 'string', default: '448' },
+      crops: { type: 'string', default: '9' },
+      runs: { type: 'string', default: '5' },
+      engine: { type: 'string', default: 'cpu' },
+      threads: { type: 'string', default: '2' },
+      peer: { type: 'string', default: process.env.CLIPSELF_PEER_PYTHON ?? 'python3' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const task = tasks.find(known => known === values.task);
+  if (!task) throw new Error(`--task is one of ${tasks.join(', ')}`);
+  const count = (name: 'size' | 'crops' | 'runs' | 'threads'): number => {
+    const number = Number(values[name]);
+    if (!Number.isInteger(number) || number < (name === 'threads' ? 0 : 1))
+      throw new Error(`--${name} takes a whole number, got '${values[name]}'`);
+    return number;
+  };
+  return {
+    task,
+    arch: values.arch,
+    size: count('size'),
+    crops: count('crops'),
+    runs: count('runs'),
+    threads: count('threads'),
+    engine: values.engine,
+    peer: values.peer,
+    json: values.json,
+  };
+}
+
+const uniform = (size: number, scale: number, seed: number): Float32Array => {
+  const random = keyedRandom(seed);
+  return Float32Array.from({ length: size }, () => (2 * random.float() - 1) * scale);
+};
+
+/** Weights with the spread of an initialised tower; norms start as the identity. */
+function randomWeights(engine: Engine, architecture: VisionArchitecture): Map<string, DeviceTensor> {
+  const weights = new Map<string, DeviceTensor>();
+  for (const [name, shape] of visionTensorShapes(architecture)) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    const isScale = /ln_\w+\.weight$/.test(name);
+    const data = isScale ? new Float32Array(size).fill(1) : uniform(size, 0.03, weights.size);
+    weights.set(name, engine.upload(shape, data));
+  }
+  return weights;
+}
+
+/** One image and `crops` boxes of a square grid. */
+function randomBatch({ size, crops }: Options, architecture: VisionArchitecture): DistillationBatch {
+  const side = Math.floor(size / architecture.patchSize);
+  const across = Math.ceil(Math.sqrt(crops));
+  const boxes = Array.from({ length: crops }, (_, index) => {
+    const [row, column] = [Math.floor(index / across), index % across];
+    return [column, row, column + 1, row + 1].map(edge => (edge * side) / across);
+  });
+  const grid = { height: side, width: side };
+  return {
+    images: uniform(3 * size * size, 2, 1),
+    crops: uniform(crops * 3 * architecture.imageSize ** 2, 2, 2),
+    boxCounts: [crops],
+    pooling: roiAlignRows(Float32Array.from(boxes.flat()), grid),
+  };
+}
+
+async function prepare(
+  options: Options,
+): Promise<{ run: (index: number) => Promise<void>; engine: Engine; dispose: () => Promise<void> }> {
+  const architecture = knownArchitectures.get(options.arch);
+  if (!architecture)
+    throw new Error(`--arch is one of ${[...knownArchitectures.keys()].join(', ')}; got '${options.arch}'`);
+  const engine = await createEngine(options.engine, options.threads);
+  const weights = randomWeights(engine, architecture);
+  const batch = randomBatch(options, architecture);
+  if (options.task === 'step') {
+    const distiller = await Distiller.create(
+      engine,
+      architecture,
+      weights,
+      trainableNames(architecture, weights.keys(), architecture.layers),
+      {
+        size: options.size,
+        cropSize: architecture.imageSize,
+        maxBoxes: options.crops,
+        optimiser: { ...vitAdamW, weightDecay: 0.1 },
+        activationBudget: 8 * 2 ** 30,
+      },
+    );
+    const run = async (index: number): Promise<void> => {
+      await distiller.step(batch, index + 1, 1e-5);
+    };
+    return { run, engine, dispose: () => distiller.dispose() };
+  }
+  const programs = new ProgramCache(engine);
+  const tower = new VisionTower(
+    architecture,
+    weights,
+    programs,
+    new PositionInterpolations(engine, architecture),
+  );
+  const pixels =
+    options.task === 'dense'
+      ? engine.upload([1, 3, options.size, options.size], batch.images)
+      : engine.upload([options.crops, 3, architecture.imageSize, architecture.imageSize], batch.crops);
+  const run = async (): Promise<void> => {
+    const result =
+      options.task === 'dense' ? await tower.encodeDense(pixels) : await tower.encodeImage(pixels);
+    result.dispose();
+  };
+  return { run, engine, dispose: () => programs.dispose() };
+}
+
+async function measure(options: Options): Promise<Timing & { engineVersion: string }> {
+  const { run, engine, dispose } = await prepare(options);
+  await run(0);
+  const seconds: number[] = [];
+  for (let index = 1; index <= options.runs; index++) {
+    const start = performance.now();
+    await run(index);
+    seconds.push((performance.now() - start) / 1000);
+  }
+  const engineVersion = engine.version;
+  await dispose();
+  await engine.dispose();
+  seconds.sort((a, b) => a - b);
+  return {
+    median_s: round(seconds[Math.floor(seconds.length / 2)]!),
+    min_s: round(seconds[0]!),
+    max_s: round(seconds.at(-1)!),
+    peak_rss_gib: round(process.resourceUsage().maxRSS / 2 ** 20, 2),
+    engineVersion,
+  };
+}
+
+const round = (value: number, digits = 3): number => Number(value.toFixed(digits));
+
+/** The same task in PyTorch, or null where the interpreter has none. */
+function measurePeer(options: Options, python: string): (Timing & { torch: string }) | null {
+  const script = fileURLToPath(new URL('./torch_step.py', import.meta.url));
+  if (options.arch !== 'ViT-B-16' || options.engine !== 'cpu' || !existsSync(script)) return null;
+  const flags = ['size', 'crops', 'runs', 'threads'].flatMap(name => [
+    `--${name}`,
+    String(options[name as 'size' | 'crops' | 'runs' | 'threads']),
+  ]);
+  const { status, stdout } = spawnSync(python, [script, options.task, ...flags], { encoding: 'utf8' });
+  return status === 0 ? JSON.parse(stdout) : null;
+}
+
+const { json, peer: python, ...options } = readOptions();
+const own = await measure(options);
+const peer = measurePeer(options, python);
+const perSecond = round(1 / own.median_s);
+console.error(
+  `${options.task} ${options.arch} ${options.size} px, ${options.crops} crops, ${own.engineVersion}, ${options.threads} threads`,
+);
+console.error(
+  `  clipself  ${own.median_s} s (${own.min_s} to ${own.max_s}), ${perSecond} images/s, peak ${own.peak_rss_gib} GiB`,
+);
+if (peer) {
+  console.error(
+    `  PyTorch ${peer.torch}  ${peer.median_s} s (${peer.min_s} to ${peer.max_s}), peak ${peer.peak_rss_gib} GiB`,
+  );
+  console.error(`  ratio ${round(own.median_s / peer.median_s)} (below 1: faster than PyTorch)`);
+} else console.error(`  no PyTorch to compare with under '${python}' (--peer names another interpreter)`);
+const ratio = peer ? round(own.median_s / peer.median_s) : null;
+if (json) console.log(JSON.stringify({ ...options, images_per_second: perSecond, ...own, peer, ratio }));

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { maskPoolingRows } from '../../trainer/dense/maskPooling.ts';
+import { fractionsToCells, roiAlignRows } from '../../trainer/dense/roiPooling.ts';
+import { type DeviceTensor, disposeAll, readFloats } from '../../trainer/engines/engine.ts';
+import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
+import { ProgramCache } from '../../trainer/engines/programCache.ts';
+import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
+import { interpolationMatrix } from '../../trainer/models/positionInterpolation.ts';
+import { imageStages } from '../../trainer/models/visionStages.ts';
+import {
+  imageBatchOf,
+  PositionInterpolations,
+  stageFeeds,
+  VisionTower,
+} from '../../trainer/models/visionTower.ts';
+import {
+  assertAgrees,
+  goldenArchitecture,
+  modelManifest,
+  uploadGoldenWeights,
+} from '../support/goldenModel.ts';
+import { goldenBytes, goldenFloats, maxAbsDifference, readGolden } from '../support/goldenTensors.ts';
+
+const unitRows = (rows: Float32Array, width: number): Float32Array => {
+  const result = rows.slice();
+  for (let start = 0; start < rows.length; start += width) {
+    const row = result.subarray(start, start + width);
+    const norm = Math.max(Math.hypot(...row), 1e-12);
+    row.forEach((value, index) => {
+      row[index] = value / norm;
+    });
+  }
+  return result;
+};
+
+/** rows [count, cells] · features [cells, width] */
+function pool(rows: Float32Array, features: Float32Array, cells: number, width: number): Float32Array {
+  const pooled = new Float32Array((rows.length / cells) * width);
+  for (let row = 0; row < rows.length / cells; row++)
+    for (let channel = 0; channel < width; channel++) {
+      let sum = 0;
+      for (let cell = 0; cell < cells; cell++)
+        sum += rows[row * cells + cell]! * features[cell * width + channel]!;
+      pooled[row * width + channel] = sum;
+    }
+  return pooled;
+}
+
+/** [B, h·w, D] → [B, D, h·w], the layout of the reference. */
+function channelsFirst(features: Float32Array, batch: number, cells: number, width: number): Float32Array {
+  const result = new Float32Array(features.length);
+  for (let image = 0; image < batch; image++)
+    for (let cell = 0; cell < cells; cell++)
+      for (let channel = 0; channel < width; channel++)
+        result[(image * width + channel) * cells + cell] =
+          features[(image * cells + cell) * width + channel]!;
+  return result;
+}
+
+/** [1 + h·w, B, C] → [B, 1 + h·w, C] */
+function batchFirst(golden: { shape: number[]; data: Float32Array }): Float32Array {
+  const [tokens, batch, width] = golden.shape as [number, number, number];
+  const result = new Float32Array(golden.data.length);
+  for (let token = 0; token < tokens; token++)
+    for (let image = 0; image < batch; image++)
+      result.set(
+        golden.data.subarray((token * batch + image) * width, (token * batch + image + 1) * width),
+        (image * tokens + token) * width,
+      );
+  return result;
+}
+
+for (const model of ['openai_vit', 'openclip_vit'])
+  describe(`image tower equals the published code: ${model}`, () => {
+    const file = 'forward.safetensors';
+    const manifest = modelManifest(model);
+    const golden = readGolden(`${model}/${file}`);
+    const engine = new OnnxRuntimeCpuEngine(1);
+    const programs = new ProgramCache(engine);
+    let architecture: VisionArchitecture;
+    let interpolations: PositionInterpolations;
+    let weights: Map<string, DeviceTensor>;
+    let tower: VisionTower;
+    const agrees = (tensor: string, actual: ArrayLike<number>): void =>
+      assertAgrees(manifest, file, tensor, actual, goldenFloats(golden, tensor));
+
+    before(async () => {
+      architecture = await goldenArchitecture(model);
+      interpolations = new PositionInterpolations(engine, architecture);
+      weights = await uploadGoldenWeights(engine, model);
+      tower = new VisionTower(architecture, weights, programs, interpolations);
+    });
+    after(async () => {
+      interpolations.dispose();
+      disposeAll(weights.values());
+      await programs.dispose();
+      assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
+      await engine.dispose();
+    });
+
+    it('gives every block trace of encode_image', async () => {
+      const image = goldenFloats(golden, 'native/image');
+      const pixels = engine.upload(image.shape, image.data);
+      const names = ['ln_pre', ...Array.from({ length: architecture.layers }, (_, block) => `block${block}`)];
+      let input = pixels;
+      for (const [index, stage] of imageStages(architecture, imageBatchOf(architecture, pixels))
+        .slice(0, names.length)
+        .entries()) {
+        const program = await programs.get(stage.key, () => ({ output: stage.output }));
+        const { output } = await program.run(stageFeeds(stage, input, weights, {}));
+        input.dispose();
+        input = output!;
+        const tensor = `native/trace/${names[index]}`;
+        const reference = goldenFloats(golden, tensor);
+        const actual = await readFloats(engine, input);
+        if (index === architecture.layers) {
+          // The last block of this tower computes the class token alone.
+          const classTokens = { data: reference.data.subarray(0, reference.shape[1]! * architecture.width) };
+          assertAgrees(manifest, file, tensor, actual, classTokens);
+        } else if (index === 0) agrees(tensor, actual);
+        else assertAgrees(manifest, file, tensor, actual, { data: batchFirst(reference) });
+      }
+      input.dispose();
+    });
+
+    it('gives encode_image', async () => {
+      const image = goldenFloats(golden, 'native/image');
+      const pixels = engine.upload(image.shape, image.data);
+      const embedded = await tower.encodeImage(pixels);
+      const values = await readFloats(engine, embedded);
+      agrees('native/encode_image', values);
+      agrees('native/encode_image_norm', unitRows(values, architecture.embeddingDimension));
+      disposeAll([pixels, embedded]);
+    });
+
+    const sizes = [...golden.keys()].filter(name => name.endsWith('/image') && !name.startsWith('rois'));
+    for (const prefix of sizes.map(name => name.replace('/image', '')))
+      it(`gives dense features, pooled boxes and pooled masks: ${prefix}`, async () => {
+        const image = goldenFloats(golden, `${prefix}/image`);
+        const pixels = engine.upload(image.shape, image.data);
+        const { batch, rows, columns } = imageBatchOf(architecture, pixels);
+        const [cells, width] = [rows * columns, architecture.embeddingDimension];
+        const encoded = await tower.encodeDense(pixels);
+        const dense = await readFloats(engine, encoded);
+        disposeAll([pixels, encoded]);
+        agrees(`${prefix}/dense`, channelsFirst(dense, batch, cells, width));
+        if (prefix === 'native') agrees('native/dense_flat', dense);
+
+        const boxes: number[] = [];
+        const masked: number[] = [];
+        for (let index = 0; index < batch; index++) {
+          const features = dense.subarray(index * cells * width, (index + 1) * cells * width);
+          const map = { height: rows, width: columns };
+          const cellBoxes = fractionsToCells(goldenFloats(golden, `boxes/${index}`).data, map);
+          boxes.push(...pool(roiAlignRows(cellBoxes, map), features, cells, width));
+          const masks = maskPoolingRows(goldenBytes(golden, `${prefix}/masks/${index}`).data, cells);
+          masked.push(...pool(masks, features, cells, width));
+        }
+        agrees(`${prefix}/roi_v2`, boxes);
+        agrees(`${prefix}/roi_v2_norm`, unitRows(Float32Array.from(boxes), width));
+        agrees(`${prefix}/mask_pool`, masked);
+        agrees(`${prefix}/encode_masks`, unitRows(Float32Array.from(masked), width));
+      });
+
+    for (const name of [...golden.keys()].filter(name => name.endsWith('/pos_embed')))
+      it(`interpolates positions: ${name}`, () => {
+        const [rows, columns] = name.match(/\d+/g)!.map(pixels => Number(pixels) / architecture.patchSize);
+        const own = goldenFloats(readGolden(`${model}/weights.safetensors`), 'visual.positional_embedding');
+        const side = architecture.imageSize / architecture.patchSize;
+        const matrix = interpolationMatrix({ height: side, width: side }, { height: rows!, width: columns! });
+        const grid = pool(matrix, own.data.subarray(architecture.width), side * side, architecture.width);
+        const actual = [...own.data.subarray(0, architecture.width), ...grid];
+        assert.ok(maxAbsDifference(actual, goldenFloats(golden, name).data) <= 1e-6);
+      });
+  });

@@ -1,0 +1,133 @@
+import type { DeviceTensor, Engine } from '../engines/engine.ts';
+import { takeScalar } from '../engines/engine.ts';
+import type { ProgramCache } from '../engines/programCache.ts';
+import { sizeOf } from '../graph/shape.ts';
+import {
+  type AdamWSettings,
+  adamWScalarNames,
+  adamWScalars,
+  adamWUpdate,
+  decaysWeight,
+} from './optimiser.ts';
+
+interface Moments {
+  firstMoment: DeviceTensor;
+  secondMoment: DeviceTensor;
+}
+
+/** Both moments of a parameter on the host, as a checkpoint holds them. */
+export interface HostMoments {
+  firstMoment: Float32Array;
+  secondMoment: Float32Array;
+}
+
+/** AdamW over named parameters on the device; replaces each parameter's tensor in the map it is given. */
+export class AdamW {
+  readonly #engine: Engine;
+  readonly #programs: ProgramCache;
+  readonly #settings: AdamWSettings;
+  readonly #parameters: Map<string, DeviceTensor>;
+  readonly #moments = new Map<string, Moments>();
+  #scalars: Record<string, DeviceTensor> = {};
+
+  constructor(
+    engine: Engine,
+    programs: ProgramCache,
+    settings: AdamWSettings,
+    parameters: Map<string, DeviceTensor>,
+  ) {
+    this.#engine = engine;
+    this.#programs = programs;
+    this.#settings = settings;
+    this.#parameters = parameters;
+  }
+
+  /** Starts update `step` (from 1): every `apply` until `end` belongs to it. */
+  begin(step: number, learningRate: number): void {
+    this.#disposeScalars();
+    const scalars = adamWScalars(this.#settings, learningRate, step);
+    for (const name of adamWScalarNames) this.#scalars[name] = this.#upload(scalars[name]);
+    this.#scalars.squaredNorm = this.#upload(0);
+  }
+
+  /** Updates one parameter; disposes of the gradient. */
+  async apply(name: string, gradient: DeviceTensor): Promise<void> {
+    const parameter = this.#parameters.get(name);
+    if (!parameter) throw new Error(`no parameter '${name}' to update`);
+    const decays = decaysWeight(name, parameter.shape) && this.#settings.weightDecay !== 0;
+    const key = `adamw [${parameter.shape.join(', ')}] ${decays ? 'with' : 'without'} decay`;
+    const program = await this.#programs.get(key, () => adamWUpdate(parameter.shape, this.#settings, decays));
+    const moments = this.#momentsOf(name, parameter);
+    const { keep, ...others } = this.#scalars;
+    const feeds = { ...others, ...(decays ? { keep: keep! } : {}), ...moments, parameter, gradient };
+    const updated = await program.run(feeds);
+    for (const tensor of [gradient, parameter, moments.firstMoment, moments.secondMoment]) tensor.dispose();
+    this.#scalars.squaredNorm!.dispose();
+    this.#scalars.squaredNorm = updated.squaredNorm!;
+    this.#parameters.set(name, updated.parameter!);
+    this.#moments.set(name, {
+      firstMoment: updated.firstMoment!,
+      secondMoment: updated.secondMoment!,
+    });
+  }
+
+  /** @returns the global L2 norm of the gradients that were applied since `begin`. */
+  async end(): Promise<number> {
+    const { squaredNorm } = this.#scalars;
+    delete this.#scalars.squaredNorm;
+    this.#disposeScalars();
+    return Math.sqrt(await takeScalar(this.#engine, squaredNorm!));
+  }
+
+  async readMoments(name: string): Promise<HostMoments | null> {
+    const moments = this.#moments.get(name);
+    if (!moments) return null;
+    const [firstMoment, secondMoment] = await Promise.all([
+      this.#engine.read(moments.firstMoment),
+      this.#engine.read(moments.secondMoment),
+    ]);
+    return { firstMoment: firstMoment as Float32Array, secondMoment: secondMoment as Float32Array };
+  }
+
+  restoreMoments(name: string, { firstMoment, secondMoment }: HostMoments): void {
+    const { shape } = this.#parameters.get(name)!;
+    this.#disposeMoments(name);
+    this.#moments.set(name, {
+      firstMoment: this.#engine.upload(shape, firstMoment),
+      secondMoment: this.#engine.upload(shape, secondMoment),
+    });
+  }
+
+  dispose(): void {
+    this.#disposeScalars();
+    for (const name of [...this.#moments.keys()]) this.#disposeMoments(name);
+  }
+
+  #momentsOf(name: string, parameter: DeviceTensor): Moments {
+    const known = this.#moments.get(name);
+    if (known) return known;
+    const zeros = new Float32Array(sizeOf(parameter.shape));
+    const moments = {
+      firstMoment: this.#engine.upload(parameter.shape, zeros),
+      secondMoment: this.#engine.upload(parameter.shape, zeros),
+    };
+    this.#moments.set(name, moments);
+    return moments;
+  }
+
+  #disposeMoments(name: string): void {
+    const moments = this.#moments.get(name);
+    moments?.firstMoment.dispose();
+    moments?.secondMoment.dispose();
+    this.#moments.delete(name);
+  }
+
+  #disposeScalars(): void {
+    for (const scalar of Object.values(this.#scalars)) scalar.dispose();
+    this.#scalars = {};
+  }
+
+  #upload(value: number): DeviceTensor {
+    return this.#engine.upload([], Float32Array.of(value));
+  }
+}

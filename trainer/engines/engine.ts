@@ -1,0 +1,60 @@
+import type { Shape } from '../graph/shape.ts';
+import type { Outputs } from '../graph/split.ts';
+import type { DataType, TensorType } from '../graph/value.ts';
+
+/** Elements of a tensor on the host; bool as 0 and 1. */
+export type HostData = Float32Array | Int32Array | Uint8Array;
+
+/**
+ * A tensor where an engine keeps it: host memory for a CPU engine, a buffer of the card for a GPU engine.
+ * Whoever holds it disposes of it, once.
+ */
+export interface DeviceTensor {
+  readonly shape: Shape;
+  readonly dtype: DataType;
+  dispose(): void;
+}
+
+export type Feeds = Readonly<Record<string, DeviceTensor>>;
+
+/** A compiled graph. Feeds stay with the caller; results belong to the caller. */
+export interface Program {
+  readonly inputs: Readonly<Record<string, TensorType>>;
+  readonly outputs: Readonly<Record<string, TensorType>>;
+  /** Runs after every run asked for before, never beside one. Throws when a feed is missing or misshapen. */
+  run(feeds: Feeds): Promise<Record<string, DeviceTensor>>;
+  dispose(): Promise<void>;
+}
+
+/** Where graphs run. Models and training know engines by this interface only. */
+export interface Engine {
+  readonly name: string;
+  /** Library and version, for the record of a run. */
+  readonly version: string;
+  compile(outputs: Outputs): Promise<Program>;
+  /** Copies host data to the device. */
+  upload(shape: Shape, data: HostData): DeviceTensor;
+  /** A copy of the tensor's elements on the host. */
+  read(tensor: DeviceTensor): Promise<HostData>;
+  /** Tensors not disposed of, and the bytes they hold. */
+  readonly live: { tensors: number; bytes: number };
+  dispose(): Promise<void>;
+}
+
+/** Reads a float32 tensor. */
+export async function readFloats(engine: Engine, tensor: DeviceTensor): Promise<Float32Array> {
+  const data = await engine.read(tensor);
+  if (!(data instanceof Float32Array)) throw new TypeError(`expected float32, got ${tensor.dtype}`);
+  return data;
+}
+
+/** Reads a float32 scalar and disposes of it. */
+export async function takeScalar(engine: Engine, tensor: DeviceTensor): Promise<number> {
+  const [value] = await readFloats(engine, tensor);
+  tensor.dispose();
+  return value!;
+}
+
+export function disposeAll(tensors: Iterable<DeviceTensor> | Readonly<Record<string, DeviceTensor>>): void {
+  for (const tensor of Symbol.iterator in tensors ? tensors : Object.values(tensors)) tensor.dispose();
+}

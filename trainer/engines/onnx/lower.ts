@@ -1,0 +1,111 @@
+import type { OnnxAttribute, OnnxEmitter } from '../../graph/onnxEmitter.ts';
+import type { Outputs } from '../../graph/split.ts';
+import { topologicalOrder, type Value } from '../../graph/value.ts';
+import {
+  encodeOnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValueInfo,
+  onnxAttributeTypes,
+  onnxTypes,
+} from './schema.ts';
+
+/** First operator set with ScatterElements' sum and with LayerNormalization. */
+export const onnxOpset = 18;
+
+/** ONNX names inputs and outputs in one space; ours are apart (an update takes and gives `parameter`). */
+export const onnxOutputName = (name: string): string => `result:${name}`;
+
+/** Lowers a graph to an ONNX model whose inputs keep their names and whose outputs go by `onnxOutputName`. */
+export function lowerToOnnx(outputs: Outputs): Uint8Array {
+  const nodes = new NodeList();
+  const names = new Map<Value, string>();
+  const inputs: OnnxValueInfo[] = [];
+  for (const value of topologicalOrder(Object.values(outputs))) {
+    if (value.name !== null) {
+      names.set(value, value.name);
+      inputs.push(describe(value.name, value));
+    } else if (value.constant !== null) names.set(value, nodes.filled(value.constant, value.shape));
+    else {
+      const output = nodes.freshName();
+      names.set(value, output);
+      const operands = value.inputs.map(input => names.get(input)!);
+      value.operation!.onnx(nodes, value, value.attributes, operands, output);
+    }
+  }
+  const results = Object.entries(outputs).map(([name, value]) => {
+    const output = onnxOutputName(name);
+    nodes.node('Identity', [names.get(value)!], {}, output);
+    return describe(output, value);
+  });
+  const graph = { node: nodes.nodes, initializer: nodes.constants, input: inputs, output: results };
+  return encodeOnnxModel(graph, onnxOpset);
+}
+
+const describe = (name: string, value: Value): OnnxValueInfo => ({
+  name,
+  elementType: onnxTypes[value.dtype],
+  shape: value.shape,
+});
+
+class NodeList implements OnnxEmitter {
+  readonly nodes: OnnxNode[] = [];
+  readonly constants: OnnxTensor[] = [];
+  #count = 0;
+  readonly #known = new Map<string, string>();
+
+  freshName(): string {
+    return `value:${this.#count++}`;
+  }
+
+  node(
+    type: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, OnnxAttribute>> = {},
+    output = this.freshName(),
+  ): string {
+    const attribute = Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value));
+    this.nodes.push({
+      opType: type,
+      name: `${type}:${this.nodes.length}`,
+      input: inputs,
+      output: [output],
+      attribute,
+    });
+    return output;
+  }
+
+  integers(values: readonly number[]): string {
+    return this.#constant(`integers ${values}`, {
+      dims: [values.length],
+      dataType: onnxTypes.int64,
+      int64Data: values,
+    });
+  }
+
+  scalar(value: number): string {
+    return this.#constant(`scalar ${value}`, { dims: [], dataType: onnxTypes.float32, floatData: [value] });
+  }
+
+  filled(value: number, shape: readonly number[]): string {
+    const scalar = this.scalar(value);
+    return shape.length === 0 ? scalar : this.node('Expand', [scalar, this.integers(shape)]);
+  }
+
+  #constant(key: string, tensor: Omit<OnnxTensor, 'name'>): string {
+    const known = this.#known.get(key);
+    if (known) return known;
+    const name = `constant:${this.constants.length}`;
+    this.constants.push({ name, ...tensor });
+    this.#known.set(key, name);
+    return name;
+  }
+}
+
+function encodeAttribute(name: string, value: OnnxAttribute): object {
+  if ('int' in value) return { name, type: onnxAttributeTypes.int, i: value.int };
+  if ('float' in value) return { name, type: onnxAttributeTypes.float, f: value.float };
+  if ('string' in value)
+    return { name, type: onnxAttributeTypes.string, s: new TextEncoder().encode(value.string) };
+  return { name, type: onnxAttributeTypes.ints, ints: value.ints };
+}

@@ -1,0 +1,188 @@
+import { setImmediate } from 'node:timers/promises';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { formatShape, type Shape, sameShape, sizeOf } from '../../graph/shape.ts';
+import { inputsOf, type Outputs } from '../../graph/split.ts';
+import type { DataType, TensorType } from '../../graph/value.ts';
+import type { DeviceTensor, Engine, Feeds, HostData, Program } from '../engine.ts';
+import { CpuMemory } from './cpuMemory.ts';
+import { lowerToOnnx, onnxOutputName } from './lower.ts';
+import { onnxRuntimeVersion } from './version.ts';
+
+const gib = 2 ** 30;
+
+class CpuTensor implements DeviceTensor {
+  readonly shape: Shape;
+  readonly dtype: DataType;
+  #data: HostData | null;
+  readonly #memory: CpuMemory;
+
+  constructor(type: TensorType, data: HostData, memory: CpuMemory) {
+    this.shape = type.shape;
+    this.dtype = type.dtype;
+    this.#data = data;
+    this.#memory = memory;
+  }
+
+  get data(): HostData {
+    if (!this.#data) throw new Error(`a disposed tensor of shape ${formatShape(this.shape)} was used`);
+    return this.#data;
+  }
+
+  dispose(): void {
+    const data = this.data;
+    this.#data = null;
+    this.#memory.giveBack(this.dtype, data);
+  }
+}
+
+/** ONNX Runtime's CPU provider. Tensors live in host memory; results are written straight into pooled arrays. */
+export class OnnxRuntimeCpuEngine implements Engine {
+  readonly name = 'cpu';
+  readonly version = `onnxruntime-node ${onnxRuntimeVersion}`;
+  readonly #memory = new CpuMemory(2 * gib);
+  readonly #threads: number;
+  readonly #programs = new Set<CpuProgram>();
+  readonly #queue = new SerialQueue();
+
+  /** @param threads threads of one run; 0 leaves the number to ONNX Runtime (one per core). */
+  constructor(threads = 0) {
+    if (!Number.isInteger(threads) || threads < 0 || threads > 1024)
+      throw new RangeError(`threads must be a whole number from 0 to 1024, got ${threads}`);
+    this.#threads = threads;
+  }
+
+  get live(): { tensors: number; bytes: number } {
+    return { tensors: this.#memory.liveTensors, bytes: this.#memory.liveBytes };
+  }
+
+  async compile(outputs: Outputs): Promise<Program> {
+    const session = await InferenceSession.create(lowerToOnnx(outputs), {
+      executionProviders: ['cpu'],
+      graphOptimizationLevel: 'all',
+      intraOpNumThreads: this.#threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      logSeverityLevel: 3,
+    });
+    const program = new CpuProgram(session, outputs, this.#memory, this.#queue, () => {
+      this.#programs.delete(program);
+    });
+    this.#programs.add(program);
+    return program;
+  }
+
+  upload(shape: Shape, data: HostData): DeviceTensor {
+    if (data.length !== sizeOf(shape))
+      throw new RangeError(`upload: ${data.length} elements do not fill shape ${formatShape(shape)}`);
+    const dtype = typeOf(data);
+    const own = this.#memory.take(dtype, data.length);
+    own.set(data);
+    return new CpuTensor({ shape, dtype }, own, this.#memory);
+  }
+
+  async read(tensor: DeviceTensor): Promise<HostData> {
+    return requireCpuTensor(tensor).data.slice();
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([...this.#programs].map(program => program.dispose()));
+    this.#memory.clear();
+  }
+}
+
+class CpuProgram implements Program {
+  readonly inputs: Readonly<Record<string, TensorType>>;
+  readonly outputs: Readonly<Record<string, TensorType>>;
+  #session: InferenceSession | null;
+  readonly #memory: CpuMemory;
+  readonly #queue: SerialQueue;
+  readonly #onDispose: () => void;
+
+  constructor(
+    session: InferenceSession,
+    outputs: Outputs,
+    memory: CpuMemory,
+    queue: SerialQueue,
+    onDispose: () => void,
+  ) {
+    this.#session = session;
+    this.#memory = memory;
+    this.#queue = queue;
+    this.#onDispose = onDispose;
+    this.inputs = Object.fromEntries(
+      inputsOf(Object.values(outputs)).map(value => [value.name!, typeFor(value)]),
+    );
+    this.outputs = Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, typeFor(value)]));
+  }
+
+  run(feeds: Feeds): Promise<Record<string, DeviceTensor>> {
+    return this.#queue.add(() => this.#run(feeds));
+  }
+
+  async #run(feeds: Feeds): Promise<Record<string, DeviceTensor>> {
+    if (!this.#session) throw new Error('the program was disposed of');
+    const bound: Record<string, Tensor> = {};
+    for (const [name, type] of Object.entries(this.inputs)) bound[name] = bindFeed(name, type, feeds[name]);
+    const results: Record<string, CpuTensor> = {};
+    const fetches: Record<string, Tensor> = {};
+    for (const [name, type] of Object.entries(this.outputs)) {
+      const data = this.#memory.take(type.dtype, sizeOf(type.shape));
+      results[name] = new CpuTensor(type, data, this.#memory);
+      fetches[onnxOutputName(name)] = toOrtTensor(type, data);
+    }
+    try {
+      await this.#session.run(bound, fetches);
+      // ONNX Runtime blocks the event loop while it computes: let timers, pipes and workers in between runs.
+      await setImmediate();
+    } catch (error) {
+      for (const tensor of Object.values(results)) tensor.dispose();
+      throw error;
+    }
+    return results;
+  }
+
+  dispose(): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    this.#onDispose();
+    return this.#queue.add(async () => {
+      await session?.release();
+    });
+  }
+}
+
+/** Runs asynchronous work one piece after the other. */
+class SerialQueue {
+  #last: Promise<unknown> = Promise.resolve();
+
+  add<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function bindFeed(name: string, type: TensorType, feed: DeviceTensor | undefined): Tensor {
+  if (!feed) throw new Error(`the program's input '${name}' was not fed`);
+  if (feed.dtype !== type.dtype || !sameShape(feed.shape, type.shape))
+    throw new Error(
+      `the program's input '${name}' takes ${type.dtype} ${formatShape(type.shape)}, ` +
+        `got ${feed.dtype} ${formatShape(feed.shape)}`,
+    );
+  return toOrtTensor(type, requireCpuTensor(feed).data);
+}
+
+function requireCpuTensor(tensor: DeviceTensor): CpuTensor {
+  if (!(tensor instanceof CpuTensor)) throw new TypeError('the tensor belongs to another engine');
+  return tensor;
+}
+
+const toOrtTensor = ({ dtype, shape }: TensorType, data: HostData): Tensor =>
+  new Tensor(dtype, data as Float32Array, shape as number[]);
+
+const typeFor = ({ shape, dtype }: TensorType): TensorType => ({ shape, dtype });
+
+function typeOf(data: HostData): DataType {
+  if (data instanceof Float32Array) return 'float32';
+  return data instanceof Int32Array ? 'int32' : 'bool';
+}

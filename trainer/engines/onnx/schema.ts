@@ -1,0 +1,90 @@
+import protobuf from 'protobufjs';
+
+/** ONNX element types (TensorProto.DataType). */
+export const onnxTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+
+/** ONNX attribute types (AttributeProto.AttributeType). */
+export const onnxAttributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
+
+/**
+ * The messages of onnx.proto that a model of float and integer tensors needs, with the field numbers of the
+ * published schema (onnx/onnx, IR version 9).
+ */
+const schema = `
+syntax = "proto3";
+package onnx;
+message AttributeProto { string name = 1; float f = 2; int64 i = 3; bytes s = 4; repeated int64 ints = 8; int32 type = 20; }
+message NodeProto {
+  repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
+  repeated AttributeProto attribute = 5; string domain = 7;
+}
+message TensorProto {
+  repeated int64 dims = 1; int32 data_type = 2; repeated float float_data = 4; repeated int64 int64_data = 7; string name = 8;
+}
+message TensorShapeProto { message Dimension { oneof value { int64 dim_value = 1; } } repeated Dimension dim = 1; }
+message TypeProto { message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; } oneof value { Tensor tensor_type = 1; } }
+message ValueInfoProto { string name = 1; TypeProto type = 2; }
+message GraphProto {
+  repeated NodeProto node = 1; string name = 2; repeated TensorProto initializer = 5;
+  repeated ValueInfoProto input = 11; repeated ValueInfoProto output = 12;
+}
+message OperatorSetIdProto { string domain = 1; int64 version = 2; }
+message ModelProto {
+  int64 ir_version = 1; string producer_name = 2; GraphProto graph = 7; repeated OperatorSetIdProto opset_import = 8;
+}
+`;
+
+const modelType = protobuf.parse(schema).root.lookupType('onnx.ModelProto');
+
+export interface OnnxNode {
+  input: readonly string[];
+  output: readonly string[];
+  name: string;
+  opType: string;
+  attribute: readonly object[];
+}
+
+export interface OnnxTensor {
+  name: string;
+  dims: readonly number[];
+  dataType: number;
+  floatData?: readonly number[];
+  int64Data?: readonly number[];
+}
+
+export interface OnnxValueInfo {
+  name: string;
+  elementType: number;
+  shape: readonly number[];
+}
+
+export interface OnnxGraph {
+  node: readonly OnnxNode[];
+  initializer: readonly OnnxTensor[];
+  input: readonly OnnxValueInfo[];
+  output: readonly OnnxValueInfo[];
+}
+
+const valueInfo = ({ name, elementType, shape }: OnnxValueInfo): object => ({
+  name,
+  type: {
+    tensorType: { elemType: elementType, shape: { dim: shape.map(length => ({ dimValue: length })) } },
+  },
+});
+
+/** Serialises a graph of operator set `opset` as an ONNX model. */
+export function encodeOnnxModel(graph: OnnxGraph, opset: number): Uint8Array {
+  const model = {
+    irVersion: 9,
+    producerName: 'clipself',
+    opsetImport: [{ domain: '', version: opset }],
+    graph: {
+      name: 'graph',
+      node: graph.node,
+      initializer: graph.initializer,
+      input: graph.input.map(valueInfo),
+      output: graph.output.map(valueInfo),
+    },
+  };
+  return modelType.encode(modelType.fromObject(model)).finish();
+}

@@ -1,0 +1,47 @@
+import type { Outputs } from '../graph/split.ts';
+import type { Engine, Program } from './engine.ts';
+
+/**
+ * Compiled programs by key, the least recently used discarded beyond `capacity`. Ask again before every run: a
+ * program that was discarded in between is compiled anew.
+ */
+export class ProgramCache {
+  readonly #engine: Engine;
+  readonly #capacity: number;
+  /** In order of last use; a Map keeps insertion order. */
+  readonly #programs = new Map<string, Promise<Program>>();
+
+  constructor(engine: Engine, capacity = 64) {
+    this.#engine = engine;
+    this.#capacity = capacity;
+  }
+
+  async get(key: string, build: () => Outputs): Promise<Program> {
+    const known = this.#programs.get(key);
+    if (known) {
+      this.#programs.delete(key);
+      this.#programs.set(key, known);
+      return known;
+    }
+    const compiled = this.#engine.compile(build());
+    this.#programs.set(key, compiled);
+    // A failure is forgotten, so that the next request tries again.
+    compiled.catch(() => this.#programs.delete(key));
+    await this.#discardOldest();
+    return compiled;
+  }
+
+  async #discardOldest(): Promise<void> {
+    for (const [key, program] of this.#programs) {
+      if (this.#programs.size <= this.#capacity) return;
+      this.#programs.delete(key);
+      await (await program).dispose();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    const programs = [...this.#programs.values()];
+    this.#programs.clear();
+    for (const program of programs) await (await program).dispose();
+  }
+}

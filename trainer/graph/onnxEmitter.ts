@@ -1,0 +1,21 @@
+/** An attribute of an ONNX node; the format keeps integers and floats apart. */
+export type OnnxAttribute =
+  | { int: number }
+  | { float: number }
+  | { ints: readonly number[] }
+  | { string: string };
+
+/** What an operation sees of the ONNX model it is lowered into; tensors go by name. */
+export interface OnnxEmitter {
+  /** Adds a node with one output; returns the output's name (`output`, or a fresh one). */
+  node(
+    type: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, OnnxAttribute>>,
+    output?: string,
+  ): string;
+  /** An int64 vector as a constant: shapes, axes, bounds. */
+  integers(values: readonly number[]): string;
+  /** A float32 scalar constant. */
+  scalar(value: number): string;
+}

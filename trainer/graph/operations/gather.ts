@@ -1,0 +1,52 @@
+import { ShapeError, sameShape } from '../shape.ts';
+import { type Operation, Value } from '../value.ts';
+
+const gatherRowsOperation: Operation<null> = {
+  name: 'gatherRows',
+  backward: 'recompute',
+  type([table, indices]) {
+    if (table!.shape.length !== 2 || indices!.shape.length !== 1 || indices!.dtype !== 'int32')
+      throw new ShapeError(
+        'gatherRows',
+        'takes a table of rank 2 and int32 indices of rank 1',
+        table!.shape,
+        indices!.shape,
+      );
+    return { shape: [indices!.shape[0]!, table!.shape[1]!], dtype: 'float32' };
+  },
+  gradient(value, upstream) {
+    const [table, indices] = value.inputs as [Value, Value];
+    return [scatterAddRows(upstream, indices, table.shape[0]!), null];
+  },
+  onnx: (emit, _value, _attributes, inputs, output) => {
+    emit.node('Gather', inputs, { axis: { int: 0 } }, output);
+  },
+};
+
+/** Rows `table[indices[i]]`: `[rows, width]`, int32 `[n]` → `[n, width]`. Token embeddings, end-of-text rows. */
+export const gatherRows = (table: Value, indices: Value): Value =>
+  Value.apply(gatherRowsOperation, [table, indices], null);
+
+const scatterAddRowsOperation: Operation<{ rows: number }> = {
+  name: 'scatterAddRows',
+  backward: 'recompute',
+  type([updates, indices], { rows }) {
+    if (updates!.shape.length !== 2 || !sameShape(indices!.shape, [updates!.shape[0]!]))
+      throw new ShapeError('scatterAddRows', 'one index a row is needed', updates!.shape, indices!.shape);
+    return { shape: [rows, updates!.shape[1]!], dtype: 'float32' };
+  },
+  gradient: (value, upstream) => [gatherRows(upstream, value.inputs[1]!), null],
+  onnx: (emit, value, _attributes, [updates, indices], output) => {
+    const [rows, width] = value.shape as [number, number];
+    const count = value.inputs[0]!.shape[0]!;
+    const zeros = emit.node('Expand', [emit.scalar(0), emit.integers([rows, width])]);
+    const column = emit.node('Reshape', [indices!, emit.integers([count, 1])]);
+    const wide = emit.node('Expand', [column, emit.integers([count, width])]);
+    const attributes = { axis: { int: 0 }, reduction: { string: 'add' } };
+    emit.node('ScatterElements', [zeros, wide, updates!], attributes, output);
+  },
+};
+
+/** Adds row i of `updates` to row `indices[i]` of zeros `[rows, width]`: the gradient of `gatherRows`. */
+export const scatterAddRows = (updates: Value, indices: Value, rows: number): Value =>
+  Value.apply(scatterAddRowsOperation, [updates, indices], { rows });

@@ -1,0 +1,62 @@
+import { ShapeError, sameShape } from '../shape.ts';
+import { type Operation, Value } from '../value.ts';
+import { add, divide, multiply, squareRoot, subtract } from './arithmetic.ts';
+import { mean, sum, sumTo } from './reduction.ts';
+
+const softmaxOperation: Operation<null> = {
+  name: 'softmax',
+  backward: 'keep',
+  type([x]) {
+    if (x!.shape.length === 0) throw new ShapeError('softmax', 'a scalar has no last axis', x!.shape, []);
+    return { shape: x!.shape, dtype: 'float32' };
+  },
+  gradient(value, upstream) {
+    const weighted = multiply(value, upstream);
+    return [subtract(weighted, multiply(value, sum(weighted, [-1])))];
+  },
+  onnx: (emit, _value, _attributes, inputs, output) => {
+    emit.node('Softmax', inputs, { axis: { int: -1 } }, output);
+  },
+};
+
+/** Softmax over the last axis. */
+export const softmax = (x: Value): Value => Value.apply(softmaxOperation, [x], null);
+
+const layerNormOperation: Operation<{ epsilon: number }> = {
+  name: 'layerNorm',
+  backward: 'recompute',
+  type([x, scale, shift]) {
+    const width = x!.shape.at(-1);
+    for (const parameter of [scale!, shift!])
+      if (width === undefined || !sameShape(parameter.shape, [width]))
+        throw new ShapeError(
+          'layerNorm',
+          'the parameter does not fit the last axis',
+          x!.shape,
+          parameter.shape,
+        );
+    return { shape: x!.shape, dtype: 'float32' };
+  },
+  gradient(value, upstream, { epsilon }) {
+    const [x, scale, shift] = value.inputs as [Value, Value, Value];
+    const centred = subtract(x, mean(x, [-1]));
+    const variance = mean(multiply(centred, centred), [-1]);
+    const inverseDeviation = divide(Value.constant(1), squareRoot(add(variance, Value.constant(epsilon))));
+    const standardised = multiply(centred, inverseDeviation);
+    const scaled = multiply(upstream, scale);
+    const parallel = multiply(standardised, mean(multiply(scaled, standardised), [-1]));
+    const tangential = subtract(subtract(scaled, mean(scaled, [-1])), parallel);
+    return [
+      multiply(tangential, inverseDeviation),
+      sumTo(multiply(upstream, standardised), scale.shape),
+      sumTo(upstream, shift.shape),
+    ];
+  },
+  onnx: (emit, _value, { epsilon }, inputs, output) => {
+    emit.node('LayerNormalization', inputs, { axis: { int: -1 }, epsilon: { float: epsilon } }, output);
+  },
+};
+
+/** Layer normalisation over the last axis, scaled and shifted by `[width]` parameters. */
+export const layerNorm = (x: Value, scale: Value, shift: Value, epsilon: number): Value =>
+  Value.apply(layerNormOperation, [x, scale, shift], { epsilon });

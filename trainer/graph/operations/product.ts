@@ -1,0 +1,86 @@
+import { ShapeError, sameShape } from '../shape.ts';
+import { type Operation, Value } from '../value.ts';
+import { reshape } from './layout.ts';
+import { sum } from './reduction.ts';
+
+interface Sides {
+  transposeA: boolean;
+  transposeB: boolean;
+}
+
+const matmulOperation: Operation<Sides> = {
+  name: 'matmul',
+  backward: 'keep',
+  type([a, b], { transposeA, transposeB }) {
+    const left = a!.shape;
+    const right = b!.shape;
+    const batch = left.slice(0, -2);
+    if (left.length < 2 || !sameShape(batch, right.slice(0, -2)))
+      throw new ShapeError('matmul', 'the leading axes differ', left, right);
+    const [rows, inner] = transposeA ? [left.at(-1)!, left.at(-2)!] : [left.at(-2)!, left.at(-1)!];
+    const [innerRight, columns] = transposeB
+      ? [right.at(-1)!, right.at(-2)!]
+      : [right.at(-2)!, right.at(-1)!];
+    if (inner !== innerRight)
+      throw new ShapeError('matmul', `inner lengths ${inner} and ${innerRight} differ`, left, right);
+    return { shape: [...batch, rows, columns], dtype: 'float32' };
+  },
+  gradient(value, upstream, { transposeA, transposeB }) {
+    const [a, b] = value.inputs as [Value, Value];
+    const gradientA = transposeA
+      ? matmul(b, upstream, { transposeA: transposeB, transposeB: true })
+      : matmul(upstream, b, { transposeB: !transposeB });
+    const gradientB = transposeB
+      ? matmul(upstream, a, { transposeA: true, transposeB: transposeA })
+      : matmul(a, upstream, { transposeA: !transposeA });
+    return [gradientA, gradientB];
+  },
+  onnx: (emit, value, { transposeA, transposeB }, inputs, output) => {
+    const rank = value.shape.length;
+    if (rank === 2) {
+      const sides = { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } };
+      emit.node('Gemm', inputs, sides, output);
+      return;
+    }
+    // ONNX Runtime fuses these transpositions into its batched product.
+    const swapped = [...Array(rank - 2).keys(), rank - 1, rank - 2];
+    const side = (name: string, flip: boolean): string =>
+      flip ? emit.node('Transpose', [name], { perm: { ints: swapped } }) : name;
+    emit.node('MatMul', [side(inputs[0]!, transposeA), side(inputs[1]!, transposeB)], {}, output);
+  },
+};
+
+/**
+ * Matrix product over the last two axes, `[…, m, k] · […, k, n] → […, m, n]`; either side may be given
+ * transposed. The leading axes must be equal.
+ */
+export function matmul(a: Value, b: Value, sides: Partial<Sides> = {}): Value {
+  return Value.apply(matmulOperation, [a, b], { transposeA: false, transposeB: false, ...sides });
+}
+
+const affineOperation: Operation<null> = {
+  name: 'affine',
+  backward: 'keep',
+  type([x, weight, bias]) {
+    if (x!.shape.length !== 2 || weight!.shape.length !== 2 || x!.shape[1] !== weight!.shape[1])
+      throw new ShapeError('affine', 'the inner lengths differ', x!.shape, weight!.shape);
+    if (!sameShape(bias!.shape, [weight!.shape[0]!]))
+      throw new ShapeError('affine', 'the bias does not fit the weight', weight!.shape, bias!.shape);
+    return { shape: [x!.shape[0]!, weight!.shape[0]!], dtype: 'float32' };
+  },
+  gradient(value, upstream) {
+    const [x, weight, bias] = value.inputs as [Value, Value, Value];
+    return [
+      matmul(upstream, weight),
+      matmul(upstream, x, { transposeA: true }),
+      reshape(sum(upstream, [0]), bias.shape),
+    ];
+  },
+  onnx: (emit, _value, _attributes, inputs, output) => {
+    emit.node('Gemm', inputs, { transB: { int: 1 } }, output);
+  },
+};
+
+/** x · Wᵀ + b, the field's linear layer: `[n, in]`, `[out, in]`, `[out]` → `[n, out]`. One kernel, not two. */
+export const affine = (x: Value, weight: Value, bias: Value): Value =>
+  Value.apply(affineOperation, [x, weight, bias], null);
