@@ -1,7 +1,29 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { naming } from './fileError.ts';
+import { naming, systemErrorCode } from './fileError.ts';
+
+/**
+ * Creates a folder and those above it where they are missing. Node's own recursive mode reports a read-only file
+ * system as a missing folder, which would send the user looking for the wrong thing.
+ *
+ * @throws The system's error, ENOTDIR when a file is in the way.
+ */
+export async function makeDirectories(directory: string): Promise<void> {
+  try {
+    if ((await stat(directory)).isDirectory()) return;
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    const parent = path.dirname(directory);
+    if (parent !== directory) await makeDirectories(parent);
+  }
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    // Somebody else may have created it meanwhile.
+    if (systemErrorCode(error) !== 'EEXIST' || !(await stat(directory)).isDirectory()) throw error;
+  }
+}
 
 /** Writes are cut into pieces: one system call moves at most 2 GiB. */
 const pieceBytes = 1 << 26;
@@ -25,8 +47,7 @@ export async function syncDirectory(directory: string): Promise<void> {
   try {
     await handle.sync();
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && (error.code === 'EINVAL' || error.code === 'ENOTSUP')))
-      throw error;
+    if (!['EINVAL', 'ENOTSUP'].includes(systemErrorCode(error) ?? '')) throw error;
   } finally {
     await handle.close();
   }

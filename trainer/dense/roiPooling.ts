@@ -106,7 +106,6 @@ function writeRow(
 ): void {
   for (let y = 0; y < map.height; y++) {
     const weight = ys[yStart + y]! / samples;
-    if (weight === 0) continue;
     for (let x = 0; x < map.width; x++) target[row + y * map.width + x] = weight * xs[xStart + x]!;
   }
 }

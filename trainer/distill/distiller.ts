@@ -39,6 +39,17 @@ export class NonFiniteLossError extends Error {
   }
 }
 
+/** A gradient left the finite numbers; the student's weights in memory are spoilt. */
+export class NonFiniteGradientError extends Error {
+  constructor(step: number, gradNorm: number) {
+    super(
+      `the gradient became ${gradNorm} at step ${step}: the last checkpoint is intact. ` +
+        'Lower the learning rate (--lr) in a new run',
+    );
+    this.name = 'NonFiniteGradientError';
+  }
+}
+
 export interface DistillerSettings {
   /** Side of the student image in pixels. */
   size: number;
@@ -55,9 +66,10 @@ export class Distiller {
   readonly optimiser: AdamW;
   /** The student's parameters by checkpoint name, replaced as it learns; frozen ones are the teacher's tensors. */
   readonly studentParameters: ReadonlyMap<string, DeviceTensor>;
+  readonly teacherParameters: ReadonlyMap<string, DeviceTensor>;
+  /** Names of the parameters that the student trains. */
+  readonly trainable: ReadonlySet<string>;
   readonly #student: Map<string, DeviceTensor>;
-  readonly #teacher: ReadonlyMap<string, DeviceTensor>;
-  readonly #trainable: ReadonlySet<string>;
   readonly #engine: Engine;
   readonly #architecture: VisionArchitecture;
   readonly #settings: DistillerSettings;
@@ -95,10 +107,10 @@ export class Distiller {
   ) {
     this.#engine = engine;
     this.#architecture = architecture;
-    this.#teacher = teacher;
+    this.teacherParameters = teacher;
     this.#student = student;
     this.studentParameters = student;
-    this.#trainable = trainable;
+    this.trainable = trainable;
     this.#settings = settings;
     this.#programs = new ProgramCache(engine);
     this.#interpolations = new PositionInterpolations(engine, architecture);
@@ -131,7 +143,9 @@ export class Distiller {
       await this.#studentTower.backward(tape, denseGradient, (name, gradient) =>
         this.optimiser.apply(name, gradient),
       );
-      return { loss: lossValue, gradNorm: await this.optimiser.end(), cosines: agreement };
+      const gradNorm = await this.optimiser.end();
+      if (!Number.isFinite(gradNorm)) throw new NonFiniteGradientError(step, gradNorm);
+      return { loss: lossValue, gradNorm, cosines: agreement };
     } finally {
       disposeTape(tape);
       disposeAll(lossFeeds);
@@ -157,14 +171,14 @@ export class Distiller {
   /** Replaces one of the student's parameters, to resume from a checkpoint. */
   restore(name: string, data: Float32Array): void {
     const current = this.#student.get(name);
-    if (!current || !this.#trainable.has(name)) throw new Error(`'${name}' does not train`);
+    if (!current || !this.trainable.has(name)) throw new Error(`'${name}' does not train`);
     this.#student.set(name, this.#engine.upload(current.shape, data));
     current.dispose();
   }
 
   async dispose(): Promise<void> {
-    for (const name of this.#trainable) this.#student.get(name)!.dispose();
-    disposeAll(this.#teacher.values());
+    for (const name of this.trainable) this.#student.get(name)!.dispose();
+    disposeAll(this.teacherParameters.values());
     this.optimiser.dispose();
     this.#interpolations.dispose();
     await this.#programs.dispose();

@@ -1,5 +1,7 @@
 /** Builds training batches ahead on a worker thread, so that decoding and cropping overlap the step. */
 
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 // The native library must stay loaded in the main thread: it cannot be loaded again after a worker has ended.
 import 'sharp';
@@ -35,12 +37,21 @@ function pendingBatch(): PendingBatch {
 }
 
 function startWorker(settings: LoaderSettings): Worker {
-  const fromSource = import.meta.url.endsWith('.ts');
-  const entry = new URL(fromSource ? './batchWorker.ts' : './batchWorker.js', import.meta.url);
-  return new Worker(entry, {
-    workerData: settings,
-    ...(fromSource ? { execArgv: ['--import', import.meta.resolve('tsx')] } : {}),
-  });
+  if (!import.meta.url.endsWith('.ts')) {
+    return new Worker(new URL('./batchWorker.js', import.meta.url), { workerData: settings });
+  }
+  return new Worker(sourceBootstrap(), { workerData: settings, eval: true, execArgv: [] });
+}
+
+/** Runs the worker from its TypeScript source: Node 20 ignores loaders given for the entry of a thread. */
+function sourceBootstrap(): string {
+  const tsx = createRequire(import.meta.url).resolve('tsx/package.json');
+  const loader = new URL('./dist/esm/api/index.mjs', pathToFileURL(tsx)).href;
+  const entry = new URL('./batchWorker.ts', import.meta.url).href;
+  return `import(${JSON.stringify(loader)}).then(tsx => {
+    tsx.register();
+    return import(${JSON.stringify(entry)});
+  });`;
 }
 
 /**

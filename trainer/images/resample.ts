@@ -110,22 +110,50 @@ function resampleRows(
 
 /** [inputHeight, rowLength] → [outputHeight, rowLength], where a row holds width × channels values. */
 function resampleColumns(input: Uint8Array, rowLength: number, axis: AxisCoefficients): Uint8Array {
-  const outputHeight = axis.starts.length;
+  const { starts, counts, weights, stride } = axis;
+  const outputHeight = starts.length;
   const output = new Uint8ClampedArray(outputHeight * rowLength);
   const sums = new Int32Array(rowLength);
   for (let row = 0; row < outputHeight; row++) {
     sums.fill(roundingTerm);
-    for (let tap = 0; tap < axis.counts[row]!; tap++) {
-      const weight = axis.weights[row * axis.stride + tap]!;
-      const source = (axis.starts[row]! + tap) * rowLength;
-      for (let index = 0; index < rowLength; index++) {
-        sums[index] = (sums[index]! + Math.imul(weight, input[source + index]!)) | 0;
-      }
+    const count = counts[row]!;
+    for (let tap = 0; tap < count; tap += 4) {
+      addFourRows(sums, input, (starts[row]! + tap) * rowLength, weights, row * stride + tap, count - tap);
     }
     const target = row * rowLength;
     for (let index = 0; index < rowLength; index++) output[target + index] = sums[index]! >> precisionBits;
   }
   return new Uint8Array(output.buffer);
+}
+
+/** Adds up to four weighted input rows at once, so that the sums are read and written once for them all. */
+function addFourRows(
+  sums: Int32Array,
+  input: Uint8Array,
+  start: number,
+  weights: Int32Array,
+  firstWeight: number,
+  count: number,
+): void {
+  const length = sums.length;
+  // A row that is not there gets weight 0 and reads the first one again.
+  const weight0 = weights[firstWeight]!;
+  const weight1 = count > 1 ? weights[firstWeight + 1]! : 0;
+  const weight2 = count > 2 ? weights[firstWeight + 2]! : 0;
+  const weight3 = count > 3 ? weights[firstWeight + 3]! : 0;
+  let row0 = start;
+  let row1 = count > 1 ? start + length : start;
+  let row2 = count > 2 ? start + 2 * length : start;
+  let row3 = count > 3 ? start + 3 * length : start;
+  for (let index = 0; index < length; index++) {
+    sums[index] =
+      (sums[index]! +
+        Math.imul(weight0, input[row0++]!) +
+        Math.imul(weight1, input[row1++]!) +
+        Math.imul(weight2, input[row2++]!) +
+        Math.imul(weight3, input[row3++]!)) |
+      0;
+  }
 }
 
 function resampleBicubic(image: Raster, width: number, height: number): Raster {

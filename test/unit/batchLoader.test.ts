@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { batchOf } from '../../trainer/distill/sampler.ts';
+import { buildBatch } from '../../trainer/images/batch.ts';
+import { BatchLoader, type BatchLoaderSettings } from '../../trainer/images/batchLoader.ts';
+import { clipNormalisation } from '../../trainer/images/normalise.ts';
+import { fixturePath } from '../support/goldenTensors.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
+
+const settings: BatchLoaderSettings = {
+  files: ['a.png', 'b.png', 'gray.png', 'j420.jpg', 'pal.png'].map(name => fixturePath(`preprocess/${name}`)),
+  batch: 2,
+  seed: 4,
+  size: 64,
+  cropSize: 32,
+  patchSize: 8,
+  maxSplit: 6,
+  maxBoxes: 20,
+  cropScale: 1,
+  normalisation: clipNormalisation,
+};
+
+function built(step: number) {
+  return buildBatch({ ...settings, ...batchOf(step, settings.batch, settings.files.length) });
+}
+
+/** Blocks this thread as native code does. */
+function block(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+describe('BatchLoader', function () {
+  this.timeout(20_000);
+
+  it('gives the same batches as building them here, over the end of an epoch', async () => {
+    const loader = new BatchLoader({ ...settings, totalSteps: 5 });
+    try {
+      for (let step = 0; step < 5; step++) assert.deepEqual(await loader.next(step), await built(step));
+    } finally {
+      await loader.dispose();
+    }
+  });
+
+  it('starts at any step and forgets what was passed over', async () => {
+    const loader = new BatchLoader(settings);
+    try {
+      assert.deepEqual(await loader.next(7), await built(7));
+      assert.deepEqual(await loader.next(40), await built(40));
+      assert.deepEqual(await loader.next(3), await built(3));
+    } finally {
+      await loader.dispose();
+    }
+  });
+
+  it('builds ahead while this thread is blocked', async () => {
+    const loader = new BatchLoader({ ...settings, size: 512, cropSize: 224, patchSize: 16 });
+    try {
+      await loader.next(0);
+      block(2000);
+      const start = performance.now();
+      await loader.next(1);
+      const waited = performance.now() - start;
+      const again = performance.now();
+      await buildBatch({
+        ...settings,
+        size: 1024,
+        cropSize: 224,
+        patchSize: 16,
+        epoch: 0,
+        positions: [2, 3],
+      });
+      const building = performance.now() - again;
+      assert.ok(waited < building / 2, `waited ${waited} ms for a batch that takes ${building} ms to build`);
+    } finally {
+      await loader.dispose();
+    }
+  });
+
+  it('hands over the one clear error', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(folder.file('text.png'), 'text');
+    const loader = new BatchLoader({ ...settings, files: [folder.file('text.png')], batch: 1 });
+    try {
+      const message = `None of the 1 images can be used for training; the first one tried: ${folder.file('text.png')}: not a JPEG, PNG, WebP, GIF, TIFF or BMP image`;
+      await assert.rejects(loader.next(0), new Error(message));
+    } finally {
+      await loader.dispose();
+      await folder.remove();
+    }
+    const starved = new BatchLoader({ ...settings, batch: 6 });
+    await assert.rejects(starved.next(0), /5 images cannot fill a batch of 6/);
+    await starved.dispose();
+  });
+
+  it('can be disposed of in the middle of work and twice', async () => {
+    const loader = new BatchLoader(settings);
+    const unfinished = assert.rejects(loader.next(0), /disposed of/);
+    await loader.dispose();
+    await unfinished;
+    await loader.dispose();
+    await assert.rejects(loader.next(1), /disposed of/);
+  });
+
+  it('runs from another working directory and lets the process end by itself', async () => {
+    const script = `
+      const { BatchLoader } = await import(${JSON.stringify(new URL('../../trainer/images/batchLoader.ts', import.meta.url).href)});
+      const loader = new BatchLoader(${JSON.stringify(settings)});
+      const batch = await loader.next(0);
+      console.log(batch.boxCounts.join());`;
+    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', tsx, '--input-type=module', '--eval', script],
+      { cwd: tmpdir(), timeout: 15_000 },
+    );
+    assert.equal(stdout.trim(), (await built(0)).boxCounts.join());
+  });
+});

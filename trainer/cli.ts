@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+import { SettingError } from './training/settings.ts';
+import { UsageError } from './usageError.ts';
+import { version } from './version.ts';
+
+interface Command {
+  summary: string;
+  /** Loaded when it is the one asked for, so that `--help` is instant. */
+  load: () => Promise<(args: string[]) => Promise<void>>;
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  train: {
+    summary: 'fine-tune a CLIP vision transformer with CLIPSelf, or resume a run',
+    load: async () => (await import('./commands/train.ts')).trainCommand,
+  },
+};
+
+const usage = (): string =>
+  [
+    'usage: clipself <command> [options]',
+    '',
+    ...Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`),
+    '',
+    'clipself <command> --help describes the options of a command.',
+  ].join('\n');
+
+async function main(args: string[]): Promise<void> {
+  const [name, ...rest] = args;
+  if (name === '--version') {
+    console.log(version);
+    return;
+  }
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    console.log(usage());
+    return;
+  }
+  const command = commands[name];
+  if (!command) throw new UsageError(`there is no command '${name}'\n${usage()}`);
+  await (await command.load())(rest);
+}
+
+/** parseArgs marks its own errors with codes of this form. */
+const isUsageError = (error: unknown): boolean =>
+  error instanceof UsageError ||
+  error instanceof SettingError ||
+  (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'));
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  console.error(`clipself: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = isUsageError(error) ? 2 : 1;
+}

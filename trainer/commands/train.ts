@@ -1,0 +1,139 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { FileError } from '../checkpoints/fileError.ts';
+import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
+import type { TrainingSettings } from '../protocol.ts';
+import { RunLog } from '../runs/runLog.ts';
+import { StopSwitch } from '../server.ts';
+import {
+  type NumericSetting,
+  SettingError,
+  settingRanges,
+  type TrainingRequest,
+  trainingDefaults,
+} from '../training/settings.ts';
+import { train } from '../training/train.ts';
+import { UsageError } from '../usageError.ts';
+
+/** Text settings and their options; the numeric ones bring theirs along. */
+const textOptions = { model: '--model', images: '--images', arch: '--arch', engine: '--engine' } as const;
+
+const numericSettings = Object.keys(settingRanges) as NumericSetting[];
+const optionName = (option: string): string => option.slice(2);
+
+const options = {
+  ...Object.fromEntries(
+    [...Object.values(textOptions), ...numericSettings.map(name => settingRanges[name].option)].map(
+      option => [optionName(option), { type: 'string' as const }],
+    ),
+  ),
+  out: { type: 'string' as const },
+  resume: { type: 'string' as const },
+  config: { type: 'string' as const },
+  json: { type: 'boolean' as const },
+  help: { type: 'boolean' as const, short: 'h' },
+};
+
+function help(): string {
+  const defaults: Partial<Record<NumericSetting, unknown>> = trainingDefaults;
+  const settings = numericSettings.map(name => {
+    const { option, least, most } = settingRanges[name];
+    const standard = name === 'holdOut' ? 'a tenth of the images, at most 16' : defaults[name];
+    return `  ${option.padEnd(20)} ${least} … ${most}, default ${standard}`;
+  });
+  return [
+    'usage: clipself train --model FILE|DIR --images DIR|coco.json --out RUN [options]',
+    '       clipself train --resume RUN',
+    '',
+    'Fine-tunes the image tower with CLIPSelf. The same command on a RUN that exists resumes it.',
+    'Ctrl-C finishes the step, saves and exits 0; a second Ctrl-C ends at once.',
+    '',
+    '  --arch NAME|FILE     known architecture or open_clip_config.json, when the weights do not tell',
+    '  --engine NAME        auto, cpu; default auto',
+    '  --config FILE        settings as JSON, under the names of config.json; options given beside it win',
+    '  --json               the outcome as one JSON line on stdout',
+    ...settings,
+  ].join('\n');
+}
+
+type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+/** `clipself train`. */
+export async function trainCommand(args: string[]): Promise<void> {
+  const values: Values = parseArgs({ args, options }).values;
+  if (values.help) {
+    console.log(help());
+    return;
+  }
+  const { directory, request } = await readRequest(values);
+  const log = new RunLog(process.stderr);
+  const stop = new StopSwitch();
+  try {
+    const outcome = await train(directory, request, log, stop);
+    log.endProgress();
+    if (values.json) console.log(JSON.stringify({ directory, ...outcome }));
+    else report(directory, outcome);
+  } finally {
+    log.endProgress();
+  }
+}
+
+function report(directory: string, outcome: Awaited<ReturnType<typeof train>>): void {
+  const { state, step, before, after } = outcome;
+  console.log(`${state} after step ${step}: ${directory}`);
+  if (before === null || after === null) return;
+  const change = `${before.toFixed(4)} → ${after.toFixed(4)}`;
+  console.log(`mean student/teacher cosine on held-out patches: ${change}`);
+}
+
+async function readRequest(values: Values): Promise<{ directory: string; request: TrainingRequest | null }> {
+  if (typeof values.resume === 'string') {
+    const others = Object.keys(values).filter(name => name !== 'resume' && name !== 'json');
+    if (others.length > 0)
+      throw new UsageError(`--resume takes all settings from the run; leave out --${others.join(', --')}`);
+    return { directory: path.resolve(values.resume), request: null };
+  }
+  const given = { ...(await readConfigOption(values.config)), ...readOptions(values) };
+  const { model, images } = given;
+  if (typeof values.out !== 'string' || model === undefined || images === undefined)
+    throw new UsageError('train needs --model, --images and --out, or --resume RUN (clipself train --help)');
+  const request = { ...given, model: path.resolve(model), images: path.resolve(images) };
+  return { directory: path.resolve(values.out), request };
+}
+
+function readOptions(values: Values): Partial<TrainingSettings> {
+  const settings: Record<string, string | number> = {};
+  for (const [name, option] of Object.entries(textOptions)) {
+    const text = values[optionName(option)];
+    if (typeof text === 'string') settings[name] = text;
+  }
+  for (const name of numericSettings) {
+    const { option } = settingRanges[name];
+    const text = values[optionName(option)];
+    if (typeof text === 'string') settings[name] = readNumber(option, text);
+  }
+  return settings;
+}
+
+function readNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value))
+    throw new SettingError(`${option} takes a number; got '${text}'`);
+  return value;
+}
+
+/** Settings of a JSON file: either bare, or the `settings` of a run's config.json. */
+async function readConfigOption(file: string | boolean | undefined): Promise<Partial<TrainingSettings>> {
+  if (typeof file !== 'string') return {};
+  const content = await readJson(file);
+  const settings = isJsonObject(content) && isJsonObject(content.settings) ? content.settings : content;
+  const advice = 'Use the setting names of a run’s config.json';
+  if (!isJsonObject(settings)) throw new FileError(file, 'it holds no JSON object', advice);
+  for (const [name, value] of Object.entries(settings)) {
+    const isText = name in textOptions && (typeof value === 'string' || value === null);
+    const isNumber = name in settingRanges && typeof value === 'number';
+    if (!isText && !isNumber)
+      throw new FileError(file, `'${name}' is no setting, or has the wrong type`, advice);
+  }
+  return settings as Partial<TrainingSettings>;
+}

@@ -1,0 +1,59 @@
+import type { StopResult, TrainerStatus } from './protocol.ts';
+import { type ControlServer, startControlServer } from './runs/controlServer.ts';
+
+/** What the control pipe can see of a trainer that is at work. */
+export interface ServedTrainer {
+  directory: string;
+  totalSteps: number;
+  /** Completed steps. */
+  step(): number;
+}
+
+/**
+ * A wish to stop, from the control pipe or a signal. The trainer looks at `requested` between steps; the second
+ * signal of a kind ends the process at once, as a terminal user expects.
+ */
+export class StopSwitch {
+  #requested = false;
+  readonly #signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
+  readonly #onSignal = (): void => {
+    if (this.#requested) process.exit(130);
+    this.request();
+  };
+
+  get requested(): boolean {
+    return this.#requested;
+  }
+
+  request(): void {
+    this.#requested = true;
+  }
+
+  /** Takes signals over; closing the terminal does not end a run. Dispose of it to give them back. */
+  listen(): { dispose: () => void } {
+    const ignore = (): void => undefined;
+    for (const signal of this.#signals) process.on(signal, this.#onSignal);
+    process.on('SIGHUP', ignore);
+    const dispose = (): void => {
+      for (const signal of this.#signals) process.off(signal, this.#onSignal);
+      process.off('SIGHUP', ignore);
+    };
+    return { dispose };
+  }
+}
+
+/** Answers `run/stop` and `run/status` for a trainer on its control pipe. */
+export function serveTrainer(pipe: string, trainer: ServedTrainer, stop: StopSwitch): Promise<ControlServer> {
+  const status = (): TrainerStatus => ({
+    directory: trainer.directory,
+    pid: process.pid,
+    step: trainer.step(),
+    totalSteps: trainer.totalSteps,
+    stopping: stop.requested,
+  });
+  const requestStop = (): StopResult => {
+    stop.request();
+    return { afterStep: Math.min(trainer.step() + 1, trainer.totalSteps) };
+  };
+  return startControlServer(pipe, { status, stop: requestStop });
+}

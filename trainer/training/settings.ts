@@ -1,0 +1,99 @@
+import { vitAdamW } from '../distill/optimiser.ts';
+import { engineNames } from '../engines/createEngine.ts';
+import type { TrainingSettings } from '../protocol.ts';
+
+/** What a run is asked for: model, images and any settings; the rest takes the published values. */
+export type TrainingRequest = Pick<TrainingSettings, 'model' | 'images'> &
+  Partial<Omit<TrainingSettings, 'model' | 'images'>>;
+
+/** A setting out of its range. Its message names the option and what it takes. */
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+}
+
+type DefaultedSetting = Exclude<keyof TrainingSettings, 'model' | 'images' | 'holdOut'>;
+
+/** The published B/16 recipe with image patches (AdamW for vision transformers). */
+export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>> = {
+  arch: null,
+  size: 1024,
+  maxSplit: 6,
+  maxBoxes: 20,
+  cropScale: 1,
+  batch: 2,
+  epochs: 6,
+  learningRate: 1e-5,
+  weightDecay: 0.1,
+  warmup: 1000,
+  ...vitAdamW,
+  unlockedBlocks: 12,
+  blend: 0.7,
+  seed: 0,
+  checkpointEvery: 500,
+  keepCheckpoints: 2,
+  engine: 'auto',
+  threads: 0,
+  activationBudgetGib: 8,
+};
+
+interface Range {
+  option: string;
+  least: number;
+  most: number;
+  whole: boolean;
+}
+
+const whole = (option: string, least: number, most: number): Range => ({ option, least, most, whole: true });
+const real = (option: string, least: number, most: number): Range => ({ option, least, most, whole: false });
+
+/** Numeric settings, their options and what they take. */
+export const settingRanges = {
+  size: whole('--size', 16, 8192),
+  maxSplit: whole('--max-split', 1, 64),
+  maxBoxes: whole('--max-boxes', 1, 4096),
+  cropScale: real('--crop-scale', 1, 16),
+  batch: whole('--batch', 1, 4096),
+  epochs: whole('--epochs', 1, 100_000),
+  learningRate: real('--lr', 0, 10),
+  weightDecay: real('--weight-decay', 0, 10),
+  warmup: whole('--warmup', 0, 1e9),
+  beta1: real('--beta1', 0, 0.999999),
+  beta2: real('--beta2', 0, 0.999999),
+  epsilon: real('--epsilon', 1e-12, 1),
+  unlockedBlocks: whole('--unlocked-blocks', 1, 1000),
+  blend: real('--blend', 0, 1),
+  seed: whole('--seed', 0, 2 ** 31 - 1),
+  holdOut: whole('--hold-out', 0, 1e6),
+  checkpointEvery: whole('--checkpoint-every', 1, 1e9),
+  keepCheckpoints: whole('--keep-checkpoints', 1, 1000),
+  threads: whole('--threads', 0, 1024),
+  activationBudgetGib: real('--activation-budget', 0, 4096),
+} as const satisfies Partial<Record<keyof TrainingSettings, Range>>;
+
+export type NumericSetting = keyof typeof settingRanges;
+
+/** Held-out images when the request does not say: a tenth, at most 16. */
+export const defaultHoldOut = (imageCount: number): number => Math.min(16, Math.floor(imageCount / 10));
+
+/**
+ * Fills in what the request leaves out and checks every number.
+ *
+ * @throws SettingError for the first number out of range.
+ */
+export function resolveSettings(request: TrainingRequest, imageCount: number): TrainingSettings {
+  const settings: TrainingSettings = { holdOut: defaultHoldOut(imageCount), ...trainingDefaults, ...request };
+  for (const name of Object.keys(settingRanges) as NumericSetting[]) checkRange(name, settings[name]);
+  if (!engineNames.some(known => known === settings.engine))
+    throw new SettingError(`--engine takes ${engineNames.join(', ')}; got '${settings.engine}'`);
+  return settings;
+}
+
+export function checkRange(name: NumericSetting, value: unknown): void {
+  const { option, least, most, whole } = settingRanges[name];
+  const fits =
+    typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value));
+  if (!fits)
+    throw new SettingError(
+      `${option} takes a ${whole ? 'whole number' : 'number'} from ${least} to ${most}; got '${value}'`,
+    );
+}

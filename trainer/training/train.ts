@@ -1,0 +1,111 @@
+import { FileError } from '../checkpoints/fileError.ts';
+import { createEngine } from '../engines/createEngine.ts';
+import type { Engine } from '../engines/engine.ts';
+import type { RunConfiguration } from '../protocol.ts';
+import { controlPipePath } from '../runs/controlPipe.ts';
+import { acquireLease, type Lease } from '../runs/lease.ts';
+import {
+  mismatchError,
+  readRunConfiguration,
+  settingsMismatch,
+  writeRunConfiguration,
+} from '../runs/runConfiguration.ts';
+import { prepareRunDirectory, type RunFiles, runFiles } from '../runs/runDirectory.ts';
+import type { RunLog } from '../runs/runLog.ts';
+import { type StopSwitch, serveTrainer } from '../server.ts';
+import { ownVersion, planRun, type RunPlan } from './runPlan.ts';
+import type { TrainingRequest } from './settings.ts';
+import { type TrainingOutcome, TrainingRun } from './trainingRun.ts';
+
+/**
+ * Trains into a run directory: starts a run, or goes on with the one that is there.
+ *
+ * @param request null to resume with the settings of the directory's own `config.json`.
+ * @throws with one clear line; whatever the run held before is still there.
+ */
+export async function train(
+  directory: string,
+  request: TrainingRequest | null,
+  log: RunLog,
+  stop: StopSwitch,
+): Promise<TrainingOutcome> {
+  const files = runFiles(directory);
+  // A resumed run must be there already; a request is checked before its directory is created.
+  const resolved = request ?? (await readRunConfiguration(files.configuration)).settings;
+  const plan = await planRun(resolved);
+  const state = await prepareRunDirectory(files.directory);
+  const lease = await acquireLease(files.directory, { controlPipe: controlPipePath(files.directory) });
+  try {
+    log.attach(files.log);
+    const engine = await createEngine(
+      plan.configuration.settings.engine,
+      plan.configuration.settings.threads,
+    );
+    try {
+      const configuration = await settleConfiguration(files, state, plan, engine, log);
+      return await trainWith({ files, configuration, plan, engine, lease, log }, stop);
+    } finally {
+      await engine.dispose();
+    }
+  } catch (error) {
+    log.error(error instanceof Error ? error.message : String(error));
+    throw error;
+  } finally {
+    await lease.release();
+  }
+}
+
+interface Prepared {
+  files: RunFiles;
+  configuration: RunConfiguration;
+  plan: RunPlan;
+  engine: Engine;
+  lease: Lease;
+  log: RunLog;
+}
+
+async function trainWith(prepared: Prepared, stop: StopSwitch): Promise<TrainingOutcome> {
+  const { files, configuration, lease } = prepared;
+  const run = new TrainingRun({ ...prepared, stopRequested: () => stop.requested });
+  const served = { directory: files.directory, totalSteps: configuration.totalSteps, step: () => run.step };
+  const server = await serveTrainer(lease.controlPipe, served, stop);
+  const signals = stop.listen();
+  try {
+    return await run.run();
+  } finally {
+    signals.dispose();
+    await server.dispose();
+  }
+}
+
+/** Writes a new run's configuration, or makes sure that the existing run is the one asked for. */
+async function settleConfiguration(
+  files: RunFiles,
+  state: 'new' | 'existing',
+  plan: RunPlan,
+  engine: Engine,
+  log: RunLog,
+): Promise<RunConfiguration> {
+  const versions = { clipself: ownVersion, node: process.version, engine: engine.version };
+  if (state === 'new') {
+    const configuration = { ...plan.configuration, versions, created: new Date().toISOString() };
+    await writeRunConfiguration(files.configuration, configuration);
+    return configuration;
+  }
+  const existing = await readRunConfiguration(files.configuration);
+  const differences = settingsMismatch(existing, plan.configuration);
+  if (differences.length > 0) throw mismatchError(files.directory, differences);
+  const [before, now] = [existing.imageCount, plan.configuration.imageCount];
+  if (before.training !== now.training || before.heldOut !== now.heldOut)
+    throw new FileError(
+      plan.configuration.settings.images,
+      `it holds ${now.found} images where the run began with ${before.found}`,
+      'Restore the images, or train into another folder',
+    );
+  if (existing.versions.engine !== versions.engine || existing.versions.clipself !== versions.clipself)
+    log.warn(
+      `the run began with ${existing.versions.engine} and clipself ${existing.versions.clipself}, now ` +
+        `${versions.engine} and ${versions.clipself}: results may differ in the last bits`,
+    );
+  return existing;
+}

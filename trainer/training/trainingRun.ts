@@ -1,0 +1,294 @@
+import { setImmediate } from 'node:timers/promises';
+import { writeJson } from '../checkpoints/jsonFile.ts';
+import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
+import { learningRateAt } from '../distill/optimiser.ts';
+import type { Engine } from '../engines/engine.ts';
+import type { PatchSettings, TrainingBatch } from '../images/batch.ts';
+import { BatchLoader } from '../images/batchLoader.ts';
+import type { EventRecord, PatchPreview, RunConfiguration } from '../protocol.ts';
+import { CheckpointStore } from '../runs/checkpointStore.ts';
+import type { Lease } from '../runs/lease.ts';
+import { MetricWriter, readMetricHistory } from '../runs/metrics.ts';
+import type { RunFiles } from '../runs/runDirectory.ts';
+import type { RunLog } from '../runs/runLog.ts';
+import { evaluateHeldOut } from './heldOut.ts';
+import { uploadVisionParameters } from './modelParameters.ts';
+import { progressLine, StepClock } from './progress.ts';
+import type { RunPlan } from './runPlan.ts';
+import { writeStudentFile } from './studentFile.ts';
+import { readTrainingState, writeTrainingState } from './trainingState.ts';
+
+/** Milliseconds between two writings of `preview.json`. */
+const previewInterval = 1000;
+
+/** The name under which the agreement on held-out patches is recorded. */
+export const heldOutCosine = 'heldOut.cosine';
+
+export interface TrainingContext {
+  files: RunFiles;
+  configuration: RunConfiguration;
+  plan: RunPlan;
+  engine: Engine;
+  lease: Lease;
+  log: RunLog;
+  /** Asked between steps: true ends the run after saving. */
+  stopRequested: () => boolean;
+}
+
+export interface TrainingOutcome {
+  state: 'finished' | 'stopped';
+  step: number;
+  /** Held-out cosine before training and at the end; null where none was measured. */
+  before: number | null;
+  after: number | null;
+}
+
+/** One trainer's hold on a run: from the latest checkpoint to the last step, or to a stop. */
+export class TrainingRun {
+  readonly #context: TrainingContext;
+  readonly #metrics: MetricWriter;
+  readonly #checkpoints: CheckpointStore;
+  readonly #clock: StepClock;
+  #distiller: Distiller | null = null;
+  #loader: BatchLoader | null = null;
+  #step = 0;
+  #savedStep = -1;
+  #lastPreview = Number.NEGATIVE_INFINITY;
+  #skipped = new Set<string>();
+  #before: number | null = null;
+  #after: number | null = null;
+
+  constructor(context: TrainingContext) {
+    this.#context = context;
+    const { files, configuration, log } = context;
+    this.#metrics = MetricWriter.open(files.metrics);
+    this.#checkpoints = new CheckpointStore(
+      files.checkpoints,
+      configuration.settings.keepCheckpoints,
+      message => log.warn(message),
+    );
+    this.#clock = new StepClock(configuration.totalSteps);
+  }
+
+  /** Completed steps. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Trains until the end or a stop. On a failure the run says so in its records before the error is thrown on. */
+  async run(): Promise<TrainingOutcome> {
+    try {
+      await this.#prepare();
+      const state = await this.#train();
+      this.#event(state);
+      return { state, step: this.#step, before: this.#before, after: this.#after };
+    } catch (error) {
+      await this.#recordFailure(error);
+      throw error;
+    } finally {
+      await this.#loader?.dispose();
+      await this.#distiller?.dispose();
+      this.#metrics.dispose();
+    }
+  }
+
+  get #settings() {
+    return this.#context.configuration.settings;
+  }
+
+  #patches(files: readonly string[]): PatchSettings {
+    const { size, maxSplit, maxBoxes, cropScale, seed } = this.#settings;
+    const { architecture, normalisation } = this.#context.plan.model;
+    const { imageSize: cropSize, patchSize } = architecture;
+    return { files, seed, size, cropSize, patchSize, maxSplit, maxBoxes, cropScale, normalisation };
+  }
+
+  async #prepare(): Promise<void> {
+    const { engine, plan, files, configuration, log } = this.#context;
+    const { beta1, beta2, epsilon, weightDecay, size, maxBoxes, batch, activationBudgetGib } = this.#settings;
+    for (const warning of plan.warnings) this.#warn(warning);
+    await this.#checkpoints.cleanUp();
+    const latest = await this.#checkpoints.latest();
+    const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
+    this.#distiller = await Distiller.create(engine, plan.model.architecture, teacher, plan.trainable, {
+      size,
+      cropSize: plan.model.architecture.imageSize,
+      maxBoxes,
+      optimiser: { beta1, beta2, epsilon, weightDecay },
+      activationBudget: activationBudgetGib * 2 ** 30,
+    });
+    const history = await readMetricHistory(files.metrics);
+    if (latest) {
+      await readTrainingState(latest.directory, this.#distiller, plan.trainable);
+      this.#step = latest.step;
+      this.#savedStep = latest.step;
+    }
+    if (history.events.length > 0) {
+      this.#event('resumed');
+      log.info(`resumed after step ${this.#step} of ${configuration.totalSteps}`);
+    } else this.#event('started');
+
+    const evaluations = history.evaluations.filter(({ eval: { step } }) => step <= this.#step);
+    this.#before = evaluations.find(record => record.eval.epoch === 0)?.eval[heldOutCosine] ?? null;
+    if (!evaluations.some(record => record.eval.step === this.#step) && this.#isEpochEnd(this.#step))
+      await this.#evaluate();
+    else this.#after = evaluations.at(-1)?.eval[heldOutCosine] ?? null;
+    this.#loader = new BatchLoader({
+      ...this.#patches(plan.trainingFiles),
+      batch,
+      totalSteps: configuration.totalSteps,
+    });
+  }
+
+  async #train(): Promise<'finished' | 'stopped'> {
+    const { configuration, stopRequested, log } = this.#context;
+    while (this.#step < configuration.totalSteps) {
+      // Signals and requests on the control pipe are heard here.
+      await setImmediate();
+      if (stopRequested()) {
+        await this.#save();
+        await this.#writeStudent();
+        log.info(`stopped after step ${this.#step}; the same command resumes`);
+        return 'stopped';
+      }
+      await this.#oneStep();
+      const epochEnded = this.#isEpochEnd(this.#step);
+      if (epochEnded || this.#step % this.#settings.checkpointEvery === 0) await this.#save();
+      if (epochEnded) {
+        await this.#writeStudent();
+        await this.#evaluate();
+      }
+    }
+    await this.#writeStudent();
+    return 'finished';
+  }
+
+  #isEpochEnd(step: number): boolean {
+    return step % this.#context.configuration.stepsPerEpoch === 0;
+  }
+
+  async #oneStep(): Promise<void> {
+    const { configuration, log } = this.#context;
+    const { learningRate, warmup } = this.#settings;
+    const started = performance.now();
+    const batch = await this.#loader!.next(this.#step);
+    this.#reportSkipped(batch);
+    const lr = learningRateAt(this.#step, learningRate, warmup, configuration.totalSteps);
+    const result = await this.#distiller!.step(batch, this.#step + 1, lr);
+    this.#step++;
+    const seconds = (performance.now() - started) / 1000;
+    this.#clock.add(seconds);
+    const record = {
+      step: this.#step,
+      epoch: Math.ceil(this.#step / configuration.stepsPerEpoch),
+      loss: result.loss,
+      lr,
+      gradNorm: result.gradNorm,
+      imagesPerSecond: batch.boxCounts.length / seconds,
+      memoryMib: Math.round(process.memoryUsage.rss() / 2 ** 20),
+      time: Date.now(),
+    };
+    this.#metrics.write(record);
+    log.progress(progressLine(record, configuration, this.#clock.remainingSeconds(this.#step)));
+    await this.#preview(batch, result);
+  }
+
+  /** Each unusable image is named once in a trainer's life. */
+  #reportSkipped({ skipped }: TrainingBatch): void {
+    for (const { file, reason } of skipped) {
+      const message = `skipped ${file}: ${reason}`;
+      if (this.#skipped.has(message)) continue;
+      this.#skipped.add(message);
+      this.#warn(`${message} (${this.#skipped.size} so far)`);
+    }
+  }
+
+  async #preview(batch: TrainingBatch, { cosines }: StepResult): Promise<void> {
+    const due = performance.now() - this.#lastPreview >= previewInterval;
+    if (!due && this.#step !== this.#context.configuration.totalSteps) return;
+    this.#lastPreview = performance.now();
+    const { file, width, height, rows, columns, boxes } = batch.sources[0]!;
+    const preview: PatchPreview = {
+      step: this.#step,
+      time: Date.now(),
+      image: file,
+      width,
+      height,
+      rows,
+      columns,
+      boxes,
+      cosines: cosines[0]!,
+    };
+    await writeJson(this.#context.files.preview, preview);
+  }
+
+  async #evaluate(): Promise<void> {
+    const { engine, plan, configuration, stopRequested, log } = this.#context;
+    if (plan.heldOutFiles.length === 0) return;
+    log.progress(`comparing student and teacher on ${plan.heldOutFiles.length} held-out images`);
+    const patches = this.#patches(plan.heldOutFiles);
+    const result = await evaluateHeldOut(
+      engine,
+      this.#distiller!,
+      patches,
+      this.#settings.blend,
+      stopRequested,
+    );
+    if (!result) return;
+    const epoch = this.#step / configuration.stepsPerEpoch;
+    const { cosine, patches: count } = result;
+    this.#metrics.write({
+      eval: { epoch, step: this.#step, time: Date.now(), [heldOutCosine]: cosine, 'heldOut.patches': count },
+    });
+    if (this.#step === 0) this.#before = cosine;
+    this.#after = cosine;
+    log.info(`epoch ${epoch}: mean student/teacher cosine ${cosine.toFixed(4)} on ${count} held-out patches`);
+  }
+
+  async #save(): Promise<void> {
+    if (this.#savedStep === this.#step) return;
+    const { engine, plan, lease, files } = this.#context;
+    if (!(await lease.isHeld()))
+      throw new Error(
+        `${files.lease} was removed or replaced: another trainer may have taken the run. Resume it there`,
+      );
+    await this.#checkpoints.save(this.#step, directory =>
+      writeTrainingState(directory, engine, this.#distiller!, plan.trainable),
+    );
+    this.#savedStep = this.#step;
+  }
+
+  async #writeStudent(): Promise<void> {
+    const { engine, plan, files } = this.#context;
+    await writeStudentFile(
+      files.student,
+      plan.model,
+      engine,
+      this.#distiller!,
+      plan.trainable,
+      this.#settings.blend,
+    );
+  }
+
+  async #recordFailure(error: unknown): Promise<void> {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#context.log.error(message);
+    try {
+      // The weights before a loss that is no number are good: keep them.
+      if (error instanceof NonFiniteLossError && this.#step > 0) await this.#save();
+      this.#event('failed', message);
+    } catch {
+      // The first failure is the one to report.
+    }
+  }
+
+  #warn(message: string): void {
+    this.#context.log.warn(message);
+    this.#event('warning', message);
+  }
+
+  #event(kind: EventRecord['event']['kind'], message?: string): void {
+    const event = { kind, step: this.#step, time: Date.now() };
+    this.#metrics.write({ event: message === undefined ? event : { ...event, message } });
+  }
+}

@@ -1,0 +1,83 @@
+import path from 'node:path';
+import { FileError } from '../checkpoints/fileError.ts';
+import type { HostTensor } from '../checkpoints/hostTensor.ts';
+import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts';
+import type { Distiller } from '../distill/distiller.ts';
+import { type Engine, readFloats } from '../engines/engine.ts';
+import { formatShape, sameShape } from '../graph/shape.ts';
+
+const studentFile = 'student.safetensors';
+const optimiserFile = 'optimiser.safetensors';
+const firstMomentPrefix = 'first/';
+const secondMomentPrefix = 'second/';
+
+const float32 = (shape: readonly number[], data: Float32Array): HostTensor => ({
+  shape,
+  dtype: 'float32',
+  data,
+});
+
+/**
+ * Writes what a run needs to go on to the same bits: the raw student's trained tensors and both moments of each.
+ * Sampling follows from seed and step alone, so there is no random state beside the step in the folder's name.
+ */
+export async function writeTrainingState(
+  directory: string,
+  engine: Engine,
+  distiller: Distiller,
+  trainable: readonly string[],
+): Promise<void> {
+  const student = new Map<string, HostTensor>();
+  const optimiser = new Map<string, HostTensor>();
+  for (const name of trainable) {
+    const parameter = distiller.studentParameters.get(name)!;
+    student.set(name, float32(parameter.shape, await readFloats(engine, parameter)));
+    const moments = await distiller.optimiser.readMoments(name);
+    if (!moments) continue;
+    optimiser.set(firstMomentPrefix + name, float32(parameter.shape, moments.firstMoment));
+    optimiser.set(secondMomentPrefix + name, float32(parameter.shape, moments.secondMoment));
+  }
+  await writeSafetensors(path.join(directory, studentFile), student);
+  await writeSafetensors(path.join(directory, optimiserFile), optimiser);
+}
+
+/**
+ * Restores what `writeTrainingState` wrote.
+ *
+ * @throws FileError when a tensor is missing or has another shape; the files stay as they are.
+ */
+export async function readTrainingState(
+  directory: string,
+  distiller: Distiller,
+  trainable: readonly string[],
+): Promise<void> {
+  const student = await readSafetensors(path.join(directory, studentFile));
+  const optimiser = await readSafetensors(path.join(directory, optimiserFile));
+  for (const name of trainable) {
+    const { shape } = distiller.studentParameters.get(name)!;
+    const expect = (tensors: ReadonlyMap<string, HostTensor>, tensor: string, file: string): Float32Array =>
+      expectFloats(tensors, tensor, shape, path.join(directory, file));
+    distiller.restore(name, expect(student.tensors, name, studentFile));
+    if (!optimiser.tensors.has(firstMomentPrefix + name)) continue;
+    distiller.optimiser.restoreMoments(name, {
+      firstMoment: expect(optimiser.tensors, firstMomentPrefix + name, optimiserFile),
+      secondMoment: expect(optimiser.tensors, secondMomentPrefix + name, optimiserFile),
+    });
+  }
+}
+
+function expectFloats(
+  tensors: ReadonlyMap<string, HostTensor>,
+  name: string,
+  shape: readonly number[],
+  file: string,
+): Float32Array {
+  const tensor = tensors.get(name);
+  const advice = 'The checkpoint belongs to another model: remove it, or train into another folder';
+  if (!tensor) throw new FileError(file, `it has no tensor '${name}'`, advice);
+  if (!sameShape(tensor.shape, shape) || !(tensor.data instanceof Float32Array)) {
+    const found = `${tensor.dtype} ${formatShape(tensor.shape)}`;
+    throw new FileError(file, `'${name}' is ${found} where float32 ${formatShape(shape)} is needed`, advice);
+  }
+  return tensor.data;
+}
