@@ -14,6 +14,22 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'fine-tune a CLIP vision transformer with CLIPSelf, or resume a run',
     load: async () => (await import('./commands/train.ts')).trainCommand,
   },
+  features: {
+    summary: 'dense features and embedding of an image as a safetensors file',
+    load: async () => (await import('./commands/features.ts')).featuresCommand,
+  },
+  regions: {
+    summary: 'pooled dense features and crop embeddings of boxes',
+    load: async () => (await import('./commands/regions.ts')).regionsCommand,
+  },
+  describe: {
+    summary: 'architecture, parameters and origin of a model',
+    load: async () => (await import('./commands/describe.ts')).describeCommand,
+  },
+  doctor: {
+    summary: 'which engines work here, and why the others do not',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
 };
 
 const usage = (): string =>

@@ -50,6 +50,12 @@ export class NonFiniteGradientError extends Error {
   }
 }
 
+/**
+ * The number of crops changes from step to step, and a compiled program holds on to the memory of its size. A tower
+ * takes four programs: those of the latest two numbers stay.
+ */
+const cropProgramCapacity = 8;
+
 export interface DistillerSettings {
   /** Side of the student image in pixels. */
   size: number;
@@ -74,6 +80,7 @@ export class Distiller {
   readonly #architecture: VisionArchitecture;
   readonly #settings: DistillerSettings;
   readonly #programs: ProgramCache;
+  readonly #cropPrograms: ProgramCache;
   readonly #interpolations: PositionInterpolations;
   readonly #teacherTower: VisionTower;
   readonly #studentTower: Student;
@@ -113,8 +120,9 @@ export class Distiller {
     this.trainable = trainable;
     this.#settings = settings;
     this.#programs = new ProgramCache(engine);
+    this.#cropPrograms = new ProgramCache(engine, cropProgramCapacity);
     this.#interpolations = new PositionInterpolations(engine, architecture);
-    this.#teacherTower = new VisionTower(architecture, teacher, this.#programs, this.#interpolations);
+    this.#teacherTower = new VisionTower(architecture, teacher, this.#cropPrograms, this.#interpolations);
     this.#studentTower = new Student(
       architecture,
       student,
@@ -181,6 +189,7 @@ export class Distiller {
     disposeAll(this.teacherParameters.values());
     this.optimiser.dispose();
     this.#interpolations.dispose();
+    await this.#cropPrograms.dispose();
     await this.#programs.dispose();
   }
 

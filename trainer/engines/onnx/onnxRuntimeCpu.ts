@@ -63,6 +63,8 @@ export class OnnxRuntimeCpuEngine implements Engine {
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
+      // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
     const program = new CpuProgram(session, outputs, this.#memory, this.#queue, () => {
       this.#programs.delete(program);

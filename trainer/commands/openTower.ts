@@ -1,0 +1,37 @@
+import { type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
+import { ImageFeatures } from '../dense/imageFeatures.ts';
+import { createEngine } from '../engines/createEngine.ts';
+import { disposeAll } from '../engines/engine.ts';
+import { ProgramCache } from '../engines/programCache.ts';
+import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
+import { uploadVisionParameters } from '../training/modelParameters.ts';
+
+/** A model ready to look at images. Dispose of it when done. */
+export interface OpenTower {
+  model: ModelFiles;
+  features: ImageFeatures;
+  dispose(): Promise<void>;
+}
+
+/** Loads a model's image tower onto an engine. */
+export async function openTower(
+  modelPath: string,
+  arch: string | null,
+  engineName: string,
+  threads: number,
+): Promise<OpenTower> {
+  const model = await resolveModel(modelPath, arch);
+  for (const warning of model.warnings) console.error(`warning: ${warning}`);
+  const engine = await createEngine(engineName, threads);
+  const parameters = await uploadVisionParameters(engine, model.weightsFile);
+  const programs = new ProgramCache(engine);
+  const interpolations = new PositionInterpolations(engine, model.architecture);
+  const tower = new VisionTower(model.architecture, parameters, programs, interpolations);
+  const dispose = async (): Promise<void> => {
+    interpolations.dispose();
+    disposeAll(parameters.values());
+    await programs.dispose();
+    await engine.dispose();
+  };
+  return { model, features: new ImageFeatures(engine, tower, model.normalisation), dispose };
+}

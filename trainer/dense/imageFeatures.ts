@@ -1,0 +1,101 @@
+import { type Engine, readFloats } from '../engines/engine.ts';
+import { cropImage, fitLongestSide, type PixelBox, studentImage, teacherImage } from '../images/geometry.ts';
+import { type ImageNormalisation, normaliseInto } from '../images/normalise.ts';
+import type { Raster } from '../images/raster.ts';
+import type { VisionTower } from '../models/visionTower.ts';
+import { pixelsToCells, roiAlignRows } from './roiPooling.ts';
+
+/** Dense features of one image in student geometry. */
+export interface DenseFeatures {
+  /** [side · side, D], unit norm, row-major. */
+  features: Float32Array;
+  /** Patches along a side of the padded square. */
+  side: number;
+  /** Rows and columns that hold image rather than padding. */
+  valid: { rows: number; columns: number };
+}
+
+/** Reads dense features, image embeddings and pooled boxes of decoded images from a tower. */
+export class ImageFeatures {
+  readonly #engine: Engine;
+  readonly #tower: VisionTower;
+  readonly #normalisation: ImageNormalisation;
+
+  constructor(engine: Engine, tower: VisionTower, normalisation: ImageNormalisation) {
+    this.#engine = engine;
+    this.#tower = tower;
+    this.#normalisation = normalisation;
+  }
+
+  get embeddingDimension(): number {
+    return this.#tower.architecture.embeddingDimension;
+  }
+
+  /** Longest side to `size` pixels, padded right and below. */
+  async dense(image: Raster, size: number): Promise<DenseFeatures> {
+    const pixels = this.#upload([studentImage(image, size)], size);
+    const encoded = await this.#tower.encodeDense(pixels);
+    const features = await readFloats(this.#engine, encoded);
+    pixels.dispose();
+    encoded.dispose();
+    const { patchSize } = this.#tower.architecture;
+    const { width, height } = fitLongestSide(image.width, image.height, size);
+    const valid = { rows: Math.ceil(height / patchSize), columns: Math.ceil(width / patchSize) };
+    return { features, side: size / patchSize, valid };
+  }
+
+  /** Embeddings of image parts as the teacher sees them (letterboxed), [n, D] of unit norm. */
+  async crops(image: Raster, boxes: readonly PixelBox[]): Promise<Float32Array> {
+    const { imageSize } = this.#tower.architecture;
+    const pixels = this.#upload(
+      boxes.map(box => teacherImage(cropImage(image, box), imageSize)),
+      imageSize,
+    );
+    const encoded = await this.#tower.encodeImage(pixels);
+    const embeddings = await readFloats(this.#engine, encoded);
+    pixels.dispose();
+    encoded.dispose();
+    return normaliseRows(embeddings, this.embeddingDimension);
+  }
+
+  /** Dense features pooled over boxes by RoIAlign, [n, D] of unit norm; a box outside the image gives zeros. */
+  pool(
+    { features, side }: DenseFeatures,
+    image: Raster,
+    size: number,
+    boxes: readonly PixelBox[],
+  ): Float32Array {
+    const map = { height: side, width: side };
+    const { scale } = fitLongestSide(image.width, image.height, size);
+    const rows = roiAlignRows(pixelsToCells(Float32Array.from(boxes.flat()), scale, size, map), map);
+    const width = this.embeddingDimension;
+    const pooled = new Float32Array(boxes.length * width);
+    for (let box = 0; box < boxes.length; box++)
+      for (let cell = 0; cell < side * side; cell++) {
+        const weight = rows[box * side * side + cell]!;
+        if (weight === 0) continue;
+        for (let channel = 0; channel < width; channel++)
+          pooled[box * width + channel]! += weight * features[cell * width + channel]!;
+      }
+    return normaliseRows(pooled, width);
+  }
+
+  #upload(images: readonly Uint8Array[], side: number) {
+    const values = new Float32Array(images.length * 3 * side * side);
+    images.forEach((image, index) => {
+      normaliseInto(image, this.#normalisation, values, index * 3 * side * side);
+    });
+    return this.#engine.upload([images.length, 3, side, side], values);
+  }
+}
+
+/** Rows divided by max(‖row‖, 1e-12), in place. */
+export function normaliseRows(rows: Float32Array, width: number): Float32Array {
+  for (let start = 0; start < rows.length; start += width) {
+    let squared = 0;
+    for (let index = start; index < start + width; index++) squared += rows[index]! ** 2;
+    const norm = Math.max(Math.sqrt(squared), 1e-12);
+    for (let index = start; index < start + width; index++) rows[index]! /= norm;
+  }
+  return rows;
+}
