@@ -32,7 +32,9 @@ export function missingBrowser(): string | undefined {
 /** Why no test in a real VS Code can run here; `undefined` where it can. */
 export function missingPrerequisite(): string | undefined {
   // The server's dependencies are the last thing that the installation puts in place.
-  const installed = [serverMain, serverNode, `${serverFolder}/node_modules/ws`].every(path => existsSync(path));
+  const installed = [serverMain, serverNode, `${serverFolder}/node_modules/ws`].every(path =>
+    existsSync(path),
+  );
   return (
     missingBrowser() ??
     (installed

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serverMain, serverNode } from './browserPrerequisites.ts';
@@ -22,8 +23,6 @@ export interface VsCodeServer {
   readonly url: string;
   /** Folder of the server's data, removed by `dispose`. */
   readonly dataFolder: string;
-  /** Replaces the user settings; the workbench picks the change up by itself. */
-  writeSettings(settings: Record<string, unknown>): Promise<void>;
   /** Everything that the server has printed. */
   output(): string;
   /** Ends the server and every process that was started below it, then removes its folders. */
@@ -39,30 +38,32 @@ export const quietSettings: Record<string, unknown> = {
   'extensions.autoCheckUpdates': false,
   'extensions.autoUpdate': false,
   'extensions.ignoreRecommendations': true,
+  'files.exclude': { '**/.vscode': true },
   'git.enabled': false,
   'security.workspace.trust.enabled': false,
   'telemetry.telemetryLevel': 'off',
   'update.mode': 'none',
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
   'workbench.enableExperiments': false,
   'workbench.startupEditor': 'none',
   'workbench.tips.enabled': false,
 };
 
+/** A gallery of extensions without an address: nothing is looked up on the network. */
+const noGallery = { EXTENSIONS_GALLERY: '{}' };
+
 /** Starts a server and waits until it listens. Throws with the server's output when it ends or stays silent. */
 export async function startVsCodeServer(options: VsCodeServerOptions = {}): Promise<VsCodeServer> {
   const folder = await temporaryFolder();
   const marker = randomUUID();
-  const userFolder = folder.file('data/User');
-  const writeSettings = async (settings: Record<string, unknown>) => {
-    await mkdir(userFolder, { recursive: true });
-    await writeFile(join(userFolder, 'settings.json'), JSON.stringify({ ...quietSettings, ...settings }, null, 2));
-  };
-  await writeSettings(options.settings ?? {});
+  await writeUserSettings(folder.file('data/User'), options.settings ?? {});
 
-  const killAtExit = () => signalTree(marker, 'SIGKILL');
-  process.once('exit', killAtExit);
+  const forgetExit = onExit(() => {
+    signalTree(marker, 'SIGKILL');
+    rmSync(folder.path, { recursive: true, force: true });
+  });
   const child = spawn(serverNode, serverArguments(folder.path, options), {
-    env: { ...environmentOfServer(), ...options.environment, [MARKER_VARIABLE]: marker },
+    env: { ...environmentOfServer(), ...noGallery, ...options.environment, [MARKER_VARIABLE]: marker },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed: string[] = [];
@@ -72,17 +73,36 @@ export async function startVsCodeServer(options: VsCodeServerOptions = {}): Prom
   }
   const dispose = async () => {
     await endTree(marker);
-    process.removeListener('exit', killAtExit);
+    forgetExit();
     await folder.remove();
   };
   try {
     const port = await listeningPort(child, printed);
     const url = `http://127.0.0.1:${port}`;
-    return { url, dataFolder: folder.path, writeSettings, output: () => printed.join(''), dispose };
+    return { url, dataFolder: folder.path, output: () => printed.join(''), dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
+}
+
+/** Calls back when this process ends early, also by a signal. Returns what takes that back. */
+function onExit(callback: () => void): () => void {
+  const stop = () => process.exit(1);
+  process.once('exit', callback);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop);
+  return () => {
+    process.removeListener('exit', callback);
+    for (const signal of ['SIGINT', 'SIGTERM']) process.removeListener(signal, stop);
+  };
+}
+
+async function writeUserSettings(userFolder: string, settings: Record<string, unknown>): Promise<void> {
+  await mkdir(userFolder, { recursive: true });
+  await writeFile(
+    join(userFolder, 'settings.json'),
+    JSON.stringify({ ...quietSettings, ...settings }, null, 2),
+  );
 }
 
 function serverArguments(dataFolder: string, options: VsCodeServerOptions): string[] {
@@ -90,7 +110,12 @@ function serverArguments(dataFolder: string, options: VsCodeServerOptions): stri
     serverMain,
     ...['--host', '127.0.0.1', '--port', '0', '--without-connection-token', '--accept-server-license-terms'],
     ...['--telemetry-level', 'off', '--disable-workspace-trust', '--enable-smoke-test-driver'],
-    ...['--server-data-dir', dataFolder, '--extensions-dir', options.extensionsFolder ?? join(dataFolder, 'extensions')],
+    ...[
+      '--server-data-dir',
+      dataFolder,
+      '--extensions-dir',
+      options.extensionsFolder ?? join(dataFolder, 'extensions'),
+    ],
   ];
 }
 
