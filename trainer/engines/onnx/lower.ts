@@ -21,13 +21,14 @@ export function lowerToOnnx(outputs: Outputs): Uint8Array {
   const nodes = new NodeList();
   const names = new Map<Value, string>();
   const inputs: OnnxValueInfo[] = [];
+  const resultNames = firstResultNames(outputs);
   for (const value of topologicalOrder(Object.values(outputs))) {
     if (value.name !== null) {
       names.set(value, value.name);
       inputs.push(describe(value.name, value));
     } else if (value.constant !== null) names.set(value, nodes.filled(value.constant, value.shape));
     else {
-      const output = nodes.freshName();
+      const output = resultNames.get(value) ?? nodes.freshName();
       names.set(value, output);
       const operands = value.inputs.map(input => names.get(input)!);
       value.operation!.onnx(nodes, value, value.attributes, operands, output);
@@ -35,11 +36,19 @@ export function lowerToOnnx(outputs: Outputs): Uint8Array {
   }
   const results = Object.entries(outputs).map(([name, value]) => {
     const output = onnxOutputName(name);
-    nodes.node('Identity', [names.get(value)!], {}, output);
+    if (names.get(value) !== output) nodes.node('Identity', [names.get(value)!], {}, output);
     return describe(output, value);
   });
   const graph = { node: nodes.nodes, initializer: nodes.constants, input: inputs, output: results };
   return encodeOnnxModel(graph, onnxOpset);
+}
+
+/** A computed result is written under its output's name at once; a copy would cost a pass over it. */
+function firstResultNames(outputs: Outputs): Map<Value, string> {
+  const names = new Map<Value, string>();
+  for (const [name, value] of Object.entries(outputs))
+    if (value.operation && !names.has(value)) names.set(value, onnxOutputName(name));
+  return names;
 }
 
 const describe = (name: string, value: Value): OnnxValueInfo => ({
