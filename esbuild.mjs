@@ -1,9 +1,16 @@
 // Bundles the three programs of the extension: the host side, the webviews and the trainer.
-import { build } from 'esbuild';
+
 import { existsSync } from 'node:fs';
+import { build } from 'esbuild';
 
 const production = process.argv.includes('--production');
-const common = { bundle: true, sourcemap: !production, minify: production, logLevel: 'warning', target: 'node20' };
+const common = {
+  bundle: true,
+  sourcemap: !production,
+  minify: production,
+  logLevel: 'warning',
+  target: 'node20',
+};
 
 /** Native or large packages stay in node_modules: they cannot be bundled. */
 const external = ['onnxruntime-node', 'onnxruntime-common', 'sharp', 'vscode'];
@@ -37,5 +44,8 @@ const bundles = [
   },
 ];
 
-const entries = bundle => (Array.isArray(bundle.entryPoints) ? bundle.entryPoints : Object.values(bundle.entryPoints));
-await Promise.all(bundles.filter(bundle => entries(bundle).every(existsSync)).map(bundle => build({ ...common, ...bundle })));
+const entries = bundle =>
+  Array.isArray(bundle.entryPoints) ? bundle.entryPoints : Object.values(bundle.entryPoints);
+await Promise.all(
+  bundles.filter(bundle => entries(bundle).every(existsSync)).map(bundle => build({ ...common, ...bundle })),
+);
