@@ -37,9 +37,13 @@ child.on('close', status => {
   const { state, step, before, after } = JSON.parse(output);
   console.log(`\n${state} after ${step} steps`);
   if (state !== 'finished') return;
-  console.log('mean cosine between the dense features of held-out patches and the embeddings of their crops:');
+  console.log(
+    'mean cosine between the dense features of held-out patches and the embeddings of their crops:',
+  );
   console.log(`  before  ${before.toFixed(4)}\n  after   ${after.toFixed(4)}`);
-  console.log(`run directory: ${directory}\nfine-tuned model: ${path.join(directory, 'student.safetensors')}`);
+  console.log(
+    `run directory: ${directory}\nfine-tuned model: ${path.join(directory, 'student.safetensors')}`,
+  );
   if (!(after > before)) {
     console.error('the cosine did not rise: something is wrong');
     process.exit(1);

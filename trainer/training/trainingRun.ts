@@ -3,16 +3,17 @@ import { writeJson } from '../checkpoints/jsonFile.ts';
 import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
 import type { Engine } from '../engines/engine.ts';
-import type { PatchSettings, TrainingBatch } from '../images/batch.ts';
+import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
 import { BatchLoader } from '../images/batchLoader.ts';
-import type { EventRecord, PatchPreview, RunConfiguration } from '../protocol.ts';
+import type { EventRecord, RunConfiguration } from '../protocol.ts';
 import { CheckpointStore } from '../runs/checkpointStore.ts';
 import type { Lease } from '../runs/lease.ts';
 import { MetricWriter, readMetricHistory } from '../runs/metrics.ts';
-import type { RunFiles } from '../runs/runDirectory.ts';
+import { type RunFiles, removeLeftovers } from '../runs/runDirectory.ts';
 import type { RunLog } from '../runs/runLog.ts';
-import { evaluateHeldOut } from './heldOut.ts';
+import { evaluateHeldOut, heldOutCosine } from './heldOut.ts';
 import { uploadVisionParameters } from './modelParameters.ts';
+import { patchPreview } from './patchPreview.ts';
 import { progressLine, StepClock } from './progress.ts';
 import type { RunPlan } from './runPlan.ts';
 import { writeStudentFile } from './studentFile.ts';
@@ -20,9 +21,6 @@ import { readTrainingState, writeTrainingState } from './trainingState.ts';
 
 /** Milliseconds between two writings of `preview.json`. */
 const previewInterval = 1000;
-
-/** The name under which the agreement on held-out patches is recorded. */
-export const heldOutCosine = 'heldOut.cosine';
 
 export interface TrainingContext {
   files: RunFiles;
@@ -53,6 +51,9 @@ export class TrainingRun {
   #loader: BatchLoader | null = null;
   #step = 0;
   #savedStep = -1;
+  #studentStep = -1;
+  /** A stop cut the evaluation of this step short. */
+  #evaluationDue = false;
   #lastPreview = Number.NEGATIVE_INFINITY;
   #skipped = new Set<string>();
   #before: number | null = null;
@@ -106,7 +107,7 @@ export class TrainingRun {
   async #prepare(): Promise<void> {
     const { engine, plan, files, configuration, log } = this.#context;
     const { beta1, beta2, epsilon, weightDecay, size, maxBoxes, batch, activationBudgetGib } = this.#settings;
-    for (const warning of plan.warnings) this.#warn(warning);
+    await removeLeftovers(files);
     await this.#checkpoints.cleanUp();
     const latest = await this.#checkpoints.latest();
     const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
@@ -119,7 +120,7 @@ export class TrainingRun {
     });
     const history = await readMetricHistory(files.metrics);
     if (latest) {
-      await readTrainingState(latest.directory, this.#distiller, plan.trainable);
+      await readTrainingState(latest, this.#distiller, plan.trainable);
       this.#step = latest.step;
       this.#savedStep = latest.step;
     }
@@ -127,6 +128,7 @@ export class TrainingRun {
       this.#event('resumed');
       log.info(`resumed after step ${this.#step} of ${configuration.totalSteps}`);
     } else this.#event('started');
+    for (const warning of plan.warnings) this.#warn(warning);
 
     const evaluations = history.evaluations.filter(({ eval: { step } }) => step <= this.#step);
     this.#before = evaluations.find(record => record.eval.epoch === 0)?.eval[heldOutCosine] ?? null;
@@ -141,16 +143,11 @@ export class TrainingRun {
   }
 
   async #train(): Promise<'finished' | 'stopped'> {
-    const { configuration, stopRequested, log } = this.#context;
+    const { configuration, stopRequested } = this.#context;
     while (this.#step < configuration.totalSteps) {
       // Signals and requests on the control pipe are heard here.
       await setImmediate();
-      if (stopRequested()) {
-        await this.#save();
-        await this.#writeStudent();
-        log.info(`stopped after step ${this.#step}; the same command resumes`);
-        return 'stopped';
-      }
+      if (stopRequested()) return this.#stop();
       await this.#oneStep();
       const epochEnded = this.#isEpochEnd(this.#step);
       if (epochEnded || this.#step % this.#settings.checkpointEvery === 0) await this.#save();
@@ -160,7 +157,14 @@ export class TrainingRun {
       }
     }
     await this.#writeStudent();
-    return 'finished';
+    return this.#evaluationDue ? this.#stop() : 'finished';
+  }
+
+  async #stop(): Promise<'stopped'> {
+    await this.#save();
+    await this.#writeStudent();
+    this.#context.log.info(`stopped after step ${this.#step}; the same command resumes`);
+    return 'stopped';
   }
 
   #isEpochEnd(step: number): boolean {
@@ -172,7 +176,7 @@ export class TrainingRun {
     const { learningRate, warmup } = this.#settings;
     const started = performance.now();
     const batch = await this.#loader!.next(this.#step);
-    this.#reportSkipped(batch);
+    this.#reportSkipped(batch.skipped);
     const lr = learningRateAt(this.#step, learningRate, warmup, configuration.totalSteps);
     const result = await this.#distiller!.step(batch, this.#step + 1, lr);
     this.#step++;
@@ -194,7 +198,7 @@ export class TrainingRun {
   }
 
   /** Each unusable image is named once in a trainer's life. */
-  #reportSkipped({ skipped }: TrainingBatch): void {
+  #reportSkipped(skipped: readonly SkippedImage[]): void {
     for (const { file, reason } of skipped) {
       const message = `skipped ${file}: ${reason}`;
       if (this.#skipped.has(message)) continue;
@@ -203,23 +207,11 @@ export class TrainingRun {
     }
   }
 
-  async #preview(batch: TrainingBatch, { cosines }: StepResult): Promise<void> {
+  async #preview(batch: TrainingBatch, result: StepResult): Promise<void> {
     const due = performance.now() - this.#lastPreview >= previewInterval;
     if (!due && this.#step !== this.#context.configuration.totalSteps) return;
     this.#lastPreview = performance.now();
-    const { file, width, height, rows, columns, boxes } = batch.sources[0]!;
-    const preview: PatchPreview = {
-      step: this.#step,
-      time: Date.now(),
-      image: file,
-      width,
-      height,
-      rows,
-      columns,
-      boxes,
-      cosines: cosines[0]!,
-    };
-    await writeJson(this.#context.files.preview, preview);
+    await writeJson(this.#context.files.preview, patchPreview(this.#step, batch, result));
   }
 
   async #evaluate(): Promise<void> {
@@ -234,31 +226,35 @@ export class TrainingRun {
       this.#settings.blend,
       stopRequested,
     );
+    this.#evaluationDue = result === null;
     if (!result) return;
+    this.#reportSkipped(result.skipped);
+    if (result.patches === 0) return;
     const epoch = this.#step / configuration.stepsPerEpoch;
     const { cosine, patches: count } = result;
     this.#metrics.write({
-      eval: { epoch, step: this.#step, time: Date.now(), [heldOutCosine]: cosine, 'heldOut.patches': count },
+      eval: { epoch, step: this.#step, time: Date.now(), [heldOutCosine]: cosine },
     });
     if (this.#step === 0) this.#before = cosine;
     this.#after = cosine;
     log.info(`epoch ${epoch}: mean student/teacher cosine ${cosine.toFixed(4)} on ${count} held-out patches`);
   }
 
-  async #save(): Promise<void> {
+  async #save(options?: { prune: boolean }): Promise<void> {
     if (this.#savedStep === this.#step) return;
     const { engine, plan, lease, files } = this.#context;
     if (!(await lease.isHeld()))
       throw new Error(
         `${files.lease} was removed or replaced: another trainer may have taken the run. Resume it there`,
       );
-    await this.#checkpoints.save(this.#step, directory =>
-      writeTrainingState(directory, engine, this.#distiller!, plan.trainable),
-    );
+    const write = (directory: string) =>
+      writeTrainingState(directory, engine, this.#distiller!, plan.trainable);
+    await this.#checkpoints.save(this.#step, write, options);
     this.#savedStep = this.#step;
   }
 
   async #writeStudent(): Promise<void> {
+    if (this.#studentStep === this.#step) return;
     const { engine, plan, files } = this.#context;
     await writeStudentFile(
       files.student,
@@ -268,14 +264,14 @@ export class TrainingRun {
       plan.trainable,
       this.#settings.blend,
     );
+    this.#studentStep = this.#step;
   }
 
   async #recordFailure(error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
-    this.#context.log.error(message);
     try {
-      // The weights before a loss that is no number are good: keep them.
-      if (error instanceof NonFiniteLossError && this.#step > 0) await this.#save();
+      // The weights before a loss that is no number are there to look at, beside the earlier ones.
+      if (error instanceof NonFiniteLossError && this.#step > 0) await this.#save({ prune: false });
       this.#event('failed', message);
     } catch {
       // The first failure is the one to report.

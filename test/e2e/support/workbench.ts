@@ -147,9 +147,14 @@ export class Workbench {
     await writeFile(file, JSON.stringify({ ...present, ...changes }, null, 2));
   }
 
-  /** Reloads the window, which ends the extension host and starts another. */
+  /**
+   * Reloads the window by its own command, which ends the extension host and starts another. A reload of the bare page
+   * would leave the workbench no time to write down which editors are open.
+   */
   async reload(): Promise<void> {
-    await this.page.reload();
+    const reloaded = this.page.waitForEvent('load', { timeout: TIMEOUT });
+    await this.runCommand('Reload Window');
+    await reloaded;
     await waitUntilUsable(this.page);
   }
 

@@ -1,0 +1,52 @@
+import type { TunableSetting, TunableSettings } from './identifiers.ts';
+
+/** What a run is started with. Paths are absolute. */
+export interface RunRequest {
+  model: string;
+  images: string;
+  /** Run directory; the trainer creates it. */
+  out: string;
+  settings: Partial<TunableSettings>;
+}
+
+/** Flag of `clipself train` for each setting; a setting without a flag does not compile. */
+export const settingFlags: Readonly<Record<TunableSetting, string>> = {
+  arch: '--arch',
+  size: '--size',
+  maxSplit: '--max-split',
+  maxBoxes: '--max-boxes',
+  cropScale: '--crop-scale',
+  batch: '--batch',
+  epochs: '--epochs',
+  learningRate: '--lr',
+  weightDecay: '--weight-decay',
+  warmup: '--warmup',
+  beta1: '--beta1',
+  beta2: '--beta2',
+  epsilon: '--epsilon',
+  unlockedBlocks: '--unlocked-blocks',
+  blend: '--blend',
+  seed: '--seed',
+  holdOut: '--hold-out',
+  checkpointEvery: '--checkpoint-every',
+  keepCheckpoints: '--keep-checkpoints',
+  engine: '--engine',
+  threads: '--threads',
+  activationBudgetGib: '--activation-budget',
+};
+
+/** Arguments of `clipself` that start a run. Settings that are absent, null or empty are left to the trainer. */
+export function trainArguments(request: RunRequest): string[] {
+  const result = ['train', '--model', request.model, '--images', request.images, '--out', request.out];
+  for (const [setting, flag] of Object.entries(settingFlags) as [TunableSetting, string][]) {
+    const value = request.settings[setting];
+    if (value === undefined || value === null || value === '') continue;
+    result.push(flag, String(value));
+  }
+  return result;
+}
+
+/** Arguments of `clipself` that continue a run from its own `config.json`. */
+export function resumeArguments(directory: string): string[] {
+  return ['train', '--resume', directory];
+}

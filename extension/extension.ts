@@ -1,0 +1,150 @@
+import * as vscode from 'vscode';
+import type { PanelCommand } from '../webview/training/protocol.ts';
+import { demoAssets } from './demoAssets.ts';
+import { isProgrammatic } from './fineTuneRequest.ts';
+import { settingKeys } from './identifiers.ts';
+import { RunLauncher } from './runLauncher.ts';
+import { RunLogs } from './runLogs.ts';
+import { stageOf } from './runPresentation.ts';
+import { RunRegistry } from './runRegistry.ts';
+import { StartCancelledError } from './trainerProcess.ts';
+import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
+import { ContextKeys } from './vscode/contextKeys.ts';
+import { LogChannel } from './vscode/logChannel.ts';
+import { workspaceMemory } from './vscode/memento.ts';
+import { sayFarewell, sayProblem } from './vscode/notifications.ts';
+import { TrainingProgress } from './vscode/progress.ts';
+import { RunCommands } from './vscode/runCommands.ts';
+import { RunTree } from './vscode/runTree.ts';
+import { runsFolders } from './vscode/settings.ts';
+import { StatusBar } from './vscode/statusBar.ts';
+import { TrainCommands } from './vscode/trainCommands.ts';
+import { TrainingPanels } from './vscode/trainingPanels.ts';
+
+/** Puts the parts together. Nothing here ends a trainer: runs outlive windows on purpose. */
+export function activate(context: vscode.ExtensionContext): void {
+  const memory = workspaceMemory(context.workspaceState);
+  const channel = new LogChannel();
+  const registry = new RunRegistry();
+  const logs = new RunLogs((level, line) => channel.write(level, line));
+  const panels = new TrainingPanels(
+    {
+      extensionUri: context.extensionUri,
+      execute: (command, directory) => executeButton(command, directory),
+      reportError: message => channel.error(message),
+    },
+    directory => void registry.register(directory),
+  );
+  const progress = new TrainingProgress(directory => guarded(() => runCommands.stop(directory)));
+  const runCommands = new RunCommands({ registry, memory, panels, logs, channel });
+  const trainCommands = new TrainCommands({
+    launcher: new RunLauncher(context.extensionPath, context.logUri.fsPath),
+    registry,
+    memory,
+    panels,
+    progress,
+    demo: demoAssets(context.extensionPath),
+  });
+
+  const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
+    stop: directory => runCommands.stop(directory),
+    resume: directory => trainCommands.resume(directory),
+    openLog: directory => runCommands.showLog(directory),
+    reveal: directory => runCommands.reveal(directory),
+  };
+  async function executeButton(command: PanelCommand, directory: string): Promise<void> {
+    await buttons[command](directory);
+  }
+
+  function tellFailure(error: unknown): void {
+    if (error instanceof StartCancelledError) return;
+    const message = error instanceof Error ? error.message : String(error);
+    channel.error(message);
+    void sayProblem(message);
+  }
+
+  async function guarded(task: () => Promise<void>): Promise<void> {
+    await task().catch(tellFailure);
+  }
+
+  const failed = (error: unknown, argument: unknown) => {
+    // A program that calls the command gets the reason itself.
+    if (isProgrammatic(argument)) throw error;
+    tellFailure(error);
+  };
+
+  context.subscriptions.push(
+    channel,
+    registry,
+    logs,
+    panels,
+    progress,
+    registerCommands(commandHandlers(trainCommands, runCommands, registry), failed),
+    ...presentRuns({ registry, channel, logs, panels, progress, guarded }),
+    vscode.workspace.onDidChangeWorkspaceFolders(() => registry.watch(runsFolders())),
+    vscode.workspace.onDidChangeConfiguration(event => {
+      if (event.affectsConfiguration(settingKeys.runsFolder)) registry.watch(runsFolders());
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => registry.watch(runsFolders())),
+  );
+  registry.watch(runsFolders());
+  for (const directory of memory.runs.list()) void registry.register(directory);
+}
+
+function commandHandlers(
+  trainCommands: TrainCommands,
+  runCommands: RunCommands,
+  registry: RunRegistry,
+): CommandHandlers {
+  return {
+    'clipself.fineTune': argument => trainCommands.fineTune(argument),
+    'clipself.openTrainingPanel': argument => runCommands.openPanel(argument),
+    'clipself.stop': async argument => {
+      const directory = await runCommands.runFor(argument, 'Stop', 'live');
+      if (directory !== null) await runCommands.stop(directory);
+    },
+    'clipself.resume': async argument => {
+      const directory = await runCommands.runFor(argument, 'Resume', 'resumable');
+      return directory === null ? null : trainCommands.resume(directory);
+    },
+    'clipself.revealRun': async argument => {
+      const directory = await runCommands.runFor(argument, 'Reveal Run');
+      if (directory !== null) await runCommands.reveal(directory);
+    },
+    'clipself.showLog': argument => runCommands.showLog(argument),
+    'clipself.refreshRuns': () => registry.refresh(),
+  };
+}
+
+interface Presented {
+  registry: RunRegistry;
+  channel: LogChannel;
+  logs: RunLogs;
+  panels: TrainingPanels;
+  progress: TrainingProgress;
+  guarded: (task: () => Promise<void>) => Promise<void>;
+}
+
+/** Shows the runs wherever they show: view, status bar, notification, log, `when` clauses. */
+function presentRuns({ registry, channel, logs, panels, progress, guarded }: Presented): vscode.Disposable[] {
+  const tree = new RunTree();
+  const statusBar = new StatusBar();
+  const contextKeys = new ContextKeys();
+  return [
+    tree,
+    statusBar,
+    registry.onDidChange(runs => {
+      tree.show(runs);
+      statusBar.show(registry.live);
+      progress.update(runs);
+      logs.follow(registry.live);
+      contextKeys.showRuns(runs);
+    }),
+    registry.onDidTransition(({ before, after }) => {
+      channel.write('info', `[${after.name}] ${before.state} → ${after.state} at step ${after.step}`);
+      const ended = stageOf(before.state) === 'live' && stageOf(after.state) !== 'live';
+      if (ended) void guarded(() => sayFarewell(after));
+    }),
+    panels.onDidChangeActive(panel => contextKeys.showActivePanel(panel?.summary ?? null)),
+  ];
+}

@@ -1,0 +1,58 @@
+/**
+ * Every name that `package.json` and the code must agree on. `test/unit/extensionManifest.test.ts` compares the two.
+ * Handlers, settings readers and context keys are typed by these constants, so a name without its counterpart does not
+ * compile.
+ */
+
+import type { TrainingSettings } from '../trainer/protocol.ts';
+
+/** Category of every command in the palette. */
+export const COMMAND_CATEGORY = 'CLIPSelf';
+
+/** Command identifiers and their titles. */
+export const commandTitles = {
+  'clipself.fineTune': 'Fine-tune CLIPSelf',
+  'clipself.openTrainingPanel': 'Open Training Panel',
+  'clipself.stop': 'Stop',
+  'clipself.resume': 'Resume',
+  'clipself.revealRun': 'Reveal Run',
+  'clipself.showLog': 'Show Log',
+  'clipself.refreshRuns': 'Refresh Runs',
+} as const;
+
+export type CommandId = keyof typeof commandTitles;
+
+export const RUNS_VIEW = 'clipself.runs';
+export const VIEW_CONTAINER = 'clipself';
+export const TRAINING_PANEL_TYPE = 'clipself.training';
+
+/** Context keys of `when` clauses. */
+export const contextKeys = {
+  /** At least one run is known. */
+  hasRuns: 'clipself.hasRuns',
+  /** A trainer is at work on a known run. */
+  hasLiveRun: 'clipself.hasLiveRun',
+  /** A known run can be resumed. */
+  hasResumableRun: 'clipself.hasResumableRun',
+  /** `live`, `resumable` or `finished`: the run of the focused training panel; empty without one. */
+  activePanelRun: 'clipself.activePanelRun',
+} as const;
+
+export type ContextKey = (typeof contextKeys)[keyof typeof contextKeys];
+
+/** Settings of a run that are neither the model nor the images: each is a VS Code setting and a command-line flag. */
+type Tunable = Omit<TrainingSettings, 'model' | 'images'>;
+export type TunableSetting = keyof Tunable;
+/** Null lets the trainer decide, by the model or the number of images. */
+export type TunableSettings = { [Setting in TunableSetting]: Tunable[Setting] | null };
+
+/** Settings outside `clipself.training`. */
+export const settingKeys = {
+  runsFolder: 'clipself.runs.folder',
+  openPanelOnStart: 'clipself.trainingPanel.openOnStart',
+} as const;
+
+/** Full key of a training setting in VS Code. */
+export function trainingSettingKey(setting: TunableSetting): string {
+  return `clipself.training.${setting}`;
+}

@@ -1,0 +1,98 @@
+import type { TunableSettings } from './identifiers.ts';
+
+/** A named set of settings; what it leaves out comes from the VS Code settings. */
+export interface Preset {
+  id: PresetId;
+  label: string;
+  description: string;
+  detail: string;
+  overrides: Partial<TunableSettings>;
+}
+
+export type PresetId = 'demo' | 'quickLook' | 'publishedB16' | 'publishedL14' | 'fromSettings';
+
+/** The published recipe for grid patches (paper section 4.1 and its supplementary): what B/16 and L/14 share. */
+const published = {
+  maxSplit: 6,
+  maxBoxes: 20,
+  cropScale: 1,
+  batch: 2,
+  epochs: 6,
+  learningRate: 1e-5,
+  weightDecay: 0.1,
+  warmup: 1000,
+} as const;
+
+const presets: Readonly<Record<PresetId, Preset>> = {
+  demo: {
+    id: 'demo',
+    label: 'Demo',
+    description: 'under a minute on a laptop',
+    detail: 'Small steps for the tiny demo model: see the whole loop work.',
+    overrides: {
+      ...published,
+      size: 128,
+      maxSplit: 3,
+      maxBoxes: 9,
+      batch: 4,
+      epochs: 10,
+      learningRate: 2e-4,
+      warmup: 6,
+      unlockedBlocks: 4,
+      holdOut: 8,
+    },
+  },
+  quickLook: {
+    id: 'quickLook',
+    label: 'Quick look',
+    description: '224 px, 1 epoch',
+    detail: 'A short run at low resolution: does it work with this model and these images?',
+    overrides: { ...published, size: 224, maxSplit: 3, maxBoxes: 9, epochs: 1, warmup: 20 },
+  },
+  publishedB16: {
+    id: 'publishedB16',
+    label: 'Published B/16 patches',
+    description: '1024 px, 6 epochs, 12 blocks, α = 0.7',
+    detail: 'The recipe of the paper for ViT-B/16 on image patches.',
+    overrides: { ...published, size: 1024, unlockedBlocks: 12, blend: 0.7 },
+  },
+  publishedL14: {
+    id: 'publishedL14',
+    label: 'Published L/14 patches',
+    description: '896 px, 6 epochs, 24 blocks, α = 0.95',
+    detail: 'The recipe of the paper for ViT-L/14 on image patches.',
+    overrides: { ...published, size: 896, unlockedBlocks: 24, blend: 0.95 },
+  },
+  fromSettings: {
+    id: 'fromSettings',
+    label: 'From settings',
+    description: 'clipself.training.*',
+    detail: 'Every value as it stands in the VS Code settings.',
+    overrides: {},
+  },
+};
+
+/** Whether `id` names a preset. */
+export function isPresetId(id: unknown): id is PresetId {
+  return typeof id === 'string' && Object.hasOwn(presets, id);
+}
+
+export const presetIds = Object.keys(presets) as PresetId[];
+
+export function presetOf(id: PresetId): Preset {
+  return presets[id];
+}
+
+/** Presets to offer, the most fitting first. The demo preset fits the demo model alone. */
+export function presetsFor(isDemoModel: boolean): Preset[] {
+  return presetIds.filter(id => isDemoModel || id !== 'demo').map(presetOf);
+}
+
+/** Settings of a run: those of VS Code, then the preset, then what the caller insists on. */
+export function resolveSettings(
+  fromEditor: Partial<TunableSettings>,
+  preset: Preset,
+  insisted: Partial<TunableSettings>,
+): Partial<TunableSettings> {
+  return { ...fromEditor, ...preset.overrides, ...insisted };
+}

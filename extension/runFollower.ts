@@ -1,0 +1,64 @@
+import type { MetricRecord, RunSummary } from '../trainer/protocol.ts';
+import { MetricHistory } from '../trainer/runs/metricRecords.ts';
+import { MetricTail } from '../trainer/runs/metrics.ts';
+import { runFiles } from '../trainer/runs/runDirectory.ts';
+import { summariseRun } from '../trainer/runs/runSummary.ts';
+
+/** What one look at a run directory brought. */
+export interface RunUpdate {
+  /** Records appended since the last look. */
+  records: MetricRecord[];
+  /** What was read before no longer counts as it was: a resume voided steps, or the file was replaced. */
+  historyRewritten: boolean;
+  summary: RunSummary;
+}
+
+/** Follows one run by its directory alone, reading each record once. */
+export class RunFollower {
+  readonly directory: string;
+  readonly #tail: MetricTail;
+  #history = new MetricHistory();
+  #restarts = 0;
+
+  constructor(directory: string) {
+    this.directory = directory;
+    this.#tail = new MetricTail(runFiles(directory).metrics);
+  }
+
+  /** All records that count. */
+  get history(): MetricHistory {
+    return this.#history;
+  }
+
+  /**
+   * Looks at the directory again. Calls must not overlap.
+   *
+   * @throws FileError when it holds no run (any more).
+   */
+  async update(): Promise<RunUpdate> {
+    const records = await this.#tail.readNew();
+    const replaced = this.#tail.restarts !== this.#restarts;
+    if (replaced) {
+      this.#history = new MetricHistory();
+      this.#restarts = this.#tail.restarts;
+    }
+    this.#history.addAll(records);
+    const historyRewritten =
+      replaced || records.some(record => 'event' in record && record.event.kind === 'resumed');
+    return { records, historyRewritten, summary: await this.#summarise(records) };
+  }
+
+  /**
+   * A trainer writes its goodbye before it gives up the run: metrics read before the lease can miss it, and the run
+   * would look interrupted for a moment. Then the metrics are read once more.
+   */
+  async #summarise(records: MetricRecord[]): Promise<RunSummary> {
+    const summary = await summariseRun(this.directory, this.#history);
+    if (summary.state !== 'interrupted') return summary;
+    const late = await this.#tail.readNew();
+    if (late.length === 0) return summary;
+    this.#history.addAll(late);
+    records.push(...late);
+    return summariseRun(this.directory, this.#history);
+  }
+}

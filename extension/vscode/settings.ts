@@ -1,0 +1,47 @@
+import * as vscode from 'vscode';
+import { isInside } from '../candidates.ts';
+import { settingKeys, type TunableSettings, trainingSettingKey } from '../identifiers.ts';
+import { resolveRunsFolder } from '../runsFolder.ts';
+import { checkSettings, isTunableSetting, settingRules } from '../trainingSettings.ts';
+
+/**
+ * The training settings as they stand in VS Code for a workspace folder.
+ *
+ * @throws Error naming the first one that cannot be used.
+ */
+export function readTrainingSettings(scope?: vscode.Uri): Partial<TunableSettings> {
+  const configuration = vscode.workspace.getConfiguration(undefined, scope);
+  const values: Record<string, unknown> = {};
+  for (const name of Object.keys(settingRules).filter(isTunableSetting)) {
+    values[name] = configuration.get(trainingSettingKey(name)) ?? null;
+  }
+  return checkSettings(values);
+}
+
+export function opensPanelOnStart(): boolean {
+  return vscode.workspace.getConfiguration().get(settingKeys.openPanelOnStart, true);
+}
+
+/** Workspace folders on the disk of this machine. */
+export function workspaceFolders(): string[] {
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  return folders.filter(folder => folder.uri.scheme === 'file').map(folder => folder.uri.fsPath);
+}
+
+/** The folders in which runs of this workspace lie, one for each workspace folder. */
+export function runsFolders(): string[] {
+  const folders = workspaceFolders();
+  return folders.length === 0 ? [runsFolderOf(undefined)] : folders.map(runsFolderOf);
+}
+
+/** The folder for a new run on these images: that of the workspace folder they lie in, else of the first one. */
+export function runsFolderFor(images: string): string {
+  const folders = workspaceFolders();
+  return runsFolderOf(folders.find(folder => isInside(images, folder)) ?? folders[0]);
+}
+
+function runsFolderOf(workspaceFolder: string | undefined): string {
+  const scope = workspaceFolder === undefined ? undefined : vscode.Uri.file(workspaceFolder);
+  const setting = vscode.workspace.getConfiguration(undefined, scope).get(settingKeys.runsFolder, '');
+  return resolveRunsFolder(setting.trim(), workspaceFolder);
+}
