@@ -8,7 +8,6 @@ export interface Palette {
   grid: string;
   focus: string;
   blue: string;
-  orange: string;
   green: string;
   purple: string;
   red: string;
@@ -38,7 +37,6 @@ export function readPalette(): Palette {
     grid: withOpacity(foreground, highContrast ? 0.35 : 0.1),
     focus: colour('--vscode-focusBorder', 'Highlight'),
     blue: series('blue'),
-    orange: series('orange'),
     green: series('green'),
     purple: series('purple'),
     red: series('red'),

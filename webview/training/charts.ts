@@ -16,6 +16,8 @@ import { column, drawnPoints, type Quantity, type Series } from './series.ts';
 import { smooth } from './smoothing.ts';
 
 export interface ChartsOptions {
+  /** What is shown between loss and evaluation and the smaller charts. */
+  afterEvaluation: HTMLElement;
   smoothing: number;
   logScale: boolean;
   onSmoothing: (smoothing: number) => void;
@@ -70,7 +72,7 @@ export class Charts {
     });
     this.#gradientNorm = this.#add({
       title: 'Gradient norm',
-      curves: [{ colour: colours => colours.orange, width: 1.5 }],
+      curves: [{ colour: colours => colours.red, width: 1.5 }],
       format: formatSignificant,
       controls: [this.#logScaleBox(options)],
     });
@@ -89,6 +91,7 @@ export class Charts {
       formatTick: (value, spacing) => `${formatTick(value, spacing)} ${this.#memoryInGib ? 'GiB' : 'MiB'}`,
     });
     this.root.append(...this.#cards.map(card => card.root));
+    this.#evaluation.root.after(options.afterEvaluation);
   }
 
   /** Draws everything anew; of the evaluations the first metric gets a curve. */

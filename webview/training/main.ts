@@ -45,8 +45,10 @@ class TrainingPanel {
     this.#state = restoreState(this.#api.getState(), document.body.dataset.runDirectory ?? '');
     this.#api.setState(this.#state);
     const palette = readPalette();
+    this.#patches = new Patches(palette);
     this.#charts = new Charts(
       {
+        afterEvaluation: this.#patches.root,
         smoothing: this.#state.smoothing,
         logScale: this.#state.logScale,
         onSmoothing: smoothing => this.#remember({ smoothing }),
@@ -54,7 +56,6 @@ class TrainingPanel {
       },
       palette,
     );
-    this.#patches = new Patches(palette);
     this.#table = new StepTable(this.#state.showTable, showTable => this.#remember({ showTable }));
     this.#configuration = new ConfigurationView({
       open: this.#state.showConfiguration,
@@ -67,7 +68,6 @@ class TrainingPanel {
       this.#figures.root,
       this.#charts.root,
       this.#table.root,
-      this.#patches.root,
     );
     this.#content = element(
       'div',

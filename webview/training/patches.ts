@@ -68,7 +68,7 @@ export class Patches {
     this.#content = element('div', { class: 'patches' }, this.#stage, side);
     this.#content.hidden = true;
     const header = element('header', {}, this.#heading, this.#subtitle);
-    this.root = element('section', { class: 'card' }, header, this.#empty, this.#content);
+    this.root = element('section', { class: 'card patches-card' }, header, this.#empty, this.#content);
     this.#listen();
     // Not at once: drawing resizes the canvas, and with it what is observed.
     new ResizeObserver(() => requestAnimationFrame(() => this.#draw())).observe(this.#stage);
