@@ -23,6 +23,7 @@ export interface Program {
   readonly outputs: Readonly<Record<string, TensorType>>;
   /** Runs after every run asked for before, never beside one. Throws when a feed is missing or misshapen. */
   run(feeds: Feeds): Promise<Record<string, DeviceTensor>>;
+  /** Runs asked for before still finish. */
   dispose(): Promise<void>;
 }
 

@@ -26,7 +26,9 @@ export class ProgramCache {
     const compiled = this.#engine.compile(build());
     this.#programs.set(key, compiled);
     // A failure is forgotten, so that the next request tries again.
-    compiled.catch(() => this.#programs.delete(key));
+    compiled.catch(() => {
+      if (this.#programs.get(key) === compiled) this.#programs.delete(key);
+    });
     await this.#discardOldest();
     return compiled;
   }
@@ -35,13 +37,19 @@ export class ProgramCache {
     for (const [key, program] of this.#programs) {
       if (this.#programs.size <= this.#capacity) return;
       this.#programs.delete(key);
-      await (await program).dispose();
+      await discard(program);
     }
   }
 
   async dispose(): Promise<void> {
     const programs = [...this.#programs.values()];
     this.#programs.clear();
-    for (const program of programs) await (await program).dispose();
+    for (const program of programs) await discard(program);
   }
+}
+
+/** Whoever asked for a program that did not compile has its error; nobody else is told. */
+async function discard(program: Promise<Program>): Promise<void> {
+  const compiled = await program.catch(() => null);
+  await compiled?.dispose();
 }

@@ -32,6 +32,6 @@ export function broadcastShapes(operation: string, a: Shape, b: Shape): Shape {
 export function normaliseAxis(operation: string, axis: number, shape: Shape): number {
   const normalised = axis < 0 ? axis + shape.length : axis;
   if (!Number.isInteger(axis) || normalised < 0 || normalised >= shape.length)
-    throw new ShapeError(operation, `axis ${axis} does not exist`, shape, []);
+    throw new ShapeError(operation, `axis ${axis} does not exist`, shape);
   return normalised;
 }

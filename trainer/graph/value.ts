@@ -1,5 +1,5 @@
 import type { OnnxEmitter } from './onnxEmitter.ts';
-import { type Shape, sizeOf } from './shape.ts';
+import { formatShape, type Shape, sizeOf } from './shape.ts';
 
 export type DataType = 'float32' | 'int32' | 'bool';
 
@@ -50,6 +50,12 @@ export class Value {
     type: TensorType,
     origin: Partial<Pick<Value, 'operation' | 'attributes' | 'inputs' | 'name' | 'constant'>>,
   ) {
+    for (const length of type.shape)
+      if (!Number.isInteger(length) || length < 0)
+        throw new RangeError(
+          `${origin.operation?.name ?? origin.name ?? 'constant'}: ` +
+            `shape ${formatShape(type.shape)} holds a length that is no count`,
+        );
     this.shape = type.shape;
     this.dtype = type.dtype;
     this.operation = origin.operation ?? null;
@@ -61,9 +67,6 @@ export class Value {
 
   /** A tensor that is fed at run time under `name`. */
   static input(name: string, shape: Shape, dtype: DataType = 'float32'): Value {
-    for (const length of shape)
-      if (!Number.isInteger(length) || length < 0)
-        throw new RangeError(`input '${name}': shape [${shape.join(', ')}] holds a length that is no count`);
     return new Value({ shape, dtype }, { name });
   }
 
@@ -84,6 +87,15 @@ export class Value {
   get size(): number {
     return sizeOf(this.shape);
   }
+}
+
+/** Throws when an operation that computes with float32 alone gets anything else. */
+export function requireFloat(operation: string, inputs: readonly Value[]): void {
+  for (const input of inputs)
+    if (input.dtype !== 'float32')
+      throw new TypeError(
+        `${operation}: takes float32, got ${inputs.map(value => value.dtype).join(' and ')}`,
+      );
 }
 
 /** Every value that `roots` depend on, operands before results. Iterative: graphs are deep. */

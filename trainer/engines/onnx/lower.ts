@@ -93,7 +93,9 @@ class NodeList implements OnnxEmitter {
   }
 
   scalar(value: number): string {
-    return this.#constant(`scalar ${value}`, { dims: [], dataType: onnxTypes.float32, floatData: [value] });
+    // As text, −0 would pass for 0.
+    const key = Object.is(value, -0) ? '-0' : String(value);
+    return this.#constant(`scalar ${key}`, { dims: [], dataType: onnxTypes.float32, floatData: [value] });
   }
 
   filled(value: number, shape: readonly number[]): string {

@@ -117,23 +117,25 @@ class CpuProgram implements Program {
     this.outputs = Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, typeFor(value)]));
   }
 
-  run(feeds: Feeds): Promise<Record<string, DeviceTensor>> {
-    return this.#queue.add(() => this.#run(feeds));
+  async run(feeds: Feeds): Promise<Record<string, DeviceTensor>> {
+    const session = this.#session;
+    if (!session) throw new Error('the program was disposed of');
+    // Should the program be disposed of meanwhile, its session is released behind this run.
+    return this.#queue.add(() => this.#run(session, feeds));
   }
 
-  async #run(feeds: Feeds): Promise<Record<string, DeviceTensor>> {
-    if (!this.#session) throw new Error('the program was disposed of');
+  async #run(session: InferenceSession, feeds: Feeds): Promise<Record<string, DeviceTensor>> {
     const bound: Record<string, Tensor> = {};
     for (const [name, type] of Object.entries(this.inputs)) bound[name] = bindFeed(name, type, feeds[name]);
     const results: Record<string, CpuTensor> = {};
     const fetches: Record<string, Tensor> = {};
-    for (const [name, type] of Object.entries(this.outputs)) {
-      const data = this.#memory.take(type.dtype, sizeOf(type.shape));
-      results[name] = new CpuTensor(type, data, this.#memory);
-      fetches[onnxOutputName(name)] = toOrtTensor(type, data);
-    }
     try {
-      await this.#session.run(bound, fetches);
+      for (const [name, type] of Object.entries(this.outputs)) {
+        const data = this.#memory.take(type.dtype, sizeOf(type.shape));
+        results[name] = new CpuTensor(type, data, this.#memory);
+        fetches[onnxOutputName(name)] = toOrtTensor(type, data);
+      }
+      await session.run(bound, fetches);
       // ONNX Runtime blocks the event loop while it computes: let timers, pipes and workers in between runs.
       await setImmediate();
     } catch (error) {

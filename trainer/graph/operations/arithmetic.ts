@@ -1,14 +1,8 @@
 import { broadcastShapes, ShapeError } from '../shape.ts';
-import { type Operation, Value } from '../value.ts';
+import { type Operation, requireFloat, Value } from '../value.ts';
 import { sumTo } from './reduction.ts';
 
 type BinaryGradient = (a: Value, b: Value, upstream: Value, result: Value) => [Value, Value];
-
-function requireFloat(name: string, inputs: readonly Value[]): void {
-  for (const input of inputs)
-    if (input.dtype !== 'float32')
-      throw new TypeError(`${name}: takes float32, got ${inputs.map(value => value.dtype).join(' and ')}`);
-}
 
 /** An element-wise operation of two operands that broadcast by NumPy's rule. */
 function binary(name: string, onnxType: string, gradient: BinaryGradient): (a: Value, b: Value) => Value {

@@ -1,5 +1,5 @@
 import { ShapeError, sameShape } from '../shape.ts';
-import { type Operation, Value } from '../value.ts';
+import { type Operation, requireFloat, Value } from '../value.ts';
 
 const gatherRowsOperation: Operation<null> = {
   name: 'gatherRows',
@@ -12,6 +12,7 @@ const gatherRowsOperation: Operation<null> = {
         table!.shape,
         indices!.shape,
       );
+    requireFloat('gatherRows', [table!]);
     return { shape: [indices!.shape[0]!, table!.shape[1]!], dtype: 'float32' };
   },
   gradient(value, upstream) {
@@ -31,8 +32,15 @@ const scatterAddRowsOperation: Operation<{ rows: number }> = {
   name: 'scatterAddRows',
   backward: 'recompute',
   type([updates, indices], { rows }) {
-    if (updates!.shape.length !== 2 || !sameShape(indices!.shape, [updates!.shape[0]!]))
-      throw new ShapeError('scatterAddRows', 'one index a row is needed', updates!.shape, indices!.shape);
+    const fits = updates!.shape.length === 2 && sameShape(indices!.shape, [updates!.shape[0]!]);
+    if (!fits || indices!.dtype !== 'int32')
+      throw new ShapeError(
+        'scatterAddRows',
+        'takes updates of rank 2 and one int32 index a row',
+        updates!.shape,
+        indices!.shape,
+      );
+    requireFloat('scatterAddRows', [updates!]);
     return { shape: [rows, updates!.shape[1]!], dtype: 'float32' };
   },
   gradient: (value, upstream) => [gatherRows(upstream, value.inputs[1]!), null],

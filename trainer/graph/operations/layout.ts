@@ -1,5 +1,5 @@
 import { formatShape, normaliseAxis, type Shape, ShapeError, sameShape, sizeOf } from '../shape.ts';
-import { type Operation, Value } from '../value.ts';
+import { type Operation, requireFloat, Value } from '../value.ts';
 import { add } from './arithmetic.ts';
 
 const reshapeOperation: Operation<{ shape: Shape }> = {
@@ -7,13 +7,15 @@ const reshapeOperation: Operation<{ shape: Shape }> = {
   backward: 'recompute',
   type(inputs, { shape }) {
     const from = inputs[0]!.shape;
-    if (sizeOf(from) !== sizeOf(shape))
+    if (sizeOf(from) !== sizeOf(shape) || shape.some(length => length < 0))
       throw new ShapeError('reshape', 'the number of elements differs', from, shape);
     return { shape, dtype: inputs[0]!.dtype };
   },
   gradient: (value, upstream) => [reshape(upstream, value.inputs[0]!.shape)],
   onnx: (emit, _value, { shape }, inputs, output) => {
-    emit.node('Reshape', [inputs[0]!, emit.integers(shape)], {}, output);
+    // Unasked, ONNX reads a zero as "the length of the operand's axis".
+    const attributes = shape.includes(0) ? { allowzero: { int: 1 } } : {};
+    emit.node('Reshape', [inputs[0]!, emit.integers(shape)], attributes, output);
   },
 };
 
@@ -64,7 +66,8 @@ const sliceOperation: Operation<Range> = {
   backward: 'recompute',
   type(inputs, { axis, start, end }) {
     const { shape, dtype } = inputs[0]!;
-    if (!(start >= 0 && start < end && end <= shape[axis]!))
+    const whole = Number.isInteger(start) && Number.isInteger(end);
+    if (!(whole && start >= 0 && start <= end && end <= shape[axis]!))
       throw new ShapeError('slice', `axis ${axis} has no range ${start} to ${end}`, shape, [start, end]);
     return { shape: shape.map((length, index) => (index === axis ? end - start : length)), dtype };
   },
@@ -78,7 +81,7 @@ const sliceOperation: Operation<Range> = {
   },
 };
 
-/** Elements `start` … `end - 1` of one axis. */
+/** Elements `start` … `end - 1` of one axis; none where both are equal. */
 export function slice(x: Value, axis: number, start: number, end: number): Value {
   const normalised = normaliseAxis('slice', axis, x.shape);
   return start === 0 && end === x.shape[normalised]
@@ -96,8 +99,10 @@ const padOperation: Operation<Padding> = {
   name: 'pad',
   backward: 'recompute',
   type(inputs, { axis, before, after }) {
+    requireFloat('pad', inputs);
     const { shape, dtype } = inputs[0]!;
-    if (before < 0 || after < 0) throw new ShapeError('pad', 'padding is negative', shape, [before, after]);
+    if (![before, after].every(count => Number.isInteger(count) && count >= 0))
+      throw new ShapeError('pad', 'padding is no count', shape, [before, after]);
     return {
       shape: shape.map((length, index) => (index === axis ? before + length + after : length)),
       dtype,
@@ -121,7 +126,9 @@ const concatOperation: Operation<{ axis: number }> = {
   backward: 'recompute',
   type(inputs, { axis }) {
     const [first, ...rest] = inputs as [Value, ...Value[]];
-    for (const { shape } of rest) {
+    for (const { shape, dtype } of rest) {
+      if (dtype !== first.dtype)
+        throw new TypeError(`concat: ${first.dtype} and ${dtype} do not go together`);
       const fits =
         shape.length === first.shape.length &&
         shape.every((length, index) => index === axis || length === first.shape[index]);

@@ -1,5 +1,5 @@
 import { ShapeError, sameShape } from '../shape.ts';
-import { type Operation, Value } from '../value.ts';
+import { type Operation, requireFloat, Value } from '../value.ts';
 import { add, divide, multiply, squareRoot, subtract } from './arithmetic.ts';
 import { mean, sum, sumTo } from './reduction.ts';
 
@@ -7,7 +7,8 @@ const softmaxOperation: Operation<null> = {
   name: 'softmax',
   backward: 'keep',
   type([x]) {
-    if (x!.shape.length === 0) throw new ShapeError('softmax', 'a scalar has no last axis', x!.shape, []);
+    requireFloat('softmax', [x!]);
+    if (x!.shape.length === 0) throw new ShapeError('softmax', 'a scalar has no last axis', x!.shape);
     return { shape: x!.shape, dtype: 'float32' };
   },
   gradient(value, upstream) {
@@ -26,6 +27,7 @@ const layerNormOperation: Operation<{ epsilon: number }> = {
   name: 'layerNorm',
   backward: 'recompute',
   type([x, scale, shift]) {
+    requireFloat('layerNorm', [x!, scale!, shift!]);
     const width = x!.shape.at(-1);
     for (const parameter of [scale!, shift!])
       if (width === undefined || !sameShape(parameter.shape, [width]))

@@ -1,5 +1,5 @@
 import { ShapeError, sameShape } from '../shape.ts';
-import { type Operation, Value } from '../value.ts';
+import { type Operation, requireFloat, Value } from '../value.ts';
 import { reshape } from './layout.ts';
 import { sum } from './reduction.ts';
 
@@ -12,11 +12,12 @@ const matmulOperation: Operation<Sides> = {
   name: 'matmul',
   backward: 'keep',
   type([a, b], { transposeA, transposeB }) {
+    requireFloat('matmul', [a!, b!]);
     const left = a!.shape;
     const right = b!.shape;
     const batch = left.slice(0, -2);
-    if (left.length < 2 || !sameShape(batch, right.slice(0, -2)))
-      throw new ShapeError('matmul', 'the leading axes differ', left, right);
+    if (left.length < 2 || left.length !== right.length || !sameShape(batch, right.slice(0, -2)))
+      throw new ShapeError('matmul', 'takes matrices with the same leading axes', left, right);
     const [rows, inner] = transposeA ? [left.at(-1)!, left.at(-2)!] : [left.at(-2)!, left.at(-1)!];
     const [innerRight, columns] = transposeB
       ? [right.at(-1)!, right.at(-2)!]
@@ -62,6 +63,7 @@ const affineOperation: Operation<null> = {
   name: 'affine',
   backward: 'keep',
   type([x, weight, bias]) {
+    requireFloat('affine', [x!, weight!, bias!]);
     if (x!.shape.length !== 2 || weight!.shape.length !== 2 || x!.shape[1] !== weight!.shape[1])
       throw new ShapeError('affine', 'the inner lengths differ', x!.shape, weight!.shape);
     if (!sameShape(bias!.shape, [weight!.shape[0]!]))

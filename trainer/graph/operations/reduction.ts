@@ -1,5 +1,5 @@
 import { broadcastShapes, normaliseAxis, type Shape, ShapeError, sameShape } from '../shape.ts';
-import { type Operation, Value } from '../value.ts';
+import { type Operation, requireFloat, Value } from '../value.ts';
 import { multiply } from './arithmetic.ts';
 import { reshape } from './layout.ts';
 
@@ -7,8 +7,11 @@ const sumOperation: Operation<{ axes: readonly number[] }> = {
   name: 'sum',
   backward: 'recompute',
   type(inputs, { axes }) {
+    requireFloat('sum', inputs);
     const { shape } = inputs[0]!;
     const reduced = axes.map(axis => normaliseAxis('sum', axis, shape));
+    if (new Set(reduced).size !== axes.length)
+      throw new ShapeError('sum', 'an axis is named twice', shape, axes);
     return { shape: shape.map((length, axis) => (reduced.includes(axis) ? 1 : length)), dtype: 'float32' };
   },
   gradient: (value, upstream) => [broadcastTo(upstream, value.inputs[0]!.shape)],
@@ -18,7 +21,11 @@ const sumOperation: Operation<{ axes: readonly number[] }> = {
 };
 
 /** Sum over `axes`, which stay with length 1. */
-export const sum = (x: Value, axes: readonly number[]): Value => Value.apply(sumOperation, [x], { axes });
+export function sum(x: Value, axes: readonly number[]): Value {
+  const result = Value.apply(sumOperation, [x], { axes });
+  // ONNX takes an empty list of axes for all of them.
+  return axes.length === 0 ? x : result;
+}
 
 /** Sum of all elements, a scalar. */
 export const total = (x: Value): Value =>
