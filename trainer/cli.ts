@@ -51,8 +51,8 @@ async function main(args: string[]): Promise<void> {
     console.log(usage());
     return;
   }
-  const command = commands[name];
-  if (!command) throw new UsageError(`there is no command '${name}'\n${usage()}`);
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) throw new UsageError(`there is no command '${name}'; 'clipself --help' lists them`);
   await (await command.load())(rest);
 }
 
@@ -62,9 +62,16 @@ const isUsageError = (error: unknown): boolean =>
   error instanceof SettingError ||
   (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'));
 
+/** One line whatever it came from: parseArgs and native libraries break theirs. */
+const oneLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/\s*[\r\n]+\s*/g, ' ').trim();
+
+// Whoever listened may be gone (a closed terminal, an ended parent): that does not end a run.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  console.error(`clipself: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`clipself: ${oneLine(error)}`);
   process.exitCode = isUsageError(error) ? 2 : 1;
 }

@@ -10,14 +10,24 @@ export interface ServedTrainer {
 }
 
 /**
- * A wish to stop, from the control pipe or a signal. The trainer looks at `requested` between steps; the second
- * signal of a kind ends the process at once, as a terminal user expects.
+ * Milliseconds within which signals count as one: a terminal's Ctrl-C reaches the trainer itself and, when npm runs
+ * it, a second time from there.
+ */
+const sameWish = 1000;
+
+/**
+ * A wish to stop, from the control pipe or a signal. The trainer looks at `requested` between steps; a second signal
+ * a while after the first ends the process at once, as a terminal user expects.
  */
 export class StopSwitch {
   #requested = false;
+  /** When the first signal came, by the monotonic clock. */
+  #signalled: number | null = null;
   readonly #signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
   readonly #onSignal = (): void => {
-    if (this.#requested) process.exit(130);
+    const now = performance.now();
+    if (this.#signalled !== null && now - this.#signalled > sameWish) process.exit(130);
+    this.#signalled ??= now;
     this.request();
   };
 

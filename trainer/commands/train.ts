@@ -94,10 +94,12 @@ async function readRequest(values: Values): Promise<{ directory: string; request
     return { directory: path.resolve(values.resume), request: null };
   }
   const given = { ...(await readConfigOption(values.config)), ...readOptions(values) };
-  const { model, images } = given;
+  const { model, images, arch } = given;
   if (typeof values.out !== 'string' || model === undefined || images === undefined)
     throw new UsageError('train needs --model, --images and --out, or --resume RUN (clipself train --help)');
-  const request = { ...given, model: path.resolve(model), images: path.resolve(images) };
+  // A run outlives the folder that its command was given in.
+  const absolute = { model: path.resolve(model), images: path.resolve(images) };
+  const request = { ...given, ...absolute, ...(arch?.endsWith('.json') ? { arch: path.resolve(arch) } : {}) };
   return { directory: path.resolve(values.out), request };
 }
 
@@ -130,8 +132,9 @@ async function readConfigOption(file: string | boolean | undefined): Promise<Par
   const advice = 'Use the setting names of a run’s config.json';
   if (!isJsonObject(settings)) throw new FileError(file, 'it holds no JSON object', advice);
   for (const [name, value] of Object.entries(settings)) {
-    const isText = name in textOptions && (typeof value === 'string' || value === null);
-    const isNumber = name in settingRanges && typeof value === 'number';
+    const isText =
+      Object.hasOwn(textOptions, name) && (typeof value === 'string' || (name === 'arch' && value === null));
+    const isNumber = Object.hasOwn(settingRanges, name) && typeof value === 'number';
     if (!isText && !isNumber)
       throw new FileError(file, `'${name}' is no setting, or has the wrong type`, advice);
   }

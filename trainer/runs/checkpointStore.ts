@@ -157,13 +157,17 @@ export class CheckpointStore {
   }
 
   /**
-   * Saves a checkpoint and then removes the ones beyond the latest `keep`.
+   * Saves a checkpoint and then, unless `prune` is false, removes the ones beyond the latest `keep`.
    *
    * @param step Completed steps.
    * @param write Writes the files, flat, into the folder that it is given. The name `state.json` is taken.
    * @throws FileError when the disk is full and the like, and whatever `write` throws; earlier checkpoints stay.
    */
-  async save(step: number, write: (directory: string) => Promise<void>): Promise<Checkpoint> {
+  async save(
+    step: number,
+    write: (directory: string) => Promise<void>,
+    { prune = true }: { prune?: boolean } = {},
+  ): Promise<Checkpoint> {
     if (!Number.isSafeInteger(step) || step < 0) throw new RangeError(`${step} is not a number of steps`);
     const name = checkpointName(step);
     const temporary = path.join(this.#directory, `.${name}.tmp-${process.pid}`);
@@ -184,7 +188,7 @@ export class CheckpointStore {
         throw error;
       }
     });
-    await this.#prune(step);
+    if (prune) await this.#prune(step);
     return { step, directory: target };
   }
 

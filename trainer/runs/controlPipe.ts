@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { FileError, naming } from '../checkpoints/fileError.ts';
@@ -40,6 +40,25 @@ export async function preparePipeFolder(pipe: string): Promise<void> {
         "it is not this user's private folder (mode 0700)",
         'Remove it and start again',
       );
+    }
+  });
+}
+
+const socketPattern = /^([0-9a-f]{12})-\d+\.sock$/;
+
+/**
+ * Removes the sockets that trainers of the same run left at `pipe`'s place and beside it when they were killed. Only
+ * the trainer that holds the run may call it: then all the others are dead.
+ */
+export async function removeDeadPipes(pipe: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = path.dirname(pipe);
+  const run = socketPattern.exec(path.basename(pipe))?.[1];
+  await naming(folder, 'write', async () => {
+    for (const name of await readdir(folder)) {
+      const file = path.join(folder, name);
+      const ofThisRun = run !== undefined && socketPattern.exec(name)?.[1] === run;
+      if (file === pipe || ofThisRun) await rm(file, { force: true });
     }
   });
 }

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createMessageConnection, SocketMessageReader, SocketMessageWriter } from 'vscode-jsonrpc/node';
-import { asFileError, naming } from '../checkpoints/fileError.ts';
+import { asFileError } from '../checkpoints/fileError.ts';
 import { controlRequests, type StopResult, type TrainerStatus } from '../protocol.ts';
-import { preparePipeFolder } from './controlPipe.ts';
+import { preparePipeFolder, removeDeadPipes } from './controlPipe.ts';
 
 /** What a trainer does when it is asked. */
 export interface ControlHandlers {
@@ -51,8 +51,7 @@ function listen(server: Server, pipe: string): Promise<void> {
  */
 export async function startControlServer(pipe: string, handlers: ControlHandlers): Promise<ControlServer> {
   await preparePipeFolder(pipe);
-  const isFile = process.platform !== 'win32';
-  if (isFile) await naming(pipe, 'write', () => rm(pipe, { force: true }));
+  await removeDeadPipes(pipe);
   const sockets = new Set<Socket>();
   const server = createServer(socket => {
     sockets.add(socket);
@@ -73,7 +72,7 @@ export async function startControlServer(pipe: string, handlers: ControlHandlers
     async dispose() {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>(resolve => server.close(() => resolve()));
-      if (isFile) await rm(pipe, { force: true });
+      if (process.platform !== 'win32') await rm(pipe, { force: true });
     },
   };
 }

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectories } from '../checkpoints/atomicFile.ts';
 import { FileError, naming } from '../checkpoints/fileError.ts';
@@ -62,5 +62,20 @@ export async function prepareRunDirectory(directory: string): Promise<'new' | 'e
     }
     await makeDirectories(files.checkpoints);
     return existing ? 'existing' : 'new';
+  });
+}
+
+/** Temporary names (`temporaryName`) of the files that only the holder of a run's lease writes. */
+const leftoverPattern = /^\.(config\.json|student\.safetensors|preview\.json)\.tmp-\d+-[0-9a-f]+$/;
+
+/**
+ * Removes files that a killed trainer left half written. Only the trainer that holds the run may call it.
+ *
+ * @throws FileError
+ */
+export async function removeLeftovers({ directory }: RunFiles): Promise<void> {
+  await naming(directory, 'write', async () => {
+    for (const name of await readdir(directory))
+      if (leftoverPattern.test(name)) await rm(path.join(directory, name), { force: true });
   });
 }

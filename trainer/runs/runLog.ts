@@ -73,7 +73,10 @@ export class RunLog {
   #append(level: LogLevel, message: string): void {
     if (this.#file === null) return;
     try {
-      appendFileSync(this.#file, `${new Date().toISOString()} [${level}] ${message}\n`);
+      appendFileSync(
+        this.#file,
+        `${new Date().toISOString()} [${level}] ${message.replace(/\s*[\r\n]+\s*/g, ' ')}\n`,
+      );
     } catch {
       this.#file = null;
     }

@@ -2,13 +2,18 @@ import { setImmediate } from 'node:timers/promises';
 import { blend } from '../distill/blend.ts';
 import type { Distiller } from '../distill/distiller.ts';
 import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts';
-import { buildBatch, type PatchSettings } from '../images/batch.ts';
+import { buildBatch, type PatchSettings, type SkippedImage, type TrainingBatch } from '../images/batch.ts';
+
+/** The name under which the agreement on held-out patches is recorded. */
+export const heldOutCosine = 'heldOut.cosine';
 
 /** Student/teacher agreement on patches of images that were not trained on. */
 export interface HeldOutResult {
-  /** Mean cosine over all patches. */
+  /** Mean cosine over all patches; NaN when there are none. */
   cosine: number;
   patches: number;
+  /** Images that could not be used; they do not count. */
+  skipped: SkippedImage[];
 }
 
 /**
@@ -29,19 +34,42 @@ export async function evaluateHeldOut(
   try {
     let sum = 0;
     let count = 0;
+    const skipped: SkippedImage[] = [];
     for (let position = 0; position < patches.files.length; position++) {
       await setImmediate();
       if (stopped()) return null;
-      const batch = await buildBatch({ ...patches, epoch: 0, positions: [position] });
+      const batch = await ownBatch(patches, position, skipped);
+      if (!batch) continue;
       for (const cosine of (await distiller.compare(batch, blended.parameters)).flat()) {
         sum += cosine;
         count++;
       }
     }
-    return { cosine: sum / count, patches: count };
+    return { cosine: sum / count, patches: count, skipped };
   } finally {
     for (const tensor of blended.own) tensor.dispose();
   }
+}
+
+/** The batch of one held-out image; null, with the image named in `skipped`, when it cannot be used. */
+async function ownBatch(
+  patches: PatchSettings,
+  position: number,
+  skipped: SkippedImage[],
+): Promise<TrainingBatch | null> {
+  let batch: TrainingBatch;
+  try {
+    batch = await buildBatch({ ...patches, epoch: 0, positions: [position] });
+  } catch (error) {
+    // Not one of them can be used. What is measured beside the training does not end it.
+    const reason = error instanceof Error ? error.message : String(error);
+    skipped.push({ file: 'the held-out images', reason });
+    return null;
+  }
+  skipped.push(...batch.skipped);
+  // Another image in its place would count twice.
+  const { file } = batch.sources[0]!;
+  return batch.skipped.some(other => other.file !== file) ? null : batch;
 }
 
 async function blendOnDevice(

@@ -13,6 +13,7 @@ import {
 import { prepareRunDirectory, type RunFiles, runFiles } from '../runs/runDirectory.ts';
 import type { RunLog } from '../runs/runLog.ts';
 import { type StopSwitch, serveTrainer } from '../server.ts';
+import { finishedOutcome } from './finishedRun.ts';
 import { ownVersion, planRun, type RunPlan } from './runPlan.ts';
 import type { TrainingRequest } from './settings.ts';
 import { type TrainingOutcome, TrainingRun } from './trainingRun.ts';
@@ -29,11 +30,24 @@ export async function train(
   log: RunLog,
   stop: StopSwitch,
 ): Promise<TrainingOutcome> {
-  const files = runFiles(directory);
+  const signals = stop.listen();
+  try {
+    return await trainListening(runFiles(directory), request, log, stop);
+  } finally {
+    signals.dispose();
+  }
+}
+
+async function trainListening(
+  files: RunFiles,
+  request: TrainingRequest | null,
+  log: RunLog,
+  stop: StopSwitch,
+): Promise<TrainingOutcome> {
   // A resumed run must be there already; a request is checked before its directory is created.
   const resolved = request ?? (await readRunConfiguration(files.configuration)).settings;
   const plan = await planRun(resolved);
-  const state = await prepareRunDirectory(files.directory);
+  await prepareRunDirectory(files.directory);
   const lease = await acquireLease(files.directory, { controlPipe: controlPipePath(files.directory) });
   try {
     log.attach(files.log);
@@ -42,7 +56,7 @@ export async function train(
       plan.configuration.settings.threads,
     );
     try {
-      const configuration = await settleConfiguration(files, state, plan, engine, log);
+      const configuration = await settleConfiguration(files, plan, engine, log);
       return await trainWith({ files, configuration, plan, engine, lease, log }, stop);
     } finally {
       await engine.dispose();
@@ -65,15 +79,18 @@ interface Prepared {
 }
 
 async function trainWith(prepared: Prepared, stop: StopSwitch): Promise<TrainingOutcome> {
-  const { files, configuration, lease } = prepared;
+  const { files, configuration, lease, log } = prepared;
+  const finished = await finishedOutcome(files, configuration);
+  if (finished) {
+    log.info('the run has finished already');
+    return finished;
+  }
   const run = new TrainingRun({ ...prepared, stopRequested: () => stop.requested });
   const served = { directory: files.directory, totalSteps: configuration.totalSteps, step: () => run.step };
   const server = await serveTrainer(lease.controlPipe, served, stop);
-  const signals = stop.listen();
   try {
     return await run.run();
   } finally {
-    signals.dispose();
     await server.dispose();
   }
 }
@@ -81,27 +98,28 @@ async function trainWith(prepared: Prepared, stop: StopSwitch): Promise<Training
 /** Writes a new run's configuration, or makes sure that the existing run is the one asked for. */
 async function settleConfiguration(
   files: RunFiles,
-  state: 'new' | 'existing',
   plan: RunPlan,
   engine: Engine,
   log: RunLog,
 ): Promise<RunConfiguration> {
   const versions = { clipself: ownVersion, node: process.version, engine: engine.version };
-  if (state === 'new') {
+  // Asked again under the lease: another trainer may have begun the run meanwhile.
+  if ((await prepareRunDirectory(files.directory)) === 'new') {
     const configuration = { ...plan.configuration, versions, created: new Date().toISOString() };
     await writeRunConfiguration(files.configuration, configuration);
     return configuration;
   }
   const existing = await readRunConfiguration(files.configuration);
   const differences = settingsMismatch(existing, plan.configuration);
-  if (differences.length > 0) throw mismatchError(files.directory, differences);
   const [before, now] = [existing.imageCount, plan.configuration.imageCount];
-  if (before.training !== now.training || before.heldOut !== now.heldOut)
+  // The number of held-out images may follow from the number of images.
+  if (before.found !== now.found && differences.every(({ name }) => name === 'holdOut'))
     throw new FileError(
       plan.configuration.settings.images,
       `it holds ${now.found} images where the run began with ${before.found}`,
       'Restore the images, or train into another folder',
     );
+  if (differences.length > 0) throw mismatchError(files.directory, differences);
   if (existing.versions.engine !== versions.engine || existing.versions.clipself !== versions.clipself)
     log.warn(
       `the run began with ${existing.versions.engine} and clipself ${existing.versions.clipself}, now ` +

@@ -5,6 +5,7 @@ import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts
 import type { Distiller } from '../distill/distiller.ts';
 import { type Engine, readFloats } from '../engines/engine.ts';
 import { formatShape, sameShape } from '../graph/shape.ts';
+import type { Checkpoint } from '../runs/checkpointStore.ts';
 
 const studentFile = 'student.safetensors';
 const optimiserFile = 'optimiser.safetensors';
@@ -42,12 +43,12 @@ export async function writeTrainingState(
 }
 
 /**
- * Restores what `writeTrainingState` wrote.
+ * Restores what `writeTrainingState` wrote. Before the first step there are no moments.
  *
  * @throws FileError when a tensor is missing or has another shape; the files stay as they are.
  */
 export async function readTrainingState(
-  directory: string,
+  { directory, step }: Checkpoint,
   distiller: Distiller,
   trainable: readonly string[],
 ): Promise<void> {
@@ -58,7 +59,7 @@ export async function readTrainingState(
     const expect = (tensors: ReadonlyMap<string, HostTensor>, tensor: string, file: string): Float32Array =>
       expectFloats(tensors, tensor, shape, path.join(directory, file));
     distiller.restore(name, expect(student.tensors, name, studentFile));
-    if (!optimiser.tensors.has(firstMomentPrefix + name)) continue;
+    if (step === 0) continue;
     distiller.optimiser.restoreMoments(name, {
       firstMoment: expect(optimiser.tensors, firstMomentPrefix + name, optimiserFile),
       secondMoment: expect(optimiser.tensors, secondMomentPrefix + name, optimiserFile),
