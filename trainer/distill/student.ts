@@ -9,7 +9,8 @@ import {
   upstreamName,
 } from '../graph/split.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
-import { denseStages, type ImageBatch, type VisionStage } from '../models/visionStages.ts';
+import type { ImageBatch, VisionStage } from '../models/visionStage.ts';
+import { denseStages } from '../models/visionStages.ts';
 import {
   imageBatchOf,
   type Parameters,

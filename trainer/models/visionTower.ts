@@ -2,14 +2,10 @@ import type { DeviceTensor, Engine, Feeds } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
 import { gridSide, type VisionArchitecture } from './architecture.ts';
 import { interpolationMatrix } from './positionInterpolation.ts';
-import {
-  denseStages,
-  type ImageBatch,
-  imageStages,
-  interpolationInput,
-  needsInterpolation,
-  type VisionStage,
-} from './visionStages.ts';
+import { attentionWeightsStage } from './residualBlock.ts';
+import { interpolationInput, needsInterpolation } from './stemAndHead.ts';
+import type { ImageBatch, VisionStage } from './visionStage.ts';
+import { type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
 
 /** Parameters on the device by checkpoint name. */
 export type Parameters = ReadonlyMap<string, DeviceTensor>;
@@ -98,8 +94,23 @@ export class VisionTower {
   }
 
   /** Pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]`, each of unit norm, row-major by patch. */
-  encodeDense(pixels: DeviceTensor): Promise<DeviceTensor> {
-    return this.#run(denseStages(this.architecture, imageBatchOf(this.architecture, pixels)), pixels);
+  encodeDense(pixels: DeviceTensor, options: DenseOptions = {}): Promise<DeviceTensor> {
+    return this.#run(
+      denseStages(this.architecture, imageBatchOf(this.architecture, pixels), options),
+      pixels,
+    );
+  }
+
+  /** Tokens after block `layer` (0: after the stem), `[B · (1 + rows · columns), width]`. */
+  tokens(pixels: DeviceTensor, layer: number): Promise<DeviceTensor> {
+    return this.#run(trunkStages(this.architecture, imageBatchOf(this.architecture, pixels), layer), pixels);
+  }
+
+  /** Attention weights of block `layer` (from 1), `[B, heads, tokens, tokens]`; rows sum to 1. */
+  attention(pixels: DeviceTensor, layer: number): Promise<DeviceTensor> {
+    const batch = imageBatchOf(this.architecture, pixels);
+    const stages = trunkStages(this.architecture, batch, layer - 1);
+    return this.#run([...stages, attentionWeightsStage(this.architecture, batch, layer - 1)], pixels);
   }
 
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {

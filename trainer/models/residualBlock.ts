@@ -1,0 +1,176 @@
+import { gelu, quickGelu } from '../graph/functions.ts';
+import { add, multiply } from '../graph/operations/arithmetic.ts';
+import { reshape, slice, transpose } from '../graph/operations/layout.ts';
+import { layerNorm, softmax } from '../graph/operations/normalisation.ts';
+import { affine, matmul } from '../graph/operations/product.ts';
+import { Value } from '../graph/value.ts';
+import type { VisionArchitecture } from './architecture.ts';
+import {
+  classTokens,
+  type ImageBatch,
+  keyOf,
+  layerNormEpsilon,
+  parameterInputs,
+  patchTokens,
+  tokenCount,
+  type VisionStage,
+} from './visionStage.ts';
+
+/** Parameters of residual block `index`. */
+export function blockParameters(architecture: VisionArchitecture, index: number) {
+  const { width, mlpWidth } = architecture;
+  return parameterInputs(`visual.transformer.resblocks.${index}.`, {
+    'ln_1.weight': [width],
+    'ln_1.bias': [width],
+    'attn.in_proj_weight': [3 * width, width],
+    'attn.in_proj_bias': [3 * width],
+    'attn.out_proj.weight': [width, width],
+    'attn.out_proj.bias': [width],
+    'ln_2.weight': [width],
+    'ln_2.bias': [width],
+    'mlp.c_fc.weight': [mlpWidth, width],
+    'mlp.c_fc.bias': [mlpWidth],
+    'mlp.c_proj.weight': [width, mlpWidth],
+    'mlp.c_proj.bias': [width],
+  });
+}
+
+export type BlockValues = ReturnType<typeof blockParameters>['values'];
+
+/** Query, key and value of all tokens, each `[B, heads, tokens, d]`. */
+export interface Heads {
+  query: Value;
+  key: Value;
+  value: Value;
+}
+
+/** Projects normed tokens `[B · tokens, width]` and parts them into heads. */
+export function projectHeads(
+  architecture: VisionArchitecture,
+  values: BlockValues,
+  normed: Value,
+  batch: ImageBatch,
+): Heads {
+  const { width, heads } = architecture;
+  const tokens = tokenCount(batch);
+  const packed = affine(normed, values['attn.in_proj_weight'], values['attn.in_proj_bias']);
+  const split = reshape(packed, [batch.batch, tokens, 3, heads, width / heads]);
+  const byHead = transpose(split, [2, 0, 3, 1, 4]);
+  const [query, key, value] = [0, 1, 2].map(part =>
+    reshape(slice(byHead, 0, part, part + 1), [batch.batch, heads, tokens, width / heads]),
+  ) as [Value, Value, Value];
+  return { query, key, value };
+}
+
+/** `[B, heads, tokens, d]` → `[B · tokens, width]` */
+export function joinHeads(attended: Value): Value {
+  const [batch, heads, tokens, channels] = attended.shape as [number, number, number, number];
+  return reshape(transpose(attended, [0, 2, 1, 3]), [batch * tokens, heads * channels]);
+}
+
+/** softmax(q kᵀ / √d), `[B, heads, queries, keys]` */
+export function attentionWeights(query: Value, key: Value): Value {
+  const scaled = multiply(query, Value.constant(1 / Math.sqrt(query.shape.at(-1)!)));
+  return softmax(matmul(scaled, key, { transposeB: true }));
+}
+
+/** Input, parameters and first norm that every kind of block begins with. */
+export function openBlock(architecture: VisionArchitecture, batch: ImageBatch, index: number) {
+  const { values, parameters } = blockParameters(architecture, index);
+  const x = Value.input('input', [batch.batch * tokenCount(batch), architecture.width]);
+  const normed = layerNorm(x, values['ln_1.weight'], values['ln_1.bias'], layerNormEpsilon);
+  return { values, parameters, x, normed };
+}
+
+/** Pre-norm residual block with attention among all tokens of an image. */
+export function attentionBlock(
+  architecture: VisionArchitecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage {
+  const { values, parameters, x, normed } = openBlock(architecture, batch, index);
+  const { query, key, value } = projectHeads(architecture, values, normed, batch);
+  const joined = joinHeads(matmul(attentionWeights(query, key), value));
+  const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
+  return { key: keyOf('block', batch), output, parameters };
+}
+
+/**
+ * A block whose tokens attend by likeness of one projection with itself, as training-free read-outs do (q–q, k–k, v–v
+ * attention); residual and MLP stay.
+ */
+export function selfLikenessBlock(
+  architecture: VisionArchitecture,
+  batch: ImageBatch,
+  index: number,
+  projection: keyof Heads,
+): VisionStage {
+  const { values, parameters, x, normed } = openBlock(architecture, batch, index);
+  const heads = projectHeads(architecture, values, normed, batch);
+  const joined = joinHeads(matmul(attentionWeights(heads[projection], heads[projection]), heads.value));
+  const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
+  return { key: keyOf(`${projection} likeness block`, batch), output, parameters };
+}
+
+/** The attention weights of a block, `[B, heads, tokens, tokens]`: for looking at, not for going on. */
+export function attentionWeightsStage(
+  architecture: VisionArchitecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage {
+  const { values, parameters, normed } = openBlock(architecture, batch, index);
+  const { query, key } = projectHeads(architecture, values, normed, batch);
+  return { key: keyOf('attention weights', batch), output: attentionWeights(query, key), parameters };
+}
+
+/** The last block of `encode_image`: only the class token asks, since only its result is used. → `[B, width]` */
+export function classTokenBlock(
+  architecture: VisionArchitecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage {
+  const { width, heads } = architecture;
+  const { values, parameters, x, normed } = openBlock(architecture, batch, index);
+  const tokens = tokenCount(batch);
+  const [weight, bias] = [values['attn.in_proj_weight'], values['attn.in_proj_bias']];
+  const query = affine(classTokens(normed, batch), slice(weight, 0, 0, width), slice(bias, 0, 0, width));
+  const keyValue = affine(normed, slice(weight, 0, width, 3 * width), slice(bias, 0, width, 3 * width));
+  const byHead = transpose(
+    reshape(keyValue, [batch.batch, tokens, 2, heads, width / heads]),
+    [2, 0, 3, 1, 4],
+  );
+  const [key, value] = [0, 1].map(part =>
+    reshape(slice(byHead, 0, part, part + 1), [batch.batch, heads, tokens, width / heads]),
+  ) as [Value, Value];
+  const weights = attentionWeights(reshape(query, [batch.batch, heads, 1, width / heads]), key);
+  const joined = reshape(matmul(weights, value), [batch.batch, width]);
+  const output = withMlp(architecture, values, add(classTokens(x, batch), projectOut(values, joined)));
+  return { key: keyOf('class-token block', batch), output, parameters };
+}
+
+/** The last block of `encode_dense`: each token's value, projected out, with residual and MLP. */
+export function valueBlock(architecture: VisionArchitecture, batch: ImageBatch, index: number): VisionStage {
+  const { width } = architecture;
+  const { values, parameters } = blockParameters(architecture, index);
+  const x = Value.input('input', [batch.batch * tokenCount(batch), width]);
+  const patches = patchTokens(x, batch);
+  const normed = layerNorm(patches, values['ln_1.weight'], values['ln_1.bias'], layerNormEpsilon);
+  const value = affine(
+    normed,
+    slice(values['attn.in_proj_weight'], 0, 2 * width, 3 * width),
+    slice(values['attn.in_proj_bias'], 0, 2 * width, 3 * width),
+  );
+  const output = withMlp(architecture, values, add(patches, projectOut(values, value)));
+  return { key: keyOf('value block', batch), output, parameters };
+}
+
+export const projectOut = (values: BlockValues, joined: Value): Value =>
+  affine(joined, values['attn.out_proj.weight'], values['attn.out_proj.bias']);
+
+/** x + MLP(ln_2(x)). */
+export function withMlp(architecture: VisionArchitecture, values: BlockValues, x: Value): Value {
+  const activation = architecture.activation === 'quickGelu' ? quickGelu : gelu;
+  const normed = layerNorm(x, values['ln_2.weight'], values['ln_2.bias'], layerNormEpsilon);
+  const hidden = activation(affine(normed, values['mlp.c_fc.weight'], values['mlp.c_fc.bias']));
+  return add(x, affine(hidden, values['mlp.c_proj.weight'], values['mlp.c_proj.bias']));
+}
