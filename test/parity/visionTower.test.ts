@@ -5,6 +5,7 @@ import { type DeviceTensor, disposeAll, readFloats } from '../../trainer/engines
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
+import { visibleUnderBoxes, visibleUnderMasks } from '../../trainer/models/maskAttention.ts';
 import { interpolationMatrix } from '../../trainer/models/positionInterpolation.ts';
 import { imageStages } from '../../trainer/models/visionStages.ts';
 import {
@@ -158,9 +159,52 @@ for (const model of ['openai_vit', 'openclip_vit'])
         }
         agrees(`${prefix}/roi_v2`, boxes);
         agrees(`${prefix}/roi_v2_norm`, unitRows(Float32Array.from(boxes), width));
+        if (`${prefix}/image` === sizes[1])
+          agrees('rois_and_image/rois', unitRows(Float32Array.from(boxes), width));
         agrees(`${prefix}/mask_pool`, masked);
         agrees(`${prefix}/encode_masks`, unitRows(Float32Array.from(masked), width));
       });
+
+    for (const prefix of sizes.map(name => name.replace('/image', '')))
+      it(`gives regions by mask attention: ${prefix}`, async () => {
+        const image = goldenFloats(golden, `${prefix}/image`);
+        const elements = image.data.length / image.shape[0]!;
+        const boxes: number[] = [];
+        const masked: number[] = [];
+        for (let index = 0; index < image.shape[0]!; index++) {
+          const own = image.data.subarray(index * elements, (index + 1) * elements);
+          const pixels = engine.upload([1, ...image.shape.slice(1)], own);
+          const batch = imageBatchOf(architecture, pixels);
+          const embed = async (visible: Uint8Array): Promise<Float32Array> => {
+            const regions = visible.length / (1 + batch.rows * batch.columns);
+            const seen = engine.upload([regions, 1 + batch.rows * batch.columns], visible);
+            const encoded = await tower.encodeMasked(pixels, seen);
+            const values = await readFloats(engine, encoded);
+            disposeAll([seen, encoded]);
+            return values;
+          };
+          boxes.push(...(await embed(visibleUnderBoxes(goldenFloats(golden, `boxes/${index}`).data, batch))));
+          const masks = goldenBytes(golden, `${prefix}/masks/${index}`).data;
+          masked.push(...(await embed(visibleUnderMasks(masks, batch))));
+          pixels.dispose();
+        }
+        agrees(`${prefix}/roi_v1`, boxes);
+        agrees(
+          `${prefix}/encode_masks_attn`,
+          unitRows(Float32Array.from(masked), architecture.embeddingDimension),
+        );
+      });
+
+    it('gives the image of the helper for boxes and image', async () => {
+      // The published helper works on the first size beside the native one.
+      const prefix = sizes[1]!.replace('/image', '');
+      const image = goldenFloats(golden, `${prefix}/image`);
+      const pixels = engine.upload(image.shape, image.data);
+      const width = architecture.embeddingDimension;
+      const embedded = await tower.encodeImage(pixels);
+      agrees('rois_and_image/image', unitRows(await readFloats(engine, embedded), width));
+      disposeAll([pixels, embedded]);
+    });
 
     for (const name of [...golden.keys()].filter(name => name.endsWith('/pos_embed')))
       it(`interpolates positions: ${name}`, () => {

@@ -1,10 +1,11 @@
-import type { DeviceTensor, Engine, Feeds } from '../engines/engine.ts';
+import { type DeviceTensor, disposeAll, type Engine, type Feeds } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
 import { gridSide, type VisionArchitecture } from './architecture.ts';
+import { firstReaders, maskAttentionBlock, visibleInput } from './maskAttention.ts';
 import { interpolationMatrix } from './positionInterpolation.ts';
 import { attentionWeightsStage } from './residualBlock.ts';
-import { interpolationInput, needsInterpolation } from './stemAndHead.ts';
-import type { ImageBatch, VisionStage } from './visionStage.ts';
+import { imageHead, interpolationInput, needsInterpolation } from './stemAndHead.ts';
+import { type ImageBatch, keyOf, type VisionStage } from './visionStage.ts';
 import { type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
 
 /** Parameters on the device by checkpoint name. */
@@ -55,7 +56,7 @@ export function imageBatchOf(architecture: VisionArchitecture, pixels: DeviceTen
 
 /** Feeds of a stage: its input, its parameters, and for a stem the interpolation. */
 export function stageFeeds(
-  stage: VisionStage,
+  stage: Pick<VisionStage, 'parameters'>,
   input: DeviceTensor,
   parameters: Parameters,
   stem: Feeds,
@@ -111,6 +112,39 @@ export class VisionTower {
     const batch = imageBatchOf(this.architecture, pixels);
     const stages = trunkStages(this.architecture, batch, layer - 1);
     return this.#run([...stages, attentionWeightsStage(this.architecture, batch, layer - 1)], pixels);
+  }
+
+  /**
+   * Embeddings of regions by mask attention (v1), not normalised.
+   *
+   * @param pixels one image, `[1, 3, H, W]`.
+   * @param visible from `visibleUnderBoxes` or `visibleUnderMasks`, `[regions, 1 + rows · columns]`.
+   * @returns `[regions, D]`
+   */
+  async encodeMasked(pixels: DeviceTensor, visible: DeviceTensor): Promise<DeviceTensor> {
+    const image = imageBatchOf(this.architecture, pixels);
+    if (image.batch !== 1) throw new RangeError(`mask attention takes one image, got ${image.batch}`);
+    const regions = visible.shape[0]!;
+    let output = await this.tokens(pixels, 0);
+    const copy = await this.#programs.get(keyOf(`readers ${regions}`, image), () => ({
+      readers: firstReaders(this.architecture, image, regions),
+    }));
+    let readers = (await copy.run({ input: output })).readers!;
+    for (let index = 0; index < this.architecture.layers; index++) {
+      const stage = maskAttentionBlock(this.architecture, image, index, regions);
+      const program = await this.#programs.get(stage.key, () => stage.outputs);
+      const feeds = { ...stageFeeds(stage, output, this.#parameters, {}), readers, [visibleInput]: visible };
+      const next = await program.run(feeds);
+      disposeAll([output, readers]);
+      output = next.output!;
+      readers = next.readers!;
+    }
+    output.dispose();
+    const head = imageHead(this.architecture, { ...image, batch: regions });
+    const program = await this.#programs.get(head.key, () => ({ output: head.output }));
+    const results = await program.run(stageFeeds(head, readers, this.#parameters, {}));
+    readers.dispose();
+    return results.output!;
   }
 
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {
