@@ -42,10 +42,14 @@ describe('read-outs of the image tower', () => {
 
   async function read(look: (pixels: DeviceTensor) => Promise<DeviceTensor>): Promise<Float32Array> {
     const pixels = engine.upload(image.shape, image.data);
-    const result = await look(pixels);
-    const values = await readFloats(engine, result);
-    disposeAll([pixels, result]);
-    return values;
+    try {
+      const result = await look(pixels);
+      const values = await readFloats(engine, result);
+      result.dispose();
+      return values;
+    } finally {
+      pixels.dispose();
+    }
   }
 
   const dense = (parameters: Parameters, options: DenseOptions): Promise<Float32Array> =>
