@@ -26,6 +26,8 @@ interface Options {
   runs: number;
   engine: string;
   threads: number;
+  /** GiB of student activations that a step may keep. */
+  activation_budget: number;
 }
 
 interface Timing {
@@ -45,6 +47,7 @@ function readOptions(): Options & { json: boolean; peer: string } {
       runs: { type: 'string', default: '5' },
       engine: { type: 'string', default: 'cpu' },
       threads: { type: 'string', default: '2' },
+      'activation-budget': { type: 'string', default: '8' },
       peer: { type: 'string', default: process.env.CLIPSELF_PEER_PYTHON ?? 'python3' },
       json: { type: 'boolean', default: false },
     },
@@ -64,6 +67,7 @@ function readOptions(): Options & { json: boolean; peer: string } {
     crops: count('crops'),
     runs: count('runs'),
     threads: count('threads'),
+    activation_budget: Number(values['activation-budget']),
     engine: values.engine,
     peer: values.peer,
     json: values.json,
@@ -124,7 +128,7 @@ async function prepare(
         cropSize: architecture.imageSize,
         maxBoxes: options.crops,
         optimiser: { ...vitAdamW, weightDecay: 0.1 },
-        activationBudget: 8 * 2 ** 30,
+        activationBudget: options.activation_budget * 2 ** 30,
       },
     );
     const run = async (index: number): Promise<void> => {

@@ -19,7 +19,7 @@ export function gelu(x: Value): Value {
 /** x · σ(1.702 x): the activation of OpenAI's weights. */
 export const quickGelu = (x: Value): Value => multiply(x, sigmoid(multiply(x, Value.constant(1.702))));
 
-/** x / max(‖x‖, 1e-12) over the last axis; zero stays zero (reference point 18). */
+/** x / max(‖x‖, 1e-12) over the last axis; zero stays zero, as PyTorch normalises. */
 export function l2Normalise(x: Value): Value {
   const squared = sum(multiply(x, x), [-1]);
   // The floor sits under the root so that the gradient at exactly zero is finite: √(1e-24) = 1e-12.

@@ -2,13 +2,19 @@ import { setImmediate } from 'node:timers/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { formatShape, type Shape, sameShape, sizeOf } from '../../graph/shape.ts';
 import { inputsOf, type Outputs } from '../../graph/split.ts';
-import type { DataType, TensorType } from '../../graph/value.ts';
+import { type DataType, type TensorType, topologicalOrder } from '../../graph/value.ts';
 import type { DeviceTensor, Engine, Feeds, HostData, Program } from '../engine.ts';
 import { CpuMemory } from './cpuMemory.ts';
 import { lowerToOnnx, onnxOutputName } from './lower.ts';
 import { onnxRuntimeVersion } from './version.ts';
 
 const gib = 2 ** 30;
+
+/**
+ * An arena keeps what it once held and grows by doubling: fast, and for tensors as large as the attention matrices of a
+ * 1024 px image three times the memory that is in use. Programs with a tensor beyond this give memory back at once.
+ */
+const arenaTensorLimitBytes = 128 * 2 ** 20;
 
 class CpuTensor implements DeviceTensor {
   readonly shape: Shape;
@@ -56,6 +62,7 @@ export class OnnxRuntimeCpuEngine implements Engine {
   }
 
   async compile(outputs: Outputs): Promise<Program> {
+    const arena = largestTensorBytes(outputs) <= arenaTensorLimitBytes;
     const session = await InferenceSession.create(lowerToOnnx(outputs), {
       executionProviders: ['cpu'],
       graphOptimizationLevel: 'all',
@@ -63,6 +70,8 @@ export class OnnxRuntimeCpuEngine implements Engine {
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
+      enableCpuMemArena: arena,
+      enableMemPattern: arena,
       // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
@@ -153,6 +162,11 @@ class CpuProgram implements Program {
       await session?.release();
     });
   }
+}
+
+/** Every type but bool takes four bytes an element. */
+function largestTensorBytes(outputs: Outputs): number {
+  return topologicalOrder(Object.values(outputs)).reduce((most, { size }) => Math.max(most, 4 * size), 0);
 }
 
 /** Runs asynchronous work one piece after the other. */
