@@ -36,7 +36,7 @@ const bundles = [
     },
   },
   {
-    entryPoints: { training: 'webview/training/main.ts' },
+    entryPoints: { training: 'webview/training/main.ts', inspector: 'webview/inspector/main.ts' },
     outdir: 'dist/webview',
     format: 'iife',
     platform: 'browser',

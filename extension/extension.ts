@@ -3,6 +3,7 @@ import type { PanelCommand } from '../webview/training/protocol.ts';
 import { demoAssets } from './demoAssets.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
 import { settingKeys } from './identifiers.ts';
+import { isInspectArgument } from './inspectorRequest.ts';
 import { RunLauncher } from './runLauncher.ts';
 import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
@@ -10,6 +11,7 @@ import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
+import { Inspector } from './vscode/inspector.ts';
 import { LogChannel } from './vscode/logChannel.ts';
 import { workspaceMemory } from './vscode/memento.ts';
 import { sayFarewell, sayProblem } from './vscode/notifications.ts';
@@ -21,7 +23,10 @@ import { StatusBar } from './vscode/statusBar.ts';
 import { TrainCommands } from './vscode/trainCommands.ts';
 import { TrainingPanels } from './vscode/trainingPanels.ts';
 
-/** Puts the parts together. Nothing here ends a trainer: runs outlive windows on purpose. */
+/**
+ * Puts the parts together. Nothing here ends a trainer: runs outlive windows on purpose. The inspector's service is ended
+ * with the window.
+ */
 export function activate(context: vscode.ExtensionContext): void {
   const memory = workspaceMemory(context.workspaceState);
   const channel = new LogChannel();
@@ -37,13 +42,15 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   const progress = new TrainingProgress(directory => guarded(() => runCommands.stop(directory)));
   const runCommands = new RunCommands({ registry, memory, panels, logs, channel });
+  const demo = demoAssets(context.extensionPath);
+  const inspector = new Inspector({ extension: context, registry, memory, channel, demo });
   const trainCommands = new TrainCommands({
     launcher: new RunLauncher(context.extensionPath, context.logUri.fsPath),
     registry,
     memory,
     panels,
     progress,
-    demo: demoAssets(context.extensionPath),
+    demo,
   });
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
@@ -69,7 +76,7 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const failed = (error: unknown, argument: unknown) => {
     // A program that calls the command gets the reason itself.
-    if (isProgrammatic(argument)) throw error;
+    if (isProgrammatic(argument) || isInspectArgument(argument)) throw error;
     tellFailure(error);
   };
 
@@ -79,7 +86,8 @@ export function activate(context: vscode.ExtensionContext): void {
     logs,
     panels,
     progress,
-    registerCommands(commandHandlers(trainCommands, runCommands, registry), failed),
+    inspector,
+    registerCommands(commandHandlers(trainCommands, runCommands, registry, inspector), failed),
     ...presentRuns({ registry, channel, logs, panels, progress, guarded }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => registry.watch(runsFolders())),
     vscode.workspace.onDidChangeConfiguration(event => {
@@ -95,6 +103,7 @@ function commandHandlers(
   trainCommands: TrainCommands,
   runCommands: RunCommands,
   registry: RunRegistry,
+  inspector: Inspector,
 ): CommandHandlers {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
@@ -113,6 +122,7 @@ function commandHandlers(
     },
     'clipself.showLog': argument => runCommands.showLog(argument),
     'clipself.refreshRuns': () => registry.refresh(),
+    'clipself.inspectDenseFeatures': (argument, selection) => inspector.inspect(argument, selection),
   };
 }
 

@@ -18,6 +18,7 @@ export const commandTitles = {
   'clipself.revealRun': 'Reveal Run',
   'clipself.showLog': 'Show Log',
   'clipself.refreshRuns': 'Refresh Runs',
+  'clipself.inspectDenseFeatures': 'Inspect Dense Features',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;
@@ -25,6 +26,10 @@ export type CommandId = keyof typeof commandTitles;
 export const RUNS_VIEW = 'clipself.runs';
 export const VIEW_CONTAINER = 'clipself';
 export const TRAINING_PANEL_TYPE = 'clipself.training';
+/** Custom editor of “Reopen With…”. */
+export const INSPECTOR_EDITOR_TYPE = 'clipself.inspector';
+/** Panel that the command opens. */
+export const INSPECTOR_PANEL_TYPE = 'clipself.inspectorPanel';
 
 /** Context keys of `when` clauses. */
 export const contextKeys = {
@@ -50,6 +55,10 @@ export type TunableSettings = { [Setting in TunableSetting]: Tunable[Setting] | 
 export const settingKeys = {
   runsFolder: 'clipself.runs.folder',
   openPanelOnStart: 'clipself.trainingPanel.openOnStart',
+  inspectorSize: 'clipself.inspector.size',
+  inspectorColourMap: 'clipself.inspector.colourMap',
+  inspectorCacheImages: 'clipself.inspector.cacheImages',
+  inspectorIdleMinutes: 'clipself.inspector.idleMinutes',
 } as const;
 
 /** Full key of a training setting in VS Code. */

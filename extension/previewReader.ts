@@ -1,22 +1,9 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isJsonObject, readJson } from '../trainer/checkpoints/jsonFile.ts';
 import type { PatchPreview } from '../trainer/protocol.ts';
 import type { PreviewWithImage } from '../webview/training/protocol.ts';
-
-/** Larger image files are not sent to the panel. */
-export const MAXIMUM_IMAGE_BYTES = 25 * 1024 * 1024;
-
-/** Kinds of image that the panel's browser draws. */
-const imageTypes: Readonly<Record<string, string>> = {
-  '.jpg': 'image/jpeg',
-  '.jpeg': 'image/jpeg',
-  '.png': 'image/png',
-  '.webp': 'image/webp',
-  '.gif': 'image/gif',
-  '.bmp': 'image/bmp',
-  '.avif': 'image/avif',
-};
+import { imageTypes, MAXIMUM_IMAGE_BYTES, readBytes } from './imageBytes.ts';
 
 const numberFields = ['step', 'time', 'width', 'height', 'rows', 'columns'] as const;
 
@@ -94,22 +81,5 @@ export class PreviewReader {
     } catch {
       return { imageProblem: `The image ${file} cannot be read; it may have been moved.` };
     }
-  }
-}
-
-/** At most `size` bytes of a file, in an array buffer of its own: only those travel to a webview as they are. */
-async function readBytes(file: string, size: number): Promise<ArrayBuffer> {
-  const handle = await open(file, 'r');
-  try {
-    const bytes = new Uint8Array(size);
-    let offset = 0;
-    while (offset < size) {
-      const { bytesRead } = await handle.read(bytes, offset, size - offset, offset);
-      if (bytesRead === 0) break;
-      offset += bytesRead;
-    }
-    return bytes.buffer.slice(0, offset);
-  } finally {
-    await handle.close();
   }
 }

@@ -1,47 +1,19 @@
+import { escapeHtml, type WebviewResources, webviewDocument } from './webviewDocument.ts';
+
 /** What the document of a training panel is made of. */
-export interface TrainingPanelDocument {
-  /** Random for each document; the only script and style that carry it are ours. */
-  nonce: string;
-  /** Origin of the webview's own resources. */
-  cspSource: string;
-  scriptUri: string;
-  styleUri: string;
+export interface TrainingPanelDocument extends WebviewResources {
   /** Absolute path of the run directory. */
   directory: string;
 }
 
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
-}
-
 /** The document that the panel's script draws in. */
 export function trainingPanelHtml(parts: TrainingPanelDocument): string {
-  const policy = [
-    "default-src 'none'",
-    `img-src ${parts.cspSource} blob: data:`,
-    `style-src ${parts.cspSource} 'nonce-${parts.nonce}'`,
-    `font-src ${parts.cspSource}`,
-    `script-src 'nonce-${parts.nonce}'`,
-  ].join('; ');
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${escapeHtml(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" nonce="${parts.nonce}" href="${escapeHtml(parts.styleUri)}">
-<title>CLIPSelf training</title>
-</head>
-<body data-run-directory="${escapeHtml(parts.directory)}">
-<main id="training"></main>
-<script nonce="${parts.nonce}" src="${escapeHtml(parts.scriptUri)}"></script>
-</body>
-</html>`;
+  return webviewDocument({
+    ...parts,
+    title: 'CLIPSelf training',
+    body: `<body data-run-directory="${escapeHtml(parts.directory)}">
+<main id="training"></main>`,
+  });
 }
 
 /** The document shown while the run cannot be read; it holds no script. */

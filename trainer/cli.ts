@@ -4,7 +4,8 @@ import { UsageError } from './usageError.ts';
 import { version } from './version.ts';
 
 interface Command {
-  summary: string;
+  /** What the list of commands says; null for those that only the extension calls. */
+  summary: string | null;
   /** Loaded when it is the one asked for, so that `--help` is instant. */
   load: () => Promise<(args: string[]) => Promise<void>>;
 }
@@ -22,13 +23,33 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'pooled dense features and crop embeddings of boxes',
     load: async () => (await import('./commands/regions.ts')).regionsCommand,
   },
+  kmeans: {
+    summary: 'K-Means clusters of dense features, drawn over the image',
+    load: async () => (await import('./commands/kmeans.ts')).kMeansCommand,
+  },
+  pca: {
+    summary: 'principal components of dense features, drawn over the image',
+    load: async () => (await import('./commands/pca.ts')).pcaCommand,
+  },
+  similarity: {
+    summary: 'cosine of every patch with one patch or box, drawn over the image',
+    load: async () => (await import('./commands/similarity.ts')).similarityCommand,
+  },
   describe: {
     summary: 'architecture, parameters and origin of a model',
     load: async () => (await import('./commands/describe.ts')).describeCommand,
   },
+  export: {
+    summary: 'a model as .safetensors, as an OpenCLIP .pt file or as ONNX',
+    load: async () => (await import('./commands/export.ts')).exportCommand,
+  },
   doctor: {
     summary: 'which engines work here, and why the others do not',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+  'inspect-service': {
+    summary: null,
+    load: async () => (await import('./commands/inspectService.ts')).inspectServiceCommand,
   },
 };
 
@@ -36,7 +57,9 @@ const usage = (): string =>
   [
     'usage: clipself <command> [options]',
     '',
-    ...Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`),
+    ...Object.entries(commands)
+      .filter(([, { summary }]) => summary !== null)
+      .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`),
     '',
     'clipself <command> --help describes the options of a command.',
   ].join('\n');

@@ -34,9 +34,9 @@ export interface ButtonOptions {
 export function createButton(options: ButtonOptions): Button {
   const button = document.createElement('vscode-button') as Button;
   const appearance = options.appearance ?? 'secondary';
-  button.appearance = appearance;
   if (appearance === 'icon') {
-    button.ariaLabel = options.label;
+    // Before the appearance: the toolkit gives icon buttons without this attribute a name of its own.
+    button.setAttribute('aria-label', options.label);
     button.title = options.label;
     if (options.icon) button.append(icon(options.icon));
   } else {
@@ -44,6 +44,7 @@ export function createButton(options: ButtonOptions): Button {
     symbol?.setAttribute('slot', 'start');
     button.append(...(symbol ? [symbol] : []), options.label);
   }
+  button.appearance = appearance;
   button.addEventListener('click', () => {
     if (!button.disabled) options.onClick();
   });

@@ -1,8 +1,13 @@
 import * as vscode from 'vscode';
 import type { CommandId } from '../identifiers.ts';
 
-/** What each command does; one without a handler does not compile. */
-export type CommandHandlers = Readonly<Record<CommandId, (argument: unknown) => Promise<unknown>>>;
+/**
+ * What each command does; one without a handler does not compile. `selection` is what the explorer passes beside the
+ * entry under the pointer: all that is selected.
+ */
+export type CommandHandlers = Readonly<
+  Record<CommandId, (argument: unknown, selection: unknown) => Promise<unknown>>
+>;
 
 /**
  * Registers all commands.
@@ -14,9 +19,9 @@ export function registerCommands(
   failed: (error: unknown, argument: unknown) => void,
 ): vscode.Disposable {
   const registrations = Object.entries(handlers).map(([id, handle]) =>
-    vscode.commands.registerCommand(id, async (argument: unknown) => {
+    vscode.commands.registerCommand(id, async (argument: unknown, selection: unknown) => {
       try {
-        return await handle(argument);
+        return await handle(argument, selection);
       } catch (error) {
         failed(error, argument);
         return undefined;

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { isInside } from '../candidates.ts';
 import { settingKeys, type TunableSettings, trainingSettingKey } from '../identifiers.ts';
+import { type InspectorDefaults, SIZE_RANGE } from '../inspectorState.ts';
 import { resolveRunsFolder } from '../runsFolder.ts';
 import { checkSettings, isTunableSetting, settingRules } from '../trainingSettings.ts';
 
@@ -20,6 +21,28 @@ export function readTrainingSettings(scope?: vscode.Uri): Partial<TunableSetting
 
 export function opensPanelOnStart(): boolean {
   return vscode.workspace.getConfiguration().get(settingKeys.openPanelOnStart, true);
+}
+
+/** Bounds in package.json are hints that the editor of settings gives; here they hold. */
+function boundedNumber(key: string, otherwise: number, minimum: number, maximum: number): number {
+  const value: unknown = vscode.workspace.getConfiguration().get(key);
+  if (typeof value !== 'number' || !Number.isFinite(value)) return otherwise;
+  return Math.round(Math.min(maximum, Math.max(minimum, value)));
+}
+
+/** How an inspector panel begins where nothing is remembered. */
+export function inspectorDefaults(): InspectorDefaults {
+  const colourMap = vscode.workspace.getConfiguration().get(settingKeys.inspectorColourMap, 'viridis');
+  const { minimum, maximum } = SIZE_RANGE;
+  return { size: boundedNumber(settingKeys.inspectorSize, 448, minimum, maximum), colourMap };
+}
+
+/** How many images' maps stay on the disk, and how long the inspector service waits for the next request. */
+export function inspectorServiceSettings(): { cacheImages: number; idleMinutes: number } {
+  return {
+    cacheImages: boundedNumber(settingKeys.inspectorCacheImages, 20, 1, 1000),
+    idleMinutes: boundedNumber(settingKeys.inspectorIdleMinutes, 10, 1, 1440),
+  };
 }
 
 /** Workspace folders on the disk of this machine. */

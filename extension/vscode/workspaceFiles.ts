@@ -32,7 +32,11 @@ export async function findModels(): Promise<ModelCandidate[]> {
 
 /** Folders of the workspace that hold images. */
 export async function findImageFolders(): Promise<ImageFolderCandidate[]> {
+  return imageFolderCandidates(await findImages(), workspaceFolders());
+}
+
+/** Images in the workspace, in the order of their paths. */
+export async function findImages(): Promise<string[]> {
   const extensions = IMAGE_EXTENSIONS.flatMap(extension => [extension, extension.toUpperCase()]);
-  const images = await find(`**/*.{${extensions.join(',')}}`, MOST_IMAGES);
-  return imageFolderCandidates(images, workspaceFolders());
+  return (await find(`**/*.{${extensions.join(',')}}`, MOST_IMAGES)).sort();
 }

@@ -113,6 +113,27 @@ describe('read-outs of the image tower', () => {
     await assert.rejects(dense(weights, { layer: 5 }), /layers 1 to 4; got 5/);
   });
 
+  it('leaves out the pixels beyond the last whole patch, as the convolution does', async () => {
+    const [batch, channels, height, width] = image.shape as [number, number, number, number];
+    const shape = [batch, channels, height + 7, width + 3];
+    const data = new Float32Array(shape.reduce((product, length) => product * length)).fill(5);
+    for (let plane = 0; plane < batch * channels; plane++)
+      for (let row = 0; row < height; row++) {
+        const start = (plane * height + row) * width;
+        data.set(image.data.subarray(start, start + width), (plane * (height + 7) + row) * (width + 3));
+      }
+    for (const how of ['encodeDense', 'encodeImage'] as const) {
+      const pixels = engine.upload(shape, data);
+      const cropped = await towerOf(weights)[how](pixels);
+      const expected = await read(whole => towerOf(weights)[how](whole));
+      assert.deepEqual(await readFloats(engine, cropped), expected);
+      disposeAll([pixels, cropped]);
+    }
+    const small = engine.upload([1, 3, 7, 64], new Float32Array(3 * 7 * 64));
+    await assert.rejects(async () => towerOf(weights).encodeImage(small), /at least one patch \(8 px\)/);
+    small.dispose();
+  });
+
   it('gives attention weights whose rows sum to 1', async () => {
     const tokens = 1 + (architecture.imageSize / architecture.patchSize) ** 2;
     const values = await read(pixels => towerOf(weights).attention(pixels, 3));

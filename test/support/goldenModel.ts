@@ -67,3 +67,45 @@ export function assertAgrees(
   if (!(difference <= tolerance))
     throw new Error(`${tensor}: differs by ${difference}, more than ${tolerance}`);
 }
+
+/** Rows divided by max(‖row‖, 1e-12). */
+export const unitRows = (rows: Float32Array, width: number): Float32Array => {
+  const result = rows.slice();
+  for (let start = 0; start < rows.length; start += width) {
+    const row = result.subarray(start, start + width);
+    const norm = Math.max(Math.hypot(...row), 1e-12);
+    row.forEach((value, index) => {
+      row[index] = value / norm;
+    });
+  }
+  return result;
+};
+
+/** rows [count, cells] · features [cells, width] */
+export function pool(rows: Float32Array, features: Float32Array, cells: number, width: number): Float32Array {
+  const pooled = new Float32Array((rows.length / cells) * width);
+  for (let row = 0; row < rows.length / cells; row++)
+    for (let channel = 0; channel < width; channel++) {
+      let sum = 0;
+      for (let cell = 0; cell < cells; cell++)
+        sum += rows[row * cells + cell]! * features[cell * width + channel]!;
+      pooled[row * width + channel] = sum;
+    }
+  return pooled;
+}
+
+/** [B, h·w, D] → [B, D, h·w], the layout of the reference. */
+export function channelsFirst(
+  features: Float32Array,
+  batch: number,
+  cells: number,
+  width: number,
+): Float32Array {
+  const result = new Float32Array(features.length);
+  for (let image = 0; image < batch; image++)
+    for (let cell = 0; cell < cells; cell++)
+      for (let channel = 0; channel < width; channel++)
+        result[(image * width + channel) * cells + cell] =
+          features[(image * cells + cell) * width + channel]!;
+  return result;
+}

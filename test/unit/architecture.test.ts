@@ -25,6 +25,8 @@ function withVision(fields: Record<string, unknown>, model: Record<string, unkno
   return { model_cfg: { embed_dim: 512, vision_cfg: { patch_size: 16, ...fields }, ...model } };
 }
 
+const evaSwitches = { eva_model_name: 'eva', rope: true, intp_freq: true, naiveswiglu: true, subln: true };
+
 describe('vision architecture', () => {
   it('reads the golden configurations', () => {
     const { architecture, normalisation } = parseOpenClipConfiguration(golden('openai_vit'), file);
@@ -47,12 +49,14 @@ describe('vision architecture', () => {
     assert.deepEqual([openclip.kind, openclip.activation, openclip.layers], ['openclip', 'gelu', 3]);
   });
 
-  for (const model of ['openai_vit', 'openclip_vit']) {
+  for (const model of ['openai_vit', 'openclip_vit', 'eva02', 'resnet']) {
     it(`knows every tensor of the image tower of ${model}`, async () => {
       const { architecture } = parseOpenClipConfiguration(golden(model), file);
       const { tensors } = await readSafetensorsHeader(fixture(`${model}/weights.safetensors`));
       checkVisionTensors(tensors, architecture, file);
-      const visual = [...tensors.keys()].filter(name => name.startsWith('visual.'));
+      // Rotary tables and counters are no parameters.
+      const constant = /\.rope\.freqs_|num_batches_tracked$/;
+      const visual = [...tensors.keys()].filter(name => name.startsWith('visual.') && !constant.test(name));
       assert.deepEqual([...visionTensorShapes(architecture).keys()].sort(), visual.sort());
     });
   }
@@ -73,14 +77,21 @@ describe('vision architecture', () => {
     ['ViT-H-14', 16, 5120, 632.08],
     ['ViT-g-14', 16, 6144, 1012.65],
     ['ViT-bigG-14', 16, 8192, 1844.91],
+    ['EVA02-CLIP-B-16', 12, 2048, 86.26],
+    ['EVA02-CLIP-L-14-336', 16, 2730, 304.43],
+    ['RN50', 32, 512, 38.32],
+    ['RN101', 32, 512, 56.26],
+    ['RN50x4-quickgelu', 40, 640, 87.14],
+    ['RN50x16-quickgelu', 48, 768, 167.33],
+    ['RN50x64-quickgelu', 64, 1024, 420.38],
   ];
   for (const [name, heads, mlpWidth, millions] of parameters) {
     it(`knows the size of ${name}`, () => {
       const architecture = knownArchitectures.get(name)!;
       assert.deepEqual([architecture.heads, architecture.mlpWidth], [heads, mlpWidth]);
       let count = 0;
-      for (const shape of visionTensorShapes(architecture).values())
-        count += shape.reduce((a, b) => a * b, 1);
+      for (const [tensor, shape] of visionTensorShapes(architecture))
+        if (!tensor.includes('.running_')) count += shape.reduce((a, b) => a * b, 1);
       assert.ok(Math.abs(count / 1e6 - millions) < 0.011, `${name} has ${count} parameters`);
     });
   }
@@ -95,6 +106,26 @@ describe('vision architecture', () => {
     const odd = { ...knownArchitectures.get('ViT-B-16')!, width: 49, heads: 7, mlpWidth: 47, name: null };
     const written = toOpenClipConfiguration({ architecture: odd, normalisation });
     assert.equal(parseOpenClipConfiguration(written, file).architecture.mlpWidth, 47);
+  });
+
+  it('reads the golden configurations of the other families', () => {
+    const eva = parseOpenClipConfiguration(golden('eva02'), file).architecture;
+    assert.ok(eva.kind === 'eva02');
+    assert.deepEqual([eva.rotaryGrid, eva.mlpWidth, eva.heads, eva.layers], [16, 170, 2, 3]);
+    assert.equal(describeArchitecture(eva), 'EVA-02 (32 px, patch 8, width 64, 3 layers, 2 heads, SwiGLU)');
+    const resNet = parseOpenClipConfiguration(golden('resnet'), file).architecture;
+    assert.ok(resNet.kind === 'resnet');
+    assert.deepEqual([resNet.stages, resNet.heads, gridSide(resNet)], [[2, 1, 1, 1], 2, 2]);
+    assert.equal(
+      describeArchitecture(resNet),
+      'ResNet (64 px, 2-1-1-1 bottlenecks, width 4, 2 pooling heads)',
+    );
+  });
+
+  it('counts whole patches where the patch does not divide the image', () => {
+    const { architecture } = parseOpenClipConfiguration(withVision({ image_size: 230 }), file);
+    assert.equal(gridSide(architecture), 14);
+    assert.deepEqual(visionTensorShapes(architecture).get('visual.positional_embedding'), [197, 768]);
   });
 
   it('truncates the width of the MLP as OpenCLIP does', () => {
@@ -112,8 +143,36 @@ describe('vision architecture', () => {
       withVision({ timm_model_name: 'vit_base' }),
       /vision_cfg\.timm_model_name \("vit_base"\) names a timm model/,
     ],
-    ['an EVA tower', withVision({ eva_model_name: 'eva' }), /eva_model_name .* names an EVA-CLIP model/],
-    ['a ResNet', withVision({ layers: [3, 4, 6, 3] }), /layers is a list, so this is a ResNet/],
+    [
+      'an EVA tower before EVA-02',
+      withVision({ eva_model_name: 'eva-clip-g-14', rope: true, intp_freq: true, naiveswiglu: true }),
+      /vision_cfg\.subln must be true: of EVA-CLIP this version reads EVA-02/,
+    ],
+    [
+      'rotary heads of odd size',
+      withVision({ ...evaSwitches, width: 60, head_width: 30 }),
+      /head_width \(30\) must be a multiple of 4/,
+    ],
+    [
+      'an EVA tower with average pooling',
+      withVision({ ...evaSwitches, global_average_pool: true }),
+      /average pooling/,
+    ],
+    [
+      'a ResNet of five stages',
+      withVision({ layers: [3, 4, 6, 3, 1] }),
+      /layers .* must be four whole numbers/,
+    ],
+    [
+      'a ResNet without bottlenecks',
+      withVision({ layers: [3, 4, 6, 0] }),
+      /layers .* must be four whole numbers/,
+    ],
+    [
+      'a ResNet of a broken grid',
+      withVision({ layers: [3, 4, 6, 3], image_size: 230 }),
+      /image_size \(230\) must be a multiple of 32/,
+    ],
     ['LayerScale', withVision({ ls_init_value: 1e-5 }), /ls_init_value .* LayerScale/],
     [
       'attentional pooling',
@@ -140,9 +199,9 @@ describe('vision architecture', () => {
       /image_size must be one number or two equal ones/,
     ],
     [
-      'a broken grid',
-      withVision({ image_size: 230 }),
-      /image_size \(230\) must be a multiple of patch_size \(16\)/,
+      'an image smaller than a patch',
+      withVision({ image_size: 15 }),
+      /image_size \(15\) must be a whole number from 16, one patch, to 8192/,
     ],
     ['quick_gelu as text', withVision({}, { quick_gelu: 'yes' }), /quick_gelu must be true or false/],
     [

@@ -125,7 +125,10 @@ describe('clipself train: what goes wrong', function () {
         lineAbout(folder.file('nowhere'), 'cannot read: no such file or folder \\(ENOENT\\)\\. Check'),
       );
       await mkdir(folder.file('hollow'));
-      await withModel('hollow', lineAbout(folder.file('hollow'), 'it holds no \\.safetensors weights\\. '));
+      await withModel(
+        'hollow',
+        lineAbout(folder.file('hollow'), 'it holds no \\.safetensors weights and no PyTorch file\\. '),
+      );
     });
 
     it('is cut off', async () => {
@@ -148,15 +151,15 @@ describe('clipself train: what goes wrong', function () {
       );
     });
 
-    it('is a PyTorch pickle', async () => {
+    it('bears the name of a PyTorch file only', async () => {
       await writeFile(folder.file('weights.pt'), 'PK');
       await withModel(
         'weights.pt',
-        lineAbout(folder.file('weights.pt'), 'this version reads \\.safetensors weights, not PyTorch'),
+        lineAbout(folder.file('weights.pt'), 'not a valid PyTorch file: it is not a zip archive\\. '),
       );
     });
 
-    it('holds NaN: the run fails at its first step', async () => {
+    it('holds NaN: the run fails before its first step', async () => {
       const tensors = new Map<string, HostTensor>(tinyTensors());
       tensors.get('visual.proj')!.data[7] = Number.NaN;
       await writeTinyModel(folder.file('spoilt'), tensors);
@@ -164,7 +167,7 @@ describe('clipself train: what goes wrong', function () {
       assertFailure(
         ended,
         1,
-        /^clipself: the loss became NaN at step 1: .* Lower the learning rate \(--lr\) or look for/,
+        /^clipself: .*open_clip_model\.safetensors: tensor 'visual\.proj' holds NaN at element 7, so every feature/,
       );
       const { kind, message } = await lastEvent('nan');
       assert.deepEqual(

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
+import { IMAGE_EXTENSIONS } from '../../extension/candidates.ts';
 import { settingFlags } from '../../extension/commandLine.ts';
 import {
   COMMAND_CATEGORY,
   commandTitles,
   contextKeys,
+  INSPECTOR_EDITOR_TYPE,
+  INSPECTOR_PANEL_TYPE,
   RUNS_VIEW,
   settingKeys,
   TRAINING_PANEL_TYPE,
@@ -38,6 +41,7 @@ interface Manifest {
   activationEvents: string[];
   contributes: {
     commands: Command[];
+    customEditors: { viewType: string; priority: string; selector: { filenamePattern: string }[] }[];
     menus: Record<string, { command: string; when?: string }[]>;
     configuration: { properties: Record<string, Property> }[];
     views: Record<string, { id: string; icon: string }[]>;
@@ -76,7 +80,12 @@ describe('the manifest and the code', () => {
   });
 
   it('give every menu entry a known command and a when clause of known keys', () => {
-    const keys: string[] = [...Object.values(contextKeys), RUNS_VIEW, TRAINING_PANEL_TYPE];
+    const keys: string[] = [
+      ...Object.values(contextKeys),
+      RUNS_VIEW,
+      TRAINING_PANEL_TYPE,
+      INSPECTOR_EDITOR_TYPE,
+    ];
     for (const [menu, entries] of Object.entries(manifest.contributes.menus)) {
       for (const { command, when } of entries) {
         assert.ok(command in commandTitles, `${menu}: ${command}`);
@@ -97,7 +106,33 @@ describe('the manifest and the code', () => {
       views[VIEW_CONTAINER]?.map(({ id }) => id),
       [RUNS_VIEW],
     );
-    assert.ok(manifest.activationEvents.includes(`onWebviewPanel:${TRAINING_PANEL_TYPE}`));
+    for (const type of [TRAINING_PANEL_TYPE, INSPECTOR_PANEL_TYPE]) {
+      assert.ok(manifest.activationEvents.includes(`onWebviewPanel:${type}`), type);
+    }
+  });
+
+  it('offer the inspector for every kind of image that is read', () => {
+    const { customEditors, menus } = manifest.contributes;
+    const editor = customEditors.find(({ viewType }) => viewType === INSPECTOR_EDITOR_TYPE);
+    assert.equal(editor?.priority, 'option');
+    assert.deepEqual(
+      editor.selector.map(({ filenamePattern }) => filenamePattern).sort(),
+      IMAGE_EXTENSIONS.map(extension => `*.${extension}`).sort(),
+    );
+    const entries = Object.entries(menus).flatMap(([menu, items]) =>
+      items
+        .filter(({ command }) => command === 'clipself.inspectDenseFeatures')
+        .map(({ when }) => ({ menu, when })),
+    );
+    assert.deepEqual(
+      entries.map(({ menu }) => menu),
+      ['explorer/context', 'editor/title', 'editor/title/context'],
+    );
+    for (const { menu, when } of entries) {
+      const pattern = new RegExp(/resourceExtname =~ \/(.+)\/i/.exec(when ?? '')![1]!, 'i');
+      for (const extension of IMAGE_EXTENSIONS) assert.match(`.${extension.toUpperCase()}`, pattern, menu);
+      assert.doesNotMatch('.safetensors', pattern);
+    }
   });
 
   it('name the same settings', () => {

@@ -3,7 +3,8 @@ import { copyFile, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promis
 import os from 'node:os';
 import path from 'node:path';
 import { imageFolderCandidates, isInside, modelCandidates } from '../../extension/candidates.ts';
-import { MAXIMUM_IMAGE_BYTES, PreviewReader, parsePreview } from '../../extension/previewReader.ts';
+import { MAXIMUM_IMAGE_BYTES } from '../../extension/imageBytes.ts';
+import { PreviewReader, parsePreview } from '../../extension/previewReader.ts';
 import {
   describeProgress,
   describeRun,

@@ -4,7 +4,9 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { TensorDescription } from '../../trainer/checkpoints/checkpointTypes.ts';
 import { FileError } from '../../trainer/checkpoints/fileError.ts';
+import { inferArchitecture } from '../../trainer/checkpoints/inferArchitecture.ts';
 import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
 import { configurationMetadataKey, hashFile, resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
 import { toOpenClipConfiguration } from '../../trainer/checkpoints/openClipConfiguration.ts';
@@ -110,6 +112,30 @@ describe('model files', () => {
     assert.match(model.warnings[0]!, /says OpenAI, so it is read as ViT-L-14-336-quickgelu/);
   });
 
+  it('tells EVA-02 and ResNets from their shapes', async () => {
+    for (const [name, folderName] of [
+      ['EVA02-CLIP-B-16', 'eva'],
+      ['EVA02-CLIP-L-14-336', 'eva-large'],
+      ['RN50x16-quickgelu', 'resnet'],
+      ['RN101-quickgelu', 'openai-resnet'],
+    ] as const) {
+      const file = path.join(folder, folderName, 'model.safetensors');
+      await writeHollow(file, knownArchitectures.get(name)!);
+      assert.equal((await resolveModel(file)).architecture.name, name);
+    }
+  });
+
+  it("knows OpenAI's own archives by their buffers", () => {
+    const shapes = visionTensorShapes(knownArchitectures.get('ViT-B-16')!);
+    const tensors = new Map<string, TensorDescription>();
+    for (const [name, shape] of shapes) tensors.set(name, { shape, dtype: 'float16' });
+    const header = { file: '/models/ViT-B-16.pt', tensors, metadata: {} };
+    assert.throws(() => inferArchitecture(header), /could be ViT-B-16 or ViT-B-16-quickgelu/);
+    for (const name of ['input_resolution', 'context_length', 'vocab_size'])
+      tensors.set(name, { shape: [], dtype: 'int64' });
+    assert.equal(inferArchitecture(header).architecture.name, 'ViT-B-16-quickgelu');
+  });
+
   it('does not guess shapes of no known model', async () => {
     await copyFile(path.join(golden, 'weights.safetensors'), path.join(folder, 'tiny.safetensors'));
     await rejects(
@@ -118,30 +144,27 @@ describe('model files', () => {
     );
   });
 
-  it('explains how to convert pickles, and does not open them', async () => {
+  it('refuses files that only bear the name of a pickle', async () => {
     for (const name of ['a.pt', 'b.pth', 'c.bin']) {
       const file = path.join(folder, name);
       await writeFile(file, 'not even a pickle');
-      await rejects(resolveModel(file), /reads \.safetensors weights.*python -c ".*save_file/);
+      await rejects(resolveModel(file), /not a valid PyTorch file: it is not a zip archive/);
     }
-    await rejects(resolveModel(folder), /a\.pt: this version reads \.safetensors/);
+    await rejects(resolveModel(folder), /holds 3 PyTorch files \(a\.pt, b\.pth, c\.bin/);
+  });
+
+  it('prefers safetensors to a PyTorch file beside them', async () => {
+    await writeFile(path.join(folder, 'pytorch_model.bin'), 'not even a pickle');
+    await copyFile(path.join(golden, 'weights.safetensors'), path.join(folder, 'mine.safetensors'));
+    const arch = path.join(golden, 'open_clip_config.json');
+    assert.equal((await resolveModel(folder, arch)).weightsFile, path.join(folder, 'mine.safetensors'));
   });
 
   it('names the layouts that it does not read', async () => {
     const file = path.join(folder, 'model.safetensors');
     const tensor = { shape: [1], dtype: 'float32', data: new Float32Array(1) } as const;
-    await writeSafetensors(file, { 'vision_model.embeddings.patch_embedding.weight': tensor });
-    await rejects(resolveModel(file), /Hugging Face layout/);
-    await writeFile(path.join(folder, 'config.json'), '{"model_type":"clip"}');
-    await rejects(
-      resolveModel(folder),
-      /config\.json: a Hugging Face configuration \(model_type 'clip'\) is not supported yet\. Download the OpenCLIP/,
-    );
-    await rm(path.join(folder, 'config.json'));
-    await writeSafetensors(file, { 'visual.patch_embed.proj.weight': tensor });
-    await rejects(resolveModel(file), /an EVA-CLIP image tower/);
-    await writeSafetensors(file, { 'visual.layer1.0.conv1.weight': tensor });
-    await rejects(resolveModel(file), /a ResNet image tower/);
+    await writeSafetensors(file, { 'visual.blocks.0.attn.qkv.weight': tensor });
+    await rejects(resolveModel(file), /the image tower of an EVA-CLIP before EVA-02/);
     await writeSafetensors(file, { 'bert.x': tensor });
     await rejects(resolveModel(file), /no CLIP image tower.*it starts with 'bert\.x'/);
   });

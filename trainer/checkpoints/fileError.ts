@@ -1,3 +1,6 @@
+/** Names found in files come from strangers: a line break would split the message, an escape steer the terminal. */
+const printable = (text: string): string => text.replace(/\p{Cc}/gu, '·');
+
 /** A problem with one file or folder, told in one message: which file, what is wrong and what to do about it. */
 export class FileError extends Error {
   /** Path of the file or folder. */
@@ -6,10 +9,11 @@ export class FileError extends Error {
   readonly reason: string;
 
   constructor(file: string, reason: string, advice: string, options?: ErrorOptions) {
-    super(`${file}: ${reason}. ${advice}`, options);
+    const shown = printable(reason);
+    super(`${file}: ${shown}. ${advice}`, options);
     this.name = 'FileError';
     this.file = file;
-    this.reason = reason;
+    this.reason = shown;
   }
 }
 

@@ -1,17 +1,15 @@
 import path from 'node:path';
-import { gridSide, type VisionArchitecture } from '../models/architecture.ts';
+import { type VisionArchitecture, visionTensorShapes } from '../models/architecture.ts';
+import type { CheckpointHeader } from './checkpointTypes.ts';
 import { FileError } from './fileError.ts';
 import { knownArchitectures } from './knownArchitectures.ts';
-import type { SafetensorsHeader } from './safetensors.ts';
 
 const archAdvice = 'Pass --arch with a known name or the path of an open_clip_config.json';
 
-/** Tensors that give away other layouts than the one that OpenAI and OpenCLIP share. */
+/** Tensors that give away other layouts than those of OpenAI, OpenCLIP and EVA-02 CLIP. */
 const foreignLayouts: readonly (readonly [tensor: string, layout: string])[] = [
-  ['vision_model.embeddings.patch_embedding.weight', 'the Hugging Face layout of CLIP'],
   ['visual.trunk.patch_embed.proj.weight', 'a timm image tower'],
-  ['visual.patch_embed.proj.weight', 'an EVA-CLIP image tower'],
-  ['visual.layer1.0.conv1.weight', 'a ResNet image tower'],
+  ['visual.blocks.0.attn.qkv.weight', 'the image tower of an EVA-CLIP before EVA-02'],
   ['visual.stem.0.weight', 'a convolutional image tower'],
 ];
 
@@ -20,14 +18,14 @@ const foreignLayouts: readonly (readonly [tensor: string, layout: string])[] = [
  *
  * @throws FileError saying which layout it is and what to use instead.
  */
-export function checkLayout({ file, tensors }: Pick<SafetensorsHeader, 'file' | 'tensors'>): void {
+export function checkLayout({ file, tensors }: Pick<CheckpointHeader, 'file' | 'tensors'>): void {
   const advice =
     'Use an OpenAI or OpenCLIP vision transformer with OpenCLIP tensor names (visual.conv1.weight, …)';
   for (const [tensor, layout] of foreignLayouts) {
     if (tensors.has(tensor))
       throw new FileError(file, `it holds ${layout}, which this version does not read`, advice);
   }
-  if (!tensors.has('visual.conv1.weight')) {
+  if (!tensors.has('visual.conv1.weight') && !tensors.has('visual.patch_embed.proj.weight')) {
     const names = [...tensors.keys()].slice(0, 3).map(name => `'${name.slice(0, 80)}'`);
     const found = names.length === 0 ? 'it is empty' : `it starts with ${names.join(', ')}`;
     throw new FileError(
@@ -36,33 +34,54 @@ export function checkLayout({ file, tensors }: Pick<SafetensorsHeader, 'file' | 
       advice,
     );
   }
+  if (tensors.has('visual.ln_pre.weight') && !tensors.has('visual.proj'))
+    throw new FileError(
+      file,
+      "it lacks the projection into the space of images and texts ('visual.proj'; 'visual_projection.weight' in Hugging Face's files)",
+      'Use a whole CLIP model, or an image tower saved with its projection',
+    );
 }
 
-/** Block numbers found under `visual.transformer.resblocks`; 0 when there is none. */
-function countBlocks(tensors: SafetensorsHeader['tensors']): number {
-  let count = 0;
-  while (tensors.has(`visual.transformer.resblocks.${count}.ln_1.weight`)) count++;
-  return count;
+/** Blocks of a transformer, or bottlenecks of all stages of a ResNet, by the tensor that each of them has. */
+function countBlocks(tensors: CheckpointHeader['tensors']): number {
+  const block =
+    /^visual\.(transformer\.resblocks\.\d+\.ln_1|blocks\.\d+\.norm1|layer\d\.\d+\.conv1)\.weight$/;
+  return [...tensors.keys()].filter(name => block.test(name)).length;
 }
+
+const blockCount = (known: VisionArchitecture): number =>
+  known.kind === 'resnet' ? known.stages.reduce((sum, count) => sum + count, 0) : known.layers;
+
+/** Tensors whose shapes tell towers of one family apart. */
+const tellingTensors = [
+  'visual.conv1.weight',
+  'visual.positional_embedding',
+  'visual.proj',
+  'visual.transformer.resblocks.0.mlp.c_fc.weight',
+  'visual.patch_embed.proj.weight',
+  'visual.pos_embed',
+  'visual.head.weight',
+  'visual.blocks.0.mlp.w1.weight',
+  'visual.attnpool.positional_embedding',
+  'visual.attnpool.c_proj.weight',
+];
 
 /** Known architectures whose image tower has the shapes of the file. */
-function candidates({ tensors }: SafetensorsHeader): [string, VisionArchitecture][] {
-  const shape = (name: string) => tensors.get(name)?.shape.join();
-  const layers = countBlocks(tensors);
+function candidates({ tensors }: CheckpointHeader): [string, VisionArchitecture][] {
+  const blocks = countBlocks(tensors);
   return [...knownArchitectures].filter(([, known]) => {
-    const { width, patchSize, embeddingDimension, mlpWidth } = known;
-    return (
-      layers === known.layers &&
-      shape('visual.conv1.weight') === [width, 3, patchSize, patchSize].join() &&
-      shape('visual.positional_embedding') === [gridSide(known) ** 2 + 1, width].join() &&
-      shape('visual.proj') === [width, embeddingDimension].join() &&
-      shape('visual.transformer.resblocks.0.mlp.c_fc.weight') === [mlpWidth, width].join()
-    );
+    if (blockCount(known) !== blocks) return false;
+    const shapes = visionTensorShapes(known);
+    return tellingTensors.every(name => tensors.get(name)?.shape.join() === shapes.get(name)?.join());
   });
 }
 
-/** Whether the file's own metadata or its path says that these are OpenAI's weights, which use QuickGELU. */
-function namesOpenAi({ file, metadata }: SafetensorsHeader): boolean {
+/** Buffers that OpenAI's own archives hold, and nobody else's. */
+const openAiBuffers = ['input_resolution', 'context_length', 'vocab_size'];
+
+/** Whether the file's form, its own metadata or its path says that these are OpenAI's weights, which use QuickGELU. */
+function namesOpenAi({ file, metadata, tensors }: CheckpointHeader): boolean {
+  if (openAiBuffers.every(name => tensors.has(name))) return true;
   const parts = [
     path.basename(file),
     path.basename(path.dirname(path.resolve(file))),
@@ -78,22 +97,23 @@ function namesOpenAi({ file, metadata }: SafetensorsHeader): boolean {
  *
  * @throws FileError when the shapes fit no known architecture, or fit two.
  */
-export function inferArchitecture(header: SafetensorsHeader): {
+export function inferArchitecture(header: CheckpointHeader): {
   architecture: VisionArchitecture;
   warnings: string[];
 } {
   const found = candidates(header);
   const [only] = found;
   if (only === undefined) {
-    const convolution = header.tensors.get('visual.conv1.weight')?.shape.join(', ') ?? '';
-    const facts = `visual.conv1.weight [${convolution}], ${countBlocks(header.tensors)} blocks`;
+    const first = tellingTensors.find(name => header.tensors.has(name)) ?? '';
+    const shape = header.tensors.get(first)?.shape.join(', ') ?? '';
+    const facts = `${first} [${shape}], ${countBlocks(header.tensors)} blocks`;
     throw new FileError(header.file, `its shapes (${facts}) are of no known architecture`, archAdvice);
   }
   if (found.length === 1) return { architecture: only[1], warnings: [] };
   const names = found.map(([name]) => name).join(' or ');
   const quick = found.find(([, known]) => known.activation === 'quickGelu');
   if (quick !== undefined && namesOpenAi(header)) {
-    const warning = `${header.file} could be ${names}; its name or metadata says OpenAI, so it is read as ${quick[0]}. Pass --arch to decide otherwise.`;
+    const warning = `${header.file} could be ${names}; its name, form or metadata says OpenAI, so it is read as ${quick[0]}. Pass --arch to decide otherwise.`;
     return { architecture: quick[1], warnings: [warning] };
   }
   throw new FileError(

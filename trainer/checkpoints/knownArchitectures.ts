@@ -1,14 +1,19 @@
-import type { VisionArchitecture } from '../models/architecture.ts';
+import type {
+  ClipVitArchitecture,
+  Eva02Architecture,
+  ResNetArchitecture,
+  VisionArchitecture,
+} from '../models/architecture.ts';
 
 type Sizes = Pick<
-  VisionArchitecture,
+  ClipVitArchitecture,
   'imageSize' | 'patchSize' | 'width' | 'layers' | 'heads' | 'mlpWidth' | 'embeddingDimension'
 >;
 
 interface Family {
   sizes: Sizes;
   /** Width, heads and layers of the text tower. */
-  text: readonly [width: number, heads: number, layers: number];
+  text: TextSizes;
   /** Whether weights with that activation have been published under this name. */
   gelu: boolean;
   quickGelu: boolean;
@@ -44,41 +49,138 @@ const families: Readonly<Record<string, Family>> = {
   },
 };
 
-function architectureOf(name: string, family: Family, activation: 'gelu' | 'quickGelu'): VisionArchitecture {
-  const [width, heads, layers] = family.text;
-  return {
-    kind: activation === 'gelu' ? 'openclip' : 'openai',
-    name,
-    ...family.sizes,
-    activation,
-    text: { context_length: 77, vocab_size: 49408, width, heads, layers },
-  };
+type TextSizes = readonly [width: number, heads: number, layers: number];
+
+const textConfiguration = ([width, heads, layers]: TextSizes) => ({
+  context_length: 77,
+  vocab_size: 49408,
+  width,
+  heads,
+  layers,
+});
+
+const clipVit = (
+  name: string,
+  { sizes, text }: Family,
+  activation: 'gelu' | 'quickGelu',
+): ClipVitArchitecture => ({
+  kind: activation === 'gelu' ? 'openclip' : 'openai',
+  name,
+  ...sizes,
+  activation,
+  text: textConfiguration(text),
+});
+
+const clipVits = Object.entries(families).flatMap(([name, family]) => [
+  ...(family.gelu ? [clipVit(name, family, 'gelu')] : []),
+  ...(family.quickGelu ? [clipVit(`${name}-quickgelu`, family, 'quickGelu')] : []),
+]);
+
+/** As EVA-CLIP's own configurations give them: the hidden width is ⌊2.6667 · width⌋. */
+const eva02 = { kind: 'eva02', activation: 'gelu', rotaryGrid: 16 } as const;
+
+const eva02s: Eva02Architecture[] = [
+  {
+    ...eva02,
+    name: 'EVA02-CLIP-B-16',
+    ...{ ...base, patchSize: 16, mlpWidth: 2048 },
+    text: textConfiguration([512, 8, 12]),
+  },
+  {
+    ...eva02,
+    name: 'EVA02-CLIP-L-14-336',
+    ...{ ...large, imageSize: 336, mlpWidth: 2730 },
+    text: textConfiguration([768, 12, 12]),
+  },
+];
+
+interface ResNetSizes {
+  stages: readonly [number, number, number, number];
+  width: number;
+  imageSize: number;
+  embeddingDimension: number;
+  text: TextSizes;
+  /** Whether weights whose text tower has the exact GELU have been published under this name. */
+  gelu: boolean;
 }
 
-/** Architectures by OpenCLIP's names. */
+/** Sizes as OpenAI published them. */
+const resNetSizes: Readonly<Record<string, ResNetSizes>> = {
+  RN50: {
+    stages: [3, 4, 6, 3],
+    width: 64,
+    imageSize: 224,
+    embeddingDimension: 1024,
+    text: [512, 8, 12],
+    gelu: true,
+  },
+  RN101: {
+    stages: [3, 4, 23, 3],
+    width: 64,
+    imageSize: 224,
+    embeddingDimension: 512,
+    text: [512, 8, 12],
+    gelu: true,
+  },
+  RN50x4: {
+    stages: [4, 6, 10, 6],
+    width: 80,
+    imageSize: 288,
+    embeddingDimension: 640,
+    text: [640, 10, 12],
+    gelu: false,
+  },
+  RN50x16: {
+    stages: [6, 8, 18, 8],
+    width: 96,
+    imageSize: 384,
+    embeddingDimension: 768,
+    text: [768, 12, 12],
+    gelu: false,
+  },
+  RN50x64: {
+    stages: [3, 15, 36, 10],
+    width: 128,
+    imageSize: 448,
+    embeddingDimension: 1024,
+    text: [1024, 16, 12],
+    gelu: false,
+  },
+};
+
+const resNet = (name: string, sizes: ResNetSizes, activation: 'gelu' | 'quickGelu'): ResNetArchitecture => ({
+  kind: 'resnet',
+  name,
+  imageSize: sizes.imageSize,
+  patchSize: 32,
+  width: sizes.width,
+  layers: sizes.stages.length,
+  stages: sizes.stages,
+  heads: sizes.width / 2,
+  mlpWidth: sizes.width * 8,
+  embeddingDimension: sizes.embeddingDimension,
+  activation,
+  text: textConfiguration(sizes.text),
+});
+
+const resNets = Object.entries(resNetSizes).flatMap(([name, sizes]) => [
+  ...(sizes.gelu ? [resNet(name, sizes, 'gelu')] : []),
+  resNet(`${name}-quickgelu`, sizes, 'quickGelu'),
+]);
+
+/** Architectures by OpenCLIP's and EVA-CLIP's names. */
 export const knownArchitectures: ReadonlyMap<string, VisionArchitecture> = new Map(
-  Object.entries(families).flatMap(([name, family]) => {
-    const variants: [string, VisionArchitecture][] = [];
-    if (family.gelu) variants.push([name, architectureOf(name, family, 'gelu')]);
-    const quick = `${name}-quickgelu`;
-    if (family.quickGelu) variants.push([quick, architectureOf(quick, family, 'quickGelu')]);
-    return variants;
-  }),
+  [...clipVits, ...eva02s, ...resNets].map(architecture => [architecture.name!, architecture]),
 );
 
 /** The known architecture with the same image tower, as a name; null when there is none. */
-export function knownName(architecture: Omit<VisionArchitecture, 'name' | 'kind' | 'text'>): string | null {
-  for (const [name, known] of knownArchitectures) {
-    const same =
-      known.imageSize === architecture.imageSize &&
-      known.patchSize === architecture.patchSize &&
-      known.width === architecture.width &&
-      known.layers === architecture.layers &&
-      known.heads === architecture.heads &&
-      known.mlpWidth === architecture.mlpWidth &&
-      known.embeddingDimension === architecture.embeddingDimension &&
-      known.activation === architecture.activation;
-    if (same) return name;
-  }
+export function knownName(architecture: VisionArchitecture): string | null {
+  const sought = towerOf(architecture);
+  for (const [name, known] of knownArchitectures) if (towerOf(known) === sought) return name;
   return null;
+}
+
+/** Everything but the names and the text tower, in an order that does not depend on the object. */
+function towerOf({ name: _name, text: _text, ...tower }: VisionArchitecture): string {
+  return JSON.stringify(Object.entries(tower).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { checkVisionTensors, type VisionArchitecture } from '../models/architecture.ts';
+import { withCheckpoint } from './checkpoint.ts';
+import type { Checkpoint, CheckpointHeader } from './checkpointTypes.ts';
 import { FileError, naming, systemErrorCode } from './fileError.ts';
+import { isHuggingFaceConfiguration, readHuggingFaceConfiguration } from './huggingFaceConfiguration.ts';
 import { checkLayout, inferArchitecture } from './inferArchitecture.ts';
-import { isJsonObject, readJson } from './jsonFile.ts';
+import { readJson } from './jsonFile.ts';
 import { knownArchitectures } from './knownArchitectures.ts';
 import {
   clipNormalisation,
@@ -14,14 +17,15 @@ import {
   parseOpenClipConfiguration,
   readOpenClipConfiguration,
 } from './openClipConfiguration.ts';
-import { readSafetensorsHeader, type SafetensorsHeader } from './safetensors.ts';
 
 /** A model found on disk: the weights and what is needed to run them. */
 export interface ModelFiles {
-  /** Absolute path of the weights. */
+  /** Absolute path of the weights, or of the index of weights in several files. */
   readonly weightsFile: string;
-  /** Validated header of the weights file. */
-  readonly header: SafetensorsHeader;
+  /** The files that hold the numbers. */
+  readonly files: readonly string[];
+  /** What the weights hold, under OpenCLIP's names. */
+  readonly header: CheckpointHeader;
   readonly architecture: VisionArchitecture;
   readonly normalisation: Normalisation;
   /** Where each of these was found, in words: paths, or how it was told. */
@@ -38,26 +42,6 @@ export interface ModelFiles {
 export const configurationMetadataKey = 'open_clip_config';
 
 const configurationName = 'open_clip_config.json';
-/** Names under which model hubs keep the one file that matters, best first. */
-const weightsNames = [
-  'open_clip_model.safetensors',
-  'model.safetensors',
-  'student.safetensors',
-  'weights.safetensors',
-];
-const pickleEndings = new Set(['.pt', '.pth', '.bin', '.ckpt']);
-const convertCommand =
-  "python -c \"import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); " +
-  "d = d.get('state_dict', d); s.save_file({k.removeprefix('module.'): v.contiguous().clone() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])\"";
-
-function refusePickle(file: string): never {
-  throw new FileError(
-    file,
-    'this version reads .safetensors weights, not PyTorch pickles',
-    `Download the model's .safetensors file or convert it: ${convertCommand} ${JSON.stringify(file)} model.safetensors`,
-  );
-}
-
 async function exists(file: string): Promise<boolean> {
   try {
     return (await stat(file)).isFile();
@@ -65,40 +49,6 @@ async function exists(file: string): Promise<boolean> {
     if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
     throw error;
   }
-}
-
-/** The weights file of a model folder. */
-async function weightsIn(directory: string): Promise<string> {
-  const names = (await readdir(directory)).sort();
-  const usual = weightsNames.find(name => names.includes(name));
-  if (usual !== undefined) return path.join(directory, usual);
-  const found = names.filter(name => name.endsWith('.safetensors'));
-  if (found.length === 1) return path.join(directory, found[0]!);
-  if (found.length > 1) {
-    const some = found.slice(0, 4).join(', ');
-    throw new FileError(
-      directory,
-      `it holds ${found.length} .safetensors files (${some}, …)`,
-      'Name the file itself',
-    );
-  }
-  const pickle = names.find(name => pickleEndings.has(path.extname(name)));
-  if (pickle !== undefined) refusePickle(path.join(directory, pickle));
-  throw new FileError(
-    directory,
-    'it holds no .safetensors weights',
-    'Check the path or name the weights file itself',
-  );
-}
-
-async function locateWeights(model: string): Promise<string> {
-  const resolved = path.resolve(model);
-  return naming(resolved, 'read', async () => {
-    const isDirectory = (await stat(resolved)).isDirectory();
-    const weights = isDirectory ? await weightsIn(resolved) : resolved;
-    if (pickleEndings.has(path.extname(weights).toLowerCase())) refusePickle(weights);
-    return weights;
-  });
 }
 
 interface Choice extends ModelConfiguration {
@@ -130,7 +80,7 @@ async function fromArchOption(arch: string): Promise<Choice> {
   );
 }
 
-function fromMetadata(header: SafetensorsHeader): Choice | undefined {
+function fromMetadata(header: CheckpointHeader): Choice | undefined {
   const text = header.metadata[configurationMetadataKey];
   if (text === undefined) return undefined;
   let content: unknown;
@@ -145,28 +95,22 @@ function fromMetadata(header: SafetensorsHeader): Choice | undefined {
   return fromConfiguration(parseOpenClipConfiguration(content, header.file), `metadata of ${header.file}`);
 }
 
-async function refuseHuggingFace(directory: string): Promise<void> {
+/** A Hugging Face `config.json` beside the weights; undefined when there is none, or another file of that name. */
+async function fromHuggingFace(directory: string): Promise<Choice | undefined> {
   const file = path.join(directory, 'config.json');
-  if (!(await exists(file))) return;
-  const content = await readJson(file);
-  if (isJsonObject(content) && typeof content.model_type === 'string') {
-    const reason = `a Hugging Face configuration (model_type '${content.model_type.slice(0, 60)}') is not supported yet`;
-    throw new FileError(
-      file,
-      reason,
-      'Download the OpenCLIP version of the model, the one with an open_clip_config.json',
-    );
-  }
+  if (!(await exists(file)) || !isHuggingFaceConfiguration(await readJson(file))) return undefined;
+  return fromConfiguration(await readHuggingFaceConfiguration(file), file);
 }
 
-async function chooseConfiguration(header: SafetensorsHeader, arch: string | null): Promise<Choice> {
+async function chooseConfiguration(header: CheckpointHeader, arch: string | null): Promise<Choice> {
   if (arch !== null) return fromArchOption(arch);
   const directory = path.dirname(header.file);
   const own = fromMetadata(header);
   if (own !== undefined) return own;
   const beside = path.join(directory, configurationName);
   if (await exists(beside)) return fromConfiguration(await readOpenClipConfiguration(beside), beside);
-  await refuseHuggingFace(directory);
+  const huggingFace = await fromHuggingFace(directory);
+  if (huggingFace !== undefined) return huggingFace;
   checkLayout(header);
   const { architecture, warnings } = inferArchitecture(header);
   return {
@@ -180,15 +124,16 @@ async function chooseConfiguration(header: SafetensorsHeader, arch: string | nul
 
 /**
  * Finds what `--model` and `--arch` mean. The architecture comes from, in this order: `--arch`, the configuration in
- * the file's own metadata, an `open_clip_config.json` beside the weights, the shapes of the tensors.
+ * the file's own metadata, an `open_clip_config.json` or a Hugging Face `config.json` beside the weights, the shapes of
+ * the tensors.
  *
  * @param model Weights file, or a folder holding one.
  * @param arch Known name or path of an `open_clip_config.json`; null when the model itself tells.
  * @throws FileError when anything is missing, unsupported or does not fit together.
  */
 export async function resolveModel(model: string, arch: string | null = null): Promise<ModelFiles> {
-  const weightsFile = await locateWeights(model);
-  const header = await readSafetensorsHeader(weightsFile);
+  const header = await readCheckpointHeader(model);
+  const weightsFile = header.file;
   const choice = await chooseConfiguration(header, arch);
   checkLayout(header);
   checkVisionTensors(header.tensors, choice.architecture, weightsFile);
@@ -198,7 +143,26 @@ export async function resolveModel(model: string, arch: string | null = null): P
     architecture: choice.architectureSource,
     normalisation: choice.normalisationSource,
   };
-  return { weightsFile, header, architecture, normalisation, sourceNames, warnings };
+  return { weightsFile, files: header.files, header, architecture, normalisation, sourceNames, warnings };
+}
+
+/** What a checkpoint holds; nothing stays open. */
+function readCheckpointHeader(model: string): Promise<Omit<Checkpoint, 'read' | 'dispose'>> {
+  return withCheckpoint(model, {}, async ({ file, files, packaging, tensors, metadata }) => ({
+    file,
+    files,
+    packaging,
+    tensors,
+    metadata,
+  }));
+}
+
+/** SHA-256 of a model's weights: of the file, or of the hashes of several files in the order of their names. */
+export async function hashWeights({ files }: Pick<ModelFiles, 'files'>): Promise<string> {
+  if (files.length === 1) return hashFile(files[0]!);
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(await hashFile(file));
+  return hash.digest('hex');
 }
 
 /** SHA-256 of a file's content as hex digits, read as a stream. */

@@ -2,24 +2,16 @@
  * The safetensors file format: 8 bytes with the header's length, a JSON header, the tensors.
  * All numbers are little-endian, as are all the machines that Node's typed arrays run on here.
  */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { writeAtomically, writeFully } from './atomicFile.ts';
+import type { Checkpoint, TensorReadOptions } from './checkpointTypes.ts';
 import { FileError, naming } from './fileError.ts';
-import { widenBfloat16, widenFloat16 } from './halfPrecision.ts';
-import {
-  bytesOf,
-  elementBytes,
-  elementCount,
-  type HostTensor,
-  type TensorData,
-  viewAs,
-} from './hostTensor.ts';
+import { bytesOf, elementBytes, elementCount, type HostTensor } from './hostTensor.ts';
 import { parseSafetensorsHeader, quoted, type TensorEntry, typeCodes } from './safetensorsHeader.ts';
+import { openPlainFile, readElements, readFully, withPlainFile } from './tensorRange.ts';
 
 /** The format's own limit of the header. */
 const maximumHeaderBytes = 100_000_000;
-/** Reads go in pieces: one system call moves at most 2 GiB, and conversion needs one piece of scratch memory. */
-const pieceBytes = 1 << 22;
 
 /** Header of a safetensors file, validated against the file's size. */
 export interface SafetensorsHeader {
@@ -47,26 +39,17 @@ function invalid(file: string, reason: string): FileError {
   return new FileError(file, `not a valid safetensors file: ${reason}`, 'Download or export the file again');
 }
 
-async function readFully(
-  handle: FileHandle,
-  target: Uint8Array,
-  position: number,
-  file: string,
-): Promise<void> {
-  let done = 0;
-  while (done < target.byteLength) {
-    const length = Math.min(pieceBytes, target.byteLength - done);
-    const { bytesRead } = await handle.read(target, done, length, position + done);
-    if (bytesRead === 0) throw invalid(file, 'it ended while it was being read');
-    done += bytesRead;
-  }
+function cutShort(file: string): () => never {
+  return () => {
+    throw invalid(file, 'it ended while it was being read');
+  };
 }
 
 async function readHeader(handle: FileHandle, file: string): Promise<SafetensorsHeader> {
   const { size } = await handle.stat();
   if (size < 8) throw invalid(file, `${size} bytes are too few for a header`);
   const prefix = Buffer.alloc(8);
-  await readFully(handle, prefix, 0, file);
+  await readFully(handle, prefix, 0, cutShort(file));
   const headerBytes = prefix.readBigUInt64LE();
   if (headerBytes > BigInt(maximumHeaderBytes)) {
     throw invalid(
@@ -77,7 +60,7 @@ async function readHeader(handle: FileHandle, file: string): Promise<Safetensors
   const dataStart = 8 + Number(headerBytes);
   if (dataStart > size) throw invalid(file, `its header would be ${headerBytes} bytes in a file of ${size}`);
   const header = new Uint8Array(Number(headerBytes));
-  await readFully(handle, header, 8, file);
+  await readFully(handle, header, 8, cutShort(file));
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header);
     return { file, dataStart, ...parseSafetensorsHeader(text, size - dataStart) };
@@ -89,62 +72,25 @@ async function readHeader(handle: FileHandle, file: string): Promise<Safetensors
   }
 }
 
-async function withFile<T>(file: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
-  return naming(file, 'read', async () => {
-    // Opening a named pipe would wait for a writer for ever, so look first.
-    if (!(await stat(file)).isFile()) throw new FileError(file, 'it is not a plain file', 'Check the path');
-    const handle = await open(file, 'r');
-    try {
-      return await use(handle);
-    } finally {
-      await handle.close();
-    }
-  });
-}
-
 /**
  * Reads the header alone: names, types, shapes and places of the tensors.
  *
  * @throws FileError when the file cannot be read or breaks the format.
  */
 export function readSafetensorsHeader(file: string): Promise<SafetensorsHeader> {
-  return withFile(file, handle => readHeader(handle, file));
+  return withPlainFile(file, handle => readHeader(handle, file));
 }
 
-/** Reads one tensor of a narrower or wider float type into float32, piece by piece. */
-async function readAsFloat32(
+async function readTensor(
   handle: FileHandle,
-  header: SafetensorsHeader,
-  entry: TensorEntry,
-  scratch: Uint8Array<ArrayBuffer>,
-): Promise<Float32Array> {
-  const target = new Float32Array(elementCount(entry.shape));
-  const width = elementBytes[entry.dtype];
-  const bytes = entry.end - entry.begin;
-  for (let start = 0; start < bytes; start += scratch.byteLength) {
-    const length = Math.min(scratch.byteLength, bytes - start);
-    await readFully(handle, scratch.subarray(0, length), header.dataStart + entry.begin + start, header.file);
-    const first = start / width;
-    if (entry.dtype === 'float16')
-      widenFloat16(new Uint16Array(scratch.buffer, 0, length / 2), target, first);
-    else if (entry.dtype === 'bfloat16')
-      widenBfloat16(new Uint16Array(scratch.buffer, 0, length / 2), target, first);
-    else target.set(new Float64Array(scratch.buffer, 0, length / 8), first);
-  }
-  return target;
+  { dataStart, file }: SafetensorsHeader,
+  { begin, shape, dtype }: TensorEntry,
+  asFloat32: boolean,
+): Promise<HostTensor> {
+  const position = dataStart + begin;
+  const data = await readElements(handle, position, elementCount(shape), dtype, asFloat32, cutShort(file));
+  return { shape, dtype: data instanceof Float32Array ? 'float32' : dtype, data };
 }
-
-async function readExact(
-  handle: FileHandle,
-  header: SafetensorsHeader,
-  entry: TensorEntry,
-): Promise<TensorData> {
-  const buffer = new ArrayBuffer(entry.end - entry.begin);
-  await readFully(handle, new Uint8Array(buffer), header.dataStart + entry.begin, header.file);
-  return viewAs(entry.dtype, buffer);
-}
-
-const convertible = new Set(['float64', 'float16', 'bfloat16']);
 
 /**
  * Reads tensors, each by its range of the file; memory is that of the tensors asked for and 4 MiB.
@@ -153,26 +99,57 @@ const convertible = new Set(['float64', 'float16', 'bfloat16']);
  */
 export function readSafetensors(file: string, options: ReadOptions = {}): Promise<SafetensorsContent> {
   const { only = () => true, asFloat32 = false } = options;
-  return withFile(file, async handle => {
+  return withPlainFile(file, async handle => {
     const header = await readHeader(handle, file);
     const tensors = new Map<string, HostTensor>();
-    let scratch: Uint8Array<ArrayBuffer> | undefined;
-    for (const [name, entry] of header.tensors) {
-      if (!only(name, entry)) continue;
-      const { shape } = entry;
-      if (asFloat32 && convertible.has(entry.dtype)) {
-        scratch ??= new Uint8Array(pieceBytes);
-        tensors.set(name, {
-          shape,
-          dtype: 'float32',
-          data: await readAsFloat32(handle, header, entry, scratch),
-        });
-      } else {
-        tensors.set(name, { shape, dtype: entry.dtype, data: await readExact(handle, header, entry) });
-      }
-    }
+    for (const [name, entry] of header.tensors)
+      if (only(name, entry)) tensors.set(name, await readTensor(handle, header, entry, asFloat32));
     return { tensors, metadata: header.metadata };
   });
+}
+
+class SafetensorsFile implements Checkpoint {
+  readonly packaging = 'safetensors';
+  readonly file: string;
+  readonly files: readonly string[];
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #handle: FileHandle;
+  readonly #header: SafetensorsHeader;
+
+  constructor(handle: FileHandle, header: SafetensorsHeader) {
+    this.file = header.file;
+    this.files = [header.file];
+    this.tensors = header.tensors;
+    this.metadata = header.metadata;
+    this.#handle = handle;
+    this.#header = header;
+  }
+
+  async read(name: string, { asFloat32 = false }: TensorReadOptions = {}): Promise<HostTensor> {
+    const entry = this.tensors.get(name);
+    if (!entry) throw new Error(`${this.file} holds no tensor '${name}'`);
+    return naming(this.file, 'read', () => readTensor(this.#handle, this.#header, entry, asFloat32));
+  }
+
+  dispose(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/**
+ * Opens a safetensors file to read its tensors one by one.
+ *
+ * @throws FileError when the file cannot be read or breaks the format.
+ */
+export async function openSafetensors(file: string): Promise<Checkpoint> {
+  const handle = await openPlainFile(file);
+  try {
+    return new SafetensorsFile(handle, await naming(file, 'read', () => readHeader(handle, file)));
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 function checkWritable(name: string, { shape, dtype, data }: HostTensor): void {

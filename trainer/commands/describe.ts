@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { hashFile, resolveModel } from '../checkpoints/modelFiles.ts';
+import { hashWeights, resolveModel } from '../checkpoints/modelFiles.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { describeArchitecture } from '../models/architecture.ts';
 import { UsageError } from '../usageError.ts';
@@ -26,7 +26,7 @@ export async function describeCommand(args: string[]): Promise<void> {
   const [path] = positionals;
   if (path === undefined || positionals.length > 1)
     throw new UsageError('describe takes one model (clipself describe --help)');
-  const { architecture, header, sourceNames, weightsFile, warnings } = await resolveModel(
+  const { architecture, files, header, sourceNames, weightsFile, warnings } = await resolveModel(
     path,
     values.arch ?? null,
   );
@@ -35,7 +35,7 @@ export async function describeCommand(args: string[]): Promise<void> {
     entries.reduce((sum, [name, { shape }]) => sum + (name.startsWith(prefix) ? sizeOf(shape) : 0), 0);
   const description = {
     weights: weightsFile,
-    sha256: await hashFile(weightsFile),
+    sha256: await hashWeights({ files }),
     architecture,
     parameters: { total: count(''), imageTower: count('visual.') },
     dtypes: [...new Set(entries.map(([, { dtype }]) => dtype))],

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { FileError } from '../checkpoints/fileError.ts';
 import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
+import { publishedAdamW } from '../distill/optimiser.ts';
 import type { TrainingSettings } from '../protocol.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
@@ -36,10 +37,12 @@ const options = {
 
 function help(): string {
   const defaults: Partial<Record<NumericSetting, unknown>> = trainingDefaults;
+  const ofEva: typeof defaults = publishedAdamW('eva02');
   const settings = numericSettings.map(name => {
     const { option, least, most } = settingRanges[name];
     const standard = name === 'holdOut' ? 'a tenth of the images, at most 16' : defaults[name];
-    return `  ${option.padEnd(20)} ${least} … ${most}, default ${standard}`;
+    const other = name in ofEva && ofEva[name] !== standard ? ` (EVA-02: ${ofEva[name]})` : '';
+    return `  ${option.padEnd(20)} ${least} … ${most}, default ${standard}${other}`;
   });
   return [
     'usage: clipself train --model FILE|DIR --images DIR|coco.json --out RUN [options]',

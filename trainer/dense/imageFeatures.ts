@@ -1,7 +1,8 @@
-import { type Engine, readFloats } from '../engines/engine.ts';
+import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts';
 import { cropImage, fitLongestSide, type PixelBox, studentImage, teacherImage } from '../images/geometry.ts';
 import { type ImageNormalisation, normaliseInto } from '../images/normalise.ts';
 import type { Raster } from '../images/raster.ts';
+import type { DenseOptions } from '../models/visionStages.ts';
 import type { VisionTower } from '../models/visionTower.ts';
 import { pixelsToCells, roiAlignRows } from './roiPooling.ts';
 
@@ -31,17 +32,33 @@ export class ImageFeatures {
     return this.#tower.architecture.embeddingDimension;
   }
 
-  /** Longest side to `size` pixels, padded right and below. */
-  async dense(image: Raster, size: number): Promise<DenseFeatures> {
-    const pixels = this.#upload([studentImage(image, size)], size);
-    const encoded = await this.#tower.encodeDense(pixels);
-    const features = await readFloats(this.#engine, encoded);
-    pixels.dispose();
-    encoded.dispose();
+  /**
+   * Longest side to `size` pixels, padded right and below.
+   *
+   * @param options Read-out and layer; CLIPSelf's read-out of the last block without them.
+   */
+  async dense(image: Raster, size: number, options: DenseOptions = {}): Promise<DenseFeatures> {
+    const features = await this.#fromStudentImage(image, size, pixels =>
+      this.#tower.encodeDense(pixels, options),
+    );
+    return { features, side: size / this.#tower.architecture.patchSize, valid: this.validGrid(image, size) };
+  }
+
+  /** Tokens after block `layer` in student geometry, [1 + side · side, width]; the class token comes first. */
+  tokens(image: Raster, size: number, layer: number): Promise<Float32Array> {
+    return this.#fromStudentImage(image, size, pixels => this.#tower.tokens(pixels, layer));
+  }
+
+  /** Attention weights of block `layer` (from 1) in student geometry, [heads, tokens, tokens]; rows sum to 1. */
+  attention(image: Raster, size: number, layer: number): Promise<Float32Array> {
+    return this.#fromStudentImage(image, size, pixels => this.#tower.attention(pixels, layer));
+  }
+
+  /** Rows and columns of the student's patch grid that hold image rather than padding. */
+  validGrid(image: Raster, size: number): { rows: number; columns: number } {
     const { patchSize } = this.#tower.architecture;
     const { width, height } = fitLongestSide(image.width, image.height, size);
-    const valid = { rows: Math.ceil(height / patchSize), columns: Math.ceil(width / patchSize) };
-    return { features, side: size / patchSize, valid };
+    return { rows: Math.ceil(height / patchSize), columns: Math.ceil(width / patchSize) };
   }
 
   /** Embeddings of image parts as the teacher sees them (letterboxed), [n, D] of unit norm. */
@@ -51,33 +68,38 @@ export class ImageFeatures {
       boxes.map(box => teacherImage(cropImage(image, box), imageSize)),
       imageSize,
     );
-    const encoded = await this.#tower.encodeImage(pixels);
-    const embeddings = await readFloats(this.#engine, encoded);
-    pixels.dispose();
-    encoded.dispose();
-    return normaliseRows(embeddings, this.embeddingDimension);
+    try {
+      const encoded = await this.#tower.encodeImage(pixels);
+      const embeddings = await readFloats(this.#engine, encoded);
+      encoded.dispose();
+      return normaliseRows(embeddings, this.embeddingDimension);
+    } finally {
+      pixels.dispose();
+    }
   }
 
   /** Dense features pooled over boxes by RoIAlign, [n, D] of unit norm; a box outside the image gives zeros. */
-  pool(
-    { features, side }: DenseFeatures,
+  pool(dense: DenseFeatures, image: Raster, size: number, boxes: readonly PixelBox[]): Float32Array {
+    return poolBoxes(dense, image, size, boxes);
+  }
+
+  /** Runs part of the tower on the image in student geometry and reads the result. */
+  async #fromStudentImage(
     image: Raster,
     size: number,
-    boxes: readonly PixelBox[],
-  ): Float32Array {
-    const map = { height: side, width: side };
-    const { scale } = fitLongestSide(image.width, image.height, size);
-    const rows = roiAlignRows(pixelsToCells(Float32Array.from(boxes.flat()), scale, size, map), map);
-    const width = this.embeddingDimension;
-    const pooled = new Float32Array(boxes.length * width);
-    for (let box = 0; box < boxes.length; box++)
-      for (let cell = 0; cell < side * side; cell++) {
-        const weight = rows[box * side * side + cell]!;
-        if (weight === 0) continue;
-        for (let channel = 0; channel < width; channel++)
-          pooled[box * width + channel]! += weight * features[cell * width + channel]!;
+    run: (pixels: DeviceTensor) => Promise<DeviceTensor>,
+  ): Promise<Float32Array> {
+    const pixels = this.#upload([studentImage(image, size)], size);
+    try {
+      const result = await run(pixels);
+      try {
+        return await readFloats(this.#engine, result);
+      } finally {
+        result.dispose();
       }
-    return normaliseRows(pooled, width);
+    } finally {
+      pixels.dispose();
+    }
   }
 
   #upload(images: readonly Uint8Array[], side: number) {
@@ -87,6 +109,34 @@ export class ImageFeatures {
     });
     return this.#engine.upload([images.length, 3, side, side], values);
   }
+}
+
+/**
+ * Dense features in student geometry pooled over boxes by RoIAlign.
+ *
+ * @param image Size of the image in pixels, which the boxes count in.
+ * @returns [n, D] of unit norm; a box outside the image gives zeros.
+ */
+export function poolBoxes(
+  { features, side }: Pick<DenseFeatures, 'features' | 'side'>,
+  image: Pick<Raster, 'width' | 'height'>,
+  size: number,
+  boxes: readonly PixelBox[],
+): Float32Array {
+  const map = { height: side, width: side };
+  const { scale } = fitLongestSide(image.width, image.height, size);
+  const rows = roiAlignRows(pixelsToCells(Float32Array.from(boxes.flat()), scale, size, map), map);
+  const cells = side * side;
+  const width = features.length / cells;
+  const pooled = new Float32Array(boxes.length * width);
+  for (let box = 0; box < boxes.length; box++)
+    for (let cell = 0; cell < cells; cell++) {
+      const weight = rows[box * cells + cell]!;
+      if (weight === 0) continue;
+      for (let channel = 0; channel < width; channel++)
+        pooled[box * width + channel]! += weight * features[cell * width + channel]!;
+    }
+  return normaliseRows(pooled, width);
 }
 
 /** Rows divided by max(‖row‖, 1e-12), in place. */

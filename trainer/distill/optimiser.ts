@@ -3,6 +3,7 @@ import { total } from '../graph/operations/reduction.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { Outputs } from '../graph/split.ts';
 import { Value } from '../graph/value.ts';
+import type { VisionArchitecture } from '../models/architecture.ts';
 
 /** AdamW's constants (Loshchilov & Hutter, 2019). */
 export interface AdamWSettings {
@@ -12,8 +13,16 @@ export interface AdamWSettings {
   weightDecay: number;
 }
 
-/** The published code tells models apart by name: ViTs take these two, everything else PyTorch's defaults. */
+/** The published code tells models apart by name: ViTs take these, everything else PyTorch's defaults. */
 export const vitAdamW = { beta1: 0.9, beta2: 0.98, epsilon: 1e-6 } as const;
+
+/** What the published code takes for EVA-02, whose names hold no "vit". */
+export const evaAdamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
+
+/** The published constants for a family of image towers. */
+export const publishedAdamW = (
+  kind: VisionArchitecture['kind'],
+): Readonly<Pick<AdamWSettings, 'beta1' | 'beta2' | 'epsilon'>> => (kind === 'eva02' ? evaAdamW : vitAdamW);
 
 /** Names of the scalars an update takes, in the order of `adamWScalars`. */
 export const adamWScalarNames = ['keep', 'stepSize', 'rootCorrection'] as const;

@@ -74,12 +74,12 @@ export class Student {
   /** Pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]` of unit norm, and the tape. */
   async forward(pixels: DeviceTensor): Promise<{ dense: DeviceTensor; tape: Tape }> {
     const batch = imageBatchOf(this.#architecture, pixels);
-    const stem = this.#interpolations.feedsFor(batch);
+    const tables = this.#interpolations.feedsFor(batch);
     const tape: Tape = { entries: [], pixels };
     let input = pixels;
     try {
-      for (const [index, plan] of this.#plan(batch).entries()) {
-        const feeds = stageFeeds(plan.stage, input, this.#parameters, index === 0 ? stem : {});
+      for (const plan of this.#plan(batch)) {
+        const feeds = stageFeeds(plan.stage, input, this.#parameters, tables);
         const { output, ...saved } = await (await this.#forwardProgram(plan)).run(feeds);
         if (plan.split) tape.entries.push({ plan, input, saved });
         else if (input !== pixels) input.dispose();
@@ -95,13 +95,13 @@ export class Student {
   /** Walks the tape backwards from the gradient of the dense features; consumes both. */
   async backward(tape: Tape, denseGradient: DeviceTensor, receive: GradientReceiver): Promise<void> {
     const batch = imageBatchOf(this.#architecture, tape.pixels);
-    const stem = this.#interpolations.feedsFor(batch);
+    const tables = this.#interpolations.feedsFor(batch);
     let upstream = denseGradient;
     while (tape.entries.length > 0) {
       const { plan, input, saved } = tape.entries.pop()!;
       const program = await this.#backwardProgram(plan);
       const feeds = {
-        ...stageFeeds(plan.stage, input, this.#parameters, stem),
+        ...stageFeeds(plan.stage, input, this.#parameters, tables),
         ...saved,
         [upstreamName('output')]: upstream,
       };
@@ -122,7 +122,7 @@ export class Student {
 
   /** Decides once for each input size which stages keep their activations. */
   #plan(batch: ImageBatch): StagePlan[] {
-    const key = `${batch.batch}x${batch.rows}x${batch.columns}`;
+    const key = `${batch.batch}x${batch.height}x${batch.width}`;
     const known = this.#plans.get(key);
     if (known) return known;
     const plans: StagePlan[] = [];

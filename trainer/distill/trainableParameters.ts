@@ -1,21 +1,46 @@
-import type { VisionArchitecture } from '../models/architecture.ts';
+import { blockPrefix, type VisionArchitecture } from '../models/architecture.ts';
+
+type ParameterGroup = (name: string) => boolean;
 
 /**
- * Parameter groups of an image tower in the order the published code unlocks them, last first: the last block, the
- * blocks before it one by one, the position embedding, then patch embedding, class token and `ln_pre` together.
- * `ln_post` and the projection never train.
+ * Parameter groups of an image tower in the order the published code unlocks them, last first: the last block and the
+ * blocks before it one by one; of CLIP ViTs then the position embedding, then patch embedding, class token and
+ * `ln_pre` together. The last norm and the projection never train. A ResNet has none: it is for inference.
  */
-export function unlockGroups(architecture: VisionArchitecture): ((name: string) => boolean)[] {
-  const blocks = Array.from({ length: architecture.layers }, (_, index) => {
-    const prefix = `visual.transformer.resblocks.${architecture.layers - 1 - index}.`;
-    return (name: string) => name.startsWith(prefix);
+export function unlockGroups(architecture: VisionArchitecture): ParameterGroup[] {
+  switch (architecture.kind) {
+    case 'resnet':
+      return [];
+    case 'eva02':
+      return blockGroups(architecture).map(
+        holds => name => holds(name) && !isEvaConstant(architecture, name),
+      );
+    default:
+      return [...blockGroups(architecture), ...clipVitStemGroups];
+  }
+}
+
+const blockGroups = (architecture: VisionArchitecture): ParameterGroup[] =>
+  Array.from({ length: architecture.layers }, (_, index) => {
+    const prefix = blockPrefix(architecture, architecture.layers - 1 - index);
+    return name => name.startsWith(prefix);
   });
-  const stem = ['visual.conv1.', 'visual.class_embedding', 'visual.ln_pre.'];
-  return [
-    ...blocks,
-    name => name === 'visual.positional_embedding',
-    name => stem.some(prefix => name.startsWith(prefix)),
-  ];
+
+const clipVitStem = ['visual.conv1.', 'visual.class_embedding', 'visual.ln_pre.'];
+
+const clipVitStemGroups: ParameterGroup[] = [
+  name => name === 'visual.positional_embedding',
+  name => clipVitStem.some(prefix => name.startsWith(prefix)),
+];
+
+/**
+ * Tensors of EVA-02's blocks that nothing changes: rotary tables, and query and key of the last block, which dense
+ * features do not use. Without a gradient they see no weight decay either.
+ */
+function isEvaConstant(architecture: VisionArchitecture, name: string): boolean {
+  const last = `${blockPrefix(architecture, architecture.layers - 1)}attn.`;
+  const unused = [`${last}q_proj.weight`, `${last}k_proj.weight`, `${last}q_bias`];
+  return name.includes('.attn.rope.') || unused.includes(name);
 }
 
 /** Names among `names` that train when the last `unlocked` groups are. */

@@ -1,28 +1,62 @@
 import { FileError } from '../checkpoints/fileError.ts';
+import { clipVitTensorShapes, eva02TensorShapes, resNetTensorShapes } from './tensorShapes.ts';
 
-/** A CLIP vision transformer: everything its forward pass needs to know besides the weights. */
-export interface VisionArchitecture {
-  /** Both share one tensor layout; `openai` marks the QuickGELU of OpenAI's weights, `openclip` the exact GELU. */
-  readonly kind: 'openai' | 'openclip';
+interface TowerSizes {
   /** Known name such as `ViT-B-16`; null for any other combination of sizes. */
   readonly name: string | null;
-  /** Side of the square pretraining image in pixels; a multiple of `patchSize`. */
+  /** Side of the square pretraining image in pixels. */
   readonly imageSize: number;
-  /** Side of a square patch in pixels. */
+  /** Side of a square patch in pixels; of a ResNet, the pixels between cells of its last feature map. */
   readonly patchSize: number;
-  /** Channels of a token. */
+  /** Channels of a token; of a ResNet, of its first stage. */
   readonly width: number;
-  /** Residual attention blocks. */
+  /** Residual attention blocks; of a ResNet, its stages. */
   readonly layers: number;
-  /** Attention heads; `width / heads` channels each. */
+  /** Attention heads; those of a ResNet belong to its pooling. */
   readonly heads: number;
-  /** Hidden channels of a block's MLP. */
+  /** Hidden channels of a block's MLP; of a ResNet, of the bottlenecks in its last stage. */
   readonly mlpWidth: number;
   /** Channels of the joint image-text embedding. */
   readonly embeddingDimension: number;
+  /** Activation of the MLPs; of EVA-02 and ResNets that of the text tower alone. */
   readonly activation: 'quickGelu' | 'gelu';
   /** `text_cfg` as found, for the text tower; empty when unknown. */
   readonly text: Readonly<Record<string, unknown>>;
+}
+
+/** A CLIP vision transformer of OpenAI or OpenCLIP. */
+export interface ClipVitArchitecture extends TowerSizes {
+  /** Both share one tensor layout; `openai` marks the QuickGELU of OpenAI's weights, `openclip` the exact GELU. */
+  readonly kind: 'openai' | 'openclip';
+}
+
+/** An EVA-02 CLIP transformer: rotary positions, sub-LN, SwiGLU. */
+export interface Eva02Architecture extends TowerSizes {
+  readonly kind: 'eva02';
+  /** Patches along a side of the grid whose positions the rotary angles count, whatever the own grid. */
+  readonly rotaryGrid: number;
+}
+
+/** A CLIP ModifiedResNet: convolutions, then attention pooling. For inference. */
+export interface ResNetArchitecture extends TowerSizes {
+  readonly kind: 'resnet';
+  /** Bottlenecks of each of the four stages. */
+  readonly stages: readonly number[];
+}
+
+/** An image tower: everything its forward pass needs to know besides the weights. */
+export type VisionArchitecture = ClipVitArchitecture | Eva02Architecture | ResNetArchitecture;
+
+/** Throws when the tower has no blocks with the thing named. */
+export function requireTransformer(
+  architecture: VisionArchitecture,
+  wanted: string,
+): ClipVitArchitecture | Eva02Architecture {
+  if (architecture.kind === 'resnet')
+    throw new Error(
+      `${architecture.name ?? 'the model'} is a ResNet and has no ${wanted}: use a vision transformer`,
+    );
+  return architecture;
 }
 
 /** The part of a tensor entry that an architecture can be checked against. */
@@ -31,51 +65,37 @@ export interface ShapedTensor {
   readonly dtype: string;
 }
 
-/** Patches along one side of the pretraining image. */
+/** Whole patches along one side of the pretraining image. */
 export function gridSide(architecture: Pick<VisionArchitecture, 'imageSize' | 'patchSize'>): number {
-  return architecture.imageSize / architecture.patchSize;
+  return Math.floor(architecture.imageSize / architecture.patchSize);
 }
 
-function blockShapes(prefix: string, { width, mlpWidth }: VisionArchitecture): [string, number[]][] {
-  return [
-    [`${prefix}.ln_1.weight`, [width]],
-    [`${prefix}.ln_1.bias`, [width]],
-    [`${prefix}.attn.in_proj_weight`, [3 * width, width]],
-    [`${prefix}.attn.in_proj_bias`, [3 * width]],
-    [`${prefix}.attn.out_proj.weight`, [width, width]],
-    [`${prefix}.attn.out_proj.bias`, [width]],
-    [`${prefix}.ln_2.weight`, [width]],
-    [`${prefix}.ln_2.bias`, [width]],
-    [`${prefix}.mlp.c_fc.weight`, [mlpWidth, width]],
-    [`${prefix}.mlp.c_fc.bias`, [mlpWidth]],
-    [`${prefix}.mlp.c_proj.weight`, [width, mlpWidth]],
-    [`${prefix}.mlp.c_proj.bias`, [width]],
-  ];
-}
-
-/** Names and shapes of the image tower's tensors in the layout that OpenAI and OpenCLIP share. */
+/** Names and shapes of the image tower's tensors. */
 export function visionTensorShapes(architecture: VisionArchitecture): Map<string, readonly number[]> {
-  const { width, patchSize, layers, embeddingDimension } = architecture;
-  const blocks = Array.from({ length: layers }, (_, index) =>
-    blockShapes(`visual.transformer.resblocks.${index}`, architecture),
-  );
-  return new Map<string, readonly number[]>([
-    ['visual.class_embedding', [width]],
-    ['visual.positional_embedding', [gridSide(architecture) ** 2 + 1, width]],
-    ['visual.proj', [width, embeddingDimension]],
-    ['visual.conv1.weight', [width, 3, patchSize, patchSize]],
-    ['visual.ln_pre.weight', [width]],
-    ['visual.ln_pre.bias', [width]],
-    ...blocks.flat(),
-    ['visual.ln_post.weight', [width]],
-    ['visual.ln_post.bias', [width]],
-  ]);
+  switch (architecture.kind) {
+    case 'eva02':
+      return eva02TensorShapes(architecture);
+    case 'resnet':
+      return resNetTensorShapes(architecture);
+    default:
+      return clipVitTensorShapes(architecture);
+  }
+}
+
+/** Prefix of the tensors of block `index`; of a ResNet, of stage `index`. */
+export function blockPrefix({ kind }: Pick<VisionArchitecture, 'kind'>, index: number): string {
+  if (kind === 'eva02') return `visual.blocks.${index}.`;
+  return kind === 'resnet' ? `visual.layer${index + 1}.` : `visual.transformer.resblocks.${index}.`;
 }
 
 /** One line for messages: `ViT-B-16 (224 px, patch 16, width 768, 12 layers, 12 heads, gelu)`. */
 export function describeArchitecture(architecture: VisionArchitecture): string {
   const { name, imageSize, patchSize, width, layers, heads, activation } = architecture;
-  return `${name ?? 'ViT'} (${imageSize} px, patch ${patchSize}, width ${width}, ${layers} layers, ${heads} heads, ${activation})`;
+  if (architecture.kind === 'resnet')
+    return `${name ?? 'ResNet'} (${imageSize} px, ${architecture.stages.join('-')} bottlenecks, width ${width}, ${heads} pooling heads)`;
+  const mlp = architecture.kind === 'eva02' ? 'SwiGLU' : activation;
+  const standard = architecture.kind === 'eva02' ? 'EVA-02' : 'ViT';
+  return `${name ?? standard} (${imageSize} px, patch ${patchSize}, width ${width}, ${layers} layers, ${heads} heads, ${mlp})`;
 }
 
 const floatTypes = new Set(['float64', 'float32', 'float16', 'bfloat16']);
@@ -109,7 +129,8 @@ export function checkVisionTensors(
       );
     }
   }
-  const extra = `visual.transformer.resblocks.${architecture.layers}.ln_1.weight`;
-  if (tensors.has(extra))
-    throw new FileError(file, `it has more blocks than the ${architecture.layers} of ${described}`, advice);
+  const extra = blockPrefix(architecture, architecture.layers);
+  for (const name of tensors.keys())
+    if (name.startsWith(extra))
+      throw new FileError(file, `it has more blocks than the ${architecture.layers} of ${described}`, advice);
 }

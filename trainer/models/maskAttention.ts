@@ -4,17 +4,9 @@ import { layerNorm, softmax } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { broadcastTo } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
-import type { VisionArchitecture } from './architecture.ts';
-import {
-  attentionWeights,
-  type BlockValues,
-  type Heads,
-  joinHeads,
-  openBlock,
-  projectHeads,
-  projectOut,
-  withMlp,
-} from './residualBlock.ts';
+import type { ClipVitArchitecture } from './architecture.ts';
+import { attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { type BlockValues, openBlock, projectHeads, projectOut, withMlp } from './residualBlock.ts';
 import { type ImageBatch, keyOf, layerNormEpsilon, tokenCount } from './visionStage.ts';
 
 /**
@@ -33,14 +25,14 @@ export interface MaskAttentionStage {
 export const visibleInput = 'visible';
 
 /** Copies of the class token after the stem, one for each region: tokens `[tokens, width]` → `[regions, width]`. */
-export function firstReaders(architecture: VisionArchitecture, image: ImageBatch, regions: number): Value {
+export function firstReaders(architecture: ClipVitArchitecture, image: ImageBatch, regions: number): Value {
   const tokens = Value.input('input', [tokenCount(image), architecture.width]);
   return broadcastTo(slice(tokens, 0, 0, 1), [regions, architecture.width]);
 }
 
 /** Block `index` for one image's tokens and the readers of its regions. */
 export function maskAttentionBlock(
-  architecture: VisionArchitecture,
+  architecture: ClipVitArchitecture,
   image: ImageBatch,
   index: number,
   regions: number,
@@ -60,7 +52,7 @@ export function maskAttentionBlock(
 
 /** What the readers gather from the image's keys and values, `[regions, width]`. */
 function readMasked(
-  architecture: VisionArchitecture,
+  architecture: ClipVitArchitecture,
   values: BlockValues,
   readers: Value,
   { key, value }: Heads,

@@ -1,10 +1,11 @@
 import { gelu, quickGelu } from '../graph/functions.ts';
-import { add, multiply } from '../graph/operations/arithmetic.ts';
+import { add } from '../graph/operations/arithmetic.ts';
 import { reshape, slice, transpose } from '../graph/operations/layout.ts';
-import { layerNorm, softmax } from '../graph/operations/normalisation.ts';
+import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
-import type { VisionArchitecture } from './architecture.ts';
+import type { ClipVitArchitecture } from './architecture.ts';
+import { attentionWeights, type Heads, joinHeads } from './attention.ts';
 import {
   classTokens,
   type ImageBatch,
@@ -17,7 +18,7 @@ import {
 } from './visionStage.ts';
 
 /** Parameters of residual block `index`. */
-export function blockParameters(architecture: VisionArchitecture, index: number) {
+export function blockParameters(architecture: ClipVitArchitecture, index: number) {
   const { width, mlpWidth } = architecture;
   return parameterInputs(`visual.transformer.resblocks.${index}.`, {
     'ln_1.weight': [width],
@@ -37,16 +38,9 @@ export function blockParameters(architecture: VisionArchitecture, index: number)
 
 export type BlockValues = ReturnType<typeof blockParameters>['values'];
 
-/** Query, key and value of all tokens, each `[B, heads, tokens, d]`. */
-export interface Heads {
-  query: Value;
-  key: Value;
-  value: Value;
-}
-
 /** Projects normed tokens `[B · tokens, width]` and parts them into heads. */
 export function projectHeads(
-  architecture: VisionArchitecture,
+  architecture: ClipVitArchitecture,
   values: BlockValues,
   normed: Value,
   batch: ImageBatch,
@@ -62,20 +56,8 @@ export function projectHeads(
   return { query, key, value };
 }
 
-/** `[B, heads, tokens, d]` → `[B · tokens, width]` */
-export function joinHeads(attended: Value): Value {
-  const [batch, heads, tokens, channels] = attended.shape as [number, number, number, number];
-  return reshape(transpose(attended, [0, 2, 1, 3]), [batch * tokens, heads * channels]);
-}
-
-/** softmax(q kᵀ / √d), `[B, heads, queries, keys]` */
-export function attentionWeights(query: Value, key: Value): Value {
-  const scaled = multiply(query, Value.constant(1 / Math.sqrt(query.shape.at(-1)!)));
-  return softmax(matmul(scaled, key, { transposeB: true }));
-}
-
 /** Input, parameters and first norm that every kind of block begins with. */
-export function openBlock(architecture: VisionArchitecture, batch: ImageBatch, index: number) {
+export function openBlock(architecture: ClipVitArchitecture, batch: ImageBatch, index: number) {
   const { values, parameters } = blockParameters(architecture, index);
   const x = Value.input('input', [batch.batch * tokenCount(batch), architecture.width]);
   const normed = layerNorm(x, values['ln_1.weight'], values['ln_1.bias'], layerNormEpsilon);
@@ -84,7 +66,7 @@ export function openBlock(architecture: VisionArchitecture, batch: ImageBatch, i
 
 /** Pre-norm residual block with attention among all tokens of an image. */
 export function attentionBlock(
-  architecture: VisionArchitecture,
+  architecture: ClipVitArchitecture,
   batch: ImageBatch,
   index: number,
 ): VisionStage {
@@ -100,7 +82,7 @@ export function attentionBlock(
  * attention); residual and MLP stay.
  */
 export function selfLikenessBlock(
-  architecture: VisionArchitecture,
+  architecture: ClipVitArchitecture,
   batch: ImageBatch,
   index: number,
   projection: keyof Heads,
@@ -114,7 +96,7 @@ export function selfLikenessBlock(
 
 /** The attention weights of a block, `[B, heads, tokens, tokens]`: for looking at, not for going on. */
 export function attentionWeightsStage(
-  architecture: VisionArchitecture,
+  architecture: ClipVitArchitecture,
   batch: ImageBatch,
   index: number,
 ): VisionStage {
@@ -125,7 +107,7 @@ export function attentionWeightsStage(
 
 /** The last block of `encode_image`: only the class token asks, since only its result is used. → `[B, width]` */
 export function classTokenBlock(
-  architecture: VisionArchitecture,
+  architecture: ClipVitArchitecture,
   batch: ImageBatch,
   index: number,
 ): VisionStage {
@@ -149,7 +131,7 @@ export function classTokenBlock(
 }
 
 /** The last block of `encode_dense`: each token's value, projected out, with residual and MLP. */
-export function valueBlock(architecture: VisionArchitecture, batch: ImageBatch, index: number): VisionStage {
+export function valueBlock(architecture: ClipVitArchitecture, batch: ImageBatch, index: number): VisionStage {
   const { width } = architecture;
   const { values, parameters } = blockParameters(architecture, index);
   const x = Value.input('input', [batch.batch * tokenCount(batch), width]);
@@ -168,7 +150,7 @@ export const projectOut = (values: BlockValues, joined: Value): Value =>
   affine(joined, values['attn.out_proj.weight'], values['attn.out_proj.bias']);
 
 /** x + MLP(ln_2(x)). */
-export function withMlp(architecture: VisionArchitecture, values: BlockValues, x: Value): Value {
+export function withMlp(architecture: ClipVitArchitecture, values: BlockValues, x: Value): Value {
   const activation = architecture.activation === 'quickGelu' ? quickGelu : gelu;
   const normed = layerNorm(x, values['ln_2.weight'], values['ln_2.bias'], layerNormEpsilon);
   const hidden = activation(affine(normed, values['mlp.c_fc.weight'], values['mlp.c_fc.bias']));

@@ -5,7 +5,7 @@ import { layerNorm } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { broadcastTo } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
-import { gridSide, type VisionArchitecture } from './architecture.ts';
+import { type ClipVitArchitecture, gridSide, type VisionArchitecture } from './architecture.ts';
 import {
   type ImageBatch,
   keyOf,
@@ -25,7 +25,7 @@ export function needsInterpolation(architecture: VisionArchitecture, { rows, col
 }
 
 /** Patch embedding, class token, interpolated positions, `ln_pre`. */
-export function stem(architecture: VisionArchitecture, batch: ImageBatch): VisionStage {
+export function stem(architecture: ClipVitArchitecture, batch: ImageBatch): VisionStage {
   const { width, patchSize } = architecture;
   const { values, parameters } = parameterInputs('visual.', {
     'conv1.weight': [width, 3, patchSize, patchSize],
@@ -34,26 +34,62 @@ export function stem(architecture: VisionArchitecture, batch: ImageBatch): Visio
     'ln_pre.weight': [width],
     'ln_pre.bias': [width],
   });
-  const patches = unfold(batch, patchSize);
   const kernel = reshape(values['conv1.weight'], [width, 3 * patchSize * patchSize]);
-  const count = batch.rows * batch.columns;
-  const embedded = reshape(matmul(patches, kernel, { transposeB: true }), [batch.batch, count, width]);
-  const classToken = broadcastTo(reshape(values.class_embedding, [1, 1, width]), [batch.batch, 1, width]);
-  const tokens = concat([classToken, embedded], 1);
-  const positions = positionsFor(architecture, batch, values.positional_embedding);
-  const placed = reshape(add(tokens, positions), [batch.batch * tokenCount(batch), width]);
+  const embedded = matmul(unfold(batch, patchSize), kernel, { transposeB: true });
+  const placed = withPositions(
+    architecture,
+    batch,
+    embedded,
+    values.class_embedding,
+    values.positional_embedding,
+  );
   const output = layerNorm(placed, values['ln_pre.weight'], values['ln_pre.bias'], layerNormEpsilon);
-  return { key: keyOf('stem', batch), output, parameters };
+  return { key: stemKey(architecture, batch), output, parameters };
 }
 
-/** Pixels → one row of channel-major pixels a patch: the convolution with stride = kernel as a product. */
-function unfold({ batch, rows, columns }: ImageBatch, patch: number): Value {
-  const pixels = Value.input('input', [batch, 3, rows * patch, columns * patch]);
+/** A stem of the same grid takes other pixels when the image does not end with a whole patch. */
+export function stemKey({ patchSize }: VisionArchitecture, batch: ImageBatch): string {
+  const { height, width } = batch;
+  return keyOf(height % patchSize || width % patchSize ? `stem of ${height}x${width} pixels` : 'stem', batch);
+}
+
+/**
+ * Pixels → one row of channel-major pixels a patch, `[B · rows · columns, 3 · patch²]`: the convolution with stride =
+ * kernel as a product. Pixels beyond the last whole patch are left out, as that convolution does.
+ */
+export function unfold({ batch, height, width, rows, columns }: ImageBatch, patch: number): Value {
+  let pixels = Value.input('input', [batch, 3, height, width]);
+  if (height !== rows * patch) pixels = slice(pixels, 2, 0, rows * patch);
+  if (width !== columns * patch) pixels = slice(pixels, 3, 0, columns * patch);
   const split = reshape(pixels, [batch, 3, rows, patch, columns, patch]);
   return reshape(transpose(split, [0, 2, 4, 1, 3, 5]), [batch * rows * columns, 3 * patch * patch]);
 }
 
-function positionsFor(architecture: VisionArchitecture, batch: ImageBatch, embedding: Value): Value {
+/**
+ * Puts the class token before the patches and adds the positions of this grid.
+ *
+ * @param embedded patches `[B · rows · columns, width]`
+ * @param classEmbedding `[width]`
+ * @param positions of the pretraining grid, class token first, `[1 + own grid, width]`
+ * @returns `[B · tokens, width]`
+ */
+export function withPositions(
+  architecture: VisionArchitecture,
+  batch: ImageBatch,
+  embedded: Value,
+  classEmbedding: Value,
+  positions: Value,
+): Value {
+  const { width } = architecture;
+  const patches = reshape(embedded, [batch.batch, batch.rows * batch.columns, width]);
+  const classToken = broadcastTo(reshape(classEmbedding, [1, 1, width]), [batch.batch, 1, width]);
+  const tokens = concat([classToken, patches], 1);
+  const placed = add(tokens, positionsFor(architecture, batch, positions));
+  return reshape(placed, [batch.batch * tokenCount(batch), width]);
+}
+
+/** Positions of this grid `[tokens, channels]`, from those of the pretraining grid with the class token first. */
+export function positionsFor(architecture: VisionArchitecture, batch: ImageBatch, embedding: Value): Value {
   if (!needsInterpolation(architecture, batch)) return embedding;
   const count = batch.rows * batch.columns;
   const own = embedding.shape[0]! - 1;
@@ -62,7 +98,7 @@ function positionsFor(architecture: VisionArchitecture, batch: ImageBatch, embed
 }
 
 /** `ln_post` and the projection to the embedding space. */
-export function project(architecture: VisionArchitecture, rows: number) {
+export function project(architecture: ClipVitArchitecture, rows: number) {
   const { width, embeddingDimension } = architecture;
   const { values, parameters } = parameterInputs('visual.', {
     'ln_post.weight': [width],
@@ -74,12 +110,12 @@ export function project(architecture: VisionArchitecture, rows: number) {
   return { projected: matmul(normed, values.proj), parameters };
 }
 
-export function imageHead(architecture: VisionArchitecture, batch: ImageBatch): VisionStage {
+export function imageHead(architecture: ClipVitArchitecture, batch: ImageBatch): VisionStage {
   const { projected, parameters } = project(architecture, batch.batch);
   return { key: keyOf('image head', batch), output: projected, parameters };
 }
 
-export function denseHead(architecture: VisionArchitecture, batch: ImageBatch): VisionStage {
+export function denseHead(architecture: ClipVitArchitecture, batch: ImageBatch): VisionStage {
   const { projected, parameters } = project(architecture, batch.batch * batch.rows * batch.columns);
   return { key: keyOf('dense head', batch), output: l2Normalise(projected), parameters };
 }

@@ -2,9 +2,9 @@ import { reshape, slice } from '../graph/operations/layout.ts';
 import { Value } from '../graph/value.ts';
 
 /**
- * A step of an image tower: a graph from `input` to `output` whose other inputs are its parameters. Stages with the
- * same `key` are the same graph with other weights, so that all blocks of a tower share one program. Tokens travel as
- * `[batch · tokens, width]`.
+ * A step of an image tower: a graph from `input` to `output` whose other inputs are its parameters and the position
+ * tables of the patch grid. Stages with the same `key` are the same graph with other weights, so that all blocks of a
+ * tower share one program. Tokens travel as `[batch · tokens, width]`.
  */
 export interface VisionStage {
   key: string;
@@ -13,15 +13,18 @@ export interface VisionStage {
   parameters: Readonly<Record<string, string>>;
 }
 
-/** Images of one program: how many, and their patch grid. */
+/** Images of one program: how many, their pixels, and their patch grid. */
 export interface ImageBatch {
   batch: number;
+  /** Pixels down and across. */
+  height: number;
+  width: number;
   /** Patches down and across: floor(pixels / patch size). */
   rows: number;
   columns: number;
 }
 
-/** Epsilon of every layer normalisation in OpenAI's and OpenCLIP's towers. */
+/** Epsilon of every layer normalisation in OpenAI's and OpenCLIP's towers; EVA-02 has its own. */
 export const layerNormEpsilon = 1e-5;
 
 /** Tokens of one image: the class token and the patches. */

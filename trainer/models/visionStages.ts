@@ -1,6 +1,6 @@
-import type { VisionArchitecture } from './architecture.ts';
-import { attentionBlock, classTokenBlock, selfLikenessBlock, valueBlock } from './residualBlock.ts';
-import { denseHead, imageHead, stem } from './stemAndHead.ts';
+import { requireTransformer, type VisionArchitecture } from './architecture.ts';
+import { resNetDenseStages, resNetImageStages } from './modifiedResNet.ts';
+import { type TransformerParts, transformerParts } from './transformerParts.ts';
 import { type ImageBatch, keyOf, patchTokens, type VisionStage } from './visionStage.ts';
 
 /**
@@ -18,17 +18,26 @@ export interface DenseOptions {
   layer?: number;
 }
 
+/** Read-outs that a tower has; a ResNet has no blocks to read in another way. */
+export const readOutsOf = ({ kind }: Pick<VisionArchitecture, 'kind'>): readonly DenseReadOut[] =>
+  kind === 'resnet' ? ['value'] : denseReadOuts;
+
 /** `encode_image`: pixels `[B, 3, H, W]` → embeddings `[B, D]`, not normalised. The last block sees queries of the class token alone. */
 export function imageStages(architecture: VisionArchitecture, batch: ImageBatch): VisionStage[] {
+  if (architecture.kind === 'resnet') return resNetImageStages(architecture, batch);
+  const parts = transformerParts(architecture);
   const last = architecture.layers - 1;
   return [
     ...trunkStages(architecture, batch, last),
-    classTokenBlock(architecture, batch, last),
-    imageHead(architecture, batch),
+    parts.classTokenBlock(batch, last),
+    parts.imageHead(batch),
   ];
 }
 
-/** `encode_dense`: pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]` of unit norm. */
+/**
+ * `encode_dense`: pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]` of unit norm. Of a ResNet, `value`
+ * is the pooling's own: each location's value, projected out.
+ */
 export function denseStages(
   architecture: VisionArchitecture,
   batch: ImageBatch,
@@ -36,41 +45,59 @@ export function denseStages(
 ): VisionStage[] {
   if (!Number.isInteger(layer) || layer < 1 || layer > architecture.layers)
     throw new RangeError(`the tower has layers 1 to ${architecture.layers}; got ${layer}`);
+  if (architecture.kind === 'resnet') {
+    if (readOut !== 'value' || layer !== architecture.layers)
+      throw new RangeError('a ResNet has the value read-out of its last stage only');
+    return resNetDenseStages(architecture, batch);
+  }
   return [
     ...trunkStages(architecture, batch, layer - 1),
-    ...readOutStages(architecture, batch, layer - 1, readOut),
-    denseHead(architecture, batch),
+    ...readOutStages(transformerParts(architecture), batch, layer - 1, readOut),
+    transformerParts(architecture).denseHead(batch),
   ];
 }
 
-/** Stem and the first `blocks` blocks: tokens `[B · (1 + rows · columns), width]`. */
+/** Stem and the first `blocks` blocks of a transformer: tokens `[B · (1 + rows · columns), width]`. */
 export function trunkStages(
   architecture: VisionArchitecture,
   batch: ImageBatch,
   blocks: number,
 ): VisionStage[] {
-  const trunk = Array.from({ length: blocks }, (_, index) => attentionBlock(architecture, batch, index));
-  return [stem(architecture, batch), ...trunk];
+  const parts = transformerParts(requireTransformer(architecture, 'tokens'));
+  return [
+    parts.stem(batch),
+    ...Array.from({ length: blocks }, (_, index) => parts.attentionBlock(batch, index)),
+  ];
+}
+
+/** The attention weights of block `index`, `[B, heads, tokens, tokens]`, from the pixels. */
+export function attentionStages(
+  architecture: VisionArchitecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage[] {
+  const parts = transformerParts(requireTransformer(architecture, 'attention maps'));
+  return [...trunkStages(architecture, batch, index), parts.attentionWeights(batch, index)];
 }
 
 /** The block that is read out, to patch tokens `[B · rows · columns, width]`. */
 function readOutStages(
-  architecture: VisionArchitecture,
+  parts: TransformerParts,
   batch: ImageBatch,
   index: number,
   readOut: DenseReadOut,
 ): VisionStage[] {
   switch (readOut) {
     case 'value':
-      return [valueBlock(architecture, batch, index)];
+      return [parts.valueBlock(batch, index)];
     case 'tokens':
-      return [onlyPatches(attentionBlock(architecture, batch, index), batch)];
+      return [onlyPatches(parts.attentionBlock(batch, index), batch)];
     case 'queryQuery':
-      return [onlyPatches(selfLikenessBlock(architecture, batch, index, 'query'), batch)];
+      return [onlyPatches(parts.selfLikenessBlock(batch, index, 'query'), batch)];
     case 'keyKey':
-      return [onlyPatches(selfLikenessBlock(architecture, batch, index, 'key'), batch)];
+      return [onlyPatches(parts.selfLikenessBlock(batch, index, 'key'), batch)];
     case 'valueValue':
-      return [onlyPatches(selfLikenessBlock(architecture, batch, index, 'value'), batch)];
+      return [onlyPatches(parts.selfLikenessBlock(batch, index, 'value'), batch)];
   }
 }
 

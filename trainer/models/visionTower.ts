@@ -1,67 +1,95 @@
 import { type DeviceTensor, disposeAll, type Engine, type Feeds } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
-import { gridSide, type VisionArchitecture } from './architecture.ts';
+import {
+  type ClipVitArchitecture,
+  describeArchitecture,
+  gridSide,
+  type VisionArchitecture,
+} from './architecture.ts';
 import { firstReaders, maskAttentionBlock, visibleInput } from './maskAttention.ts';
 import { interpolationMatrix } from './positionInterpolation.ts';
-import { attentionWeightsStage } from './residualBlock.ts';
+import { rotaryTables } from './rotaryPositions.ts';
 import { imageHead, interpolationInput, needsInterpolation } from './stemAndHead.ts';
 import { type ImageBatch, keyOf, type VisionStage } from './visionStage.ts';
-import { type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
+import { attentionStages, type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
 
 /** Parameters on the device by checkpoint name. */
 export type Parameters = ReadonlyMap<string, DeviceTensor>;
 
-/** Position-interpolation matrices of an engine by grid, made once and fed to every stem that needs them. */
+/**
+ * Tables of an engine that depend on the patch grid alone, made once and fed to every stage that needs them: matrices
+ * that interpolate positions, and EVA-02's rotary tables.
+ */
 export class PositionInterpolations {
   readonly #engine: Engine;
   readonly #architecture: VisionArchitecture;
-  readonly #matrices = new Map<string, DeviceTensor>();
+  readonly #tables = new Map<string, Feeds>();
 
   constructor(engine: Engine, architecture: VisionArchitecture) {
     this.#engine = engine;
     this.#architecture = architecture;
   }
 
-  /** What a stem of this grid takes beside its parameters. */
+  /** What the stages for this grid take beside their parameters. */
   feedsFor(batch: ImageBatch): Feeds {
-    if (!needsInterpolation(this.#architecture, batch)) return {};
     const key = `${batch.rows}x${batch.columns}`;
-    let matrix = this.#matrices.get(key);
-    if (!matrix) {
-      const side = gridSide(this.#architecture);
-      const grid = { height: batch.rows, width: batch.columns };
-      const data = interpolationMatrix({ height: side, width: side }, grid);
-      matrix = this.#engine.upload([batch.rows * batch.columns, side * side], data);
-      this.#matrices.set(key, matrix);
+    let tables = this.#tables.get(key);
+    if (!tables) {
+      tables = this.#upload(batch);
+      this.#tables.set(key, tables);
     }
-    return { [interpolationInput]: matrix };
+    return tables;
   }
 
   dispose(): void {
-    for (const matrix of this.#matrices.values()) matrix.dispose();
-    this.#matrices.clear();
+    for (const tables of this.#tables.values()) disposeAll(tables);
+    this.#tables.clear();
+  }
+
+  #upload(batch: ImageBatch): Feeds {
+    const feeds: Record<string, DeviceTensor> = {};
+    if (needsInterpolation(this.#architecture, batch)) {
+      const side = gridSide(this.#architecture);
+      const grid = { height: batch.rows, width: batch.columns };
+      const data = interpolationMatrix({ height: side, width: side }, grid);
+      feeds[interpolationInput] = this.#engine.upload([batch.rows * batch.columns, side * side], data);
+    }
+    if (this.#architecture.kind === 'eva02')
+      for (const [name, { shape, data }] of Object.entries(rotaryTables(this.#architecture, batch.rows)))
+        feeds[name] = this.#engine.upload(shape, data);
+    return feeds;
   }
 }
 
-/** The grid of a pixel tensor `[B, 3, H, W]`. Throws when H or W is not a multiple of the patch size. */
+/**
+ * The grid of a pixel tensor `[B, 3, H, W]`: whole patches; pixels beyond the last one are not seen, as the
+ * convolution leaves them out. Throws when there is no whole patch, when a grid is not square for EVA-02, whose rotary
+ * positions know square grids only, or when a ResNet's sides are not multiples of its stride.
+ */
 export function imageBatchOf(architecture: VisionArchitecture, pixels: DeviceTensor): ImageBatch {
-  const [batch, channels, height, width] = pixels.shape;
-  const { patchSize } = architecture;
-  if (pixels.shape.length !== 4 || channels !== 3 || height! % patchSize || width! % patchSize)
+  const [batch, channels, height, width] = pixels.shape as [number, number, number, number];
+  const { kind, patchSize } = architecture;
+  const [rows, columns] = [Math.floor(height / patchSize), Math.floor(width / patchSize)];
+  const shown = `images of shape [${pixels.shape.join(', ')}]`;
+  if (pixels.shape.length !== 4 || channels !== 3 || rows < 1 || columns < 1)
     throw new RangeError(
-      `images of shape [${pixels.shape.join(', ')}] are not [batch, 3, height, width] with sides of whole patches (${patchSize} px)`,
+      `${shown} are not [batch, 3, height, width] of at least one patch (${patchSize} px)`,
     );
-  return { batch: batch!, rows: height! / patchSize, columns: width! / patchSize };
+  if (kind === 'eva02' && rows !== columns)
+    throw new RangeError(`${shown}: EVA-02 takes square images only; pad them to a square`);
+  if (kind === 'resnet' && (height % patchSize || width % patchSize))
+    throw new RangeError(`${shown}: the sides must be multiples of ${patchSize} for a ResNet`);
+  return { batch, height, width, rows, columns };
 }
 
-/** Feeds of a stage: its input, its parameters, and for a stem the interpolation. */
+/** Feeds of a stage: its input, its parameters and the tables of the grid. */
 export function stageFeeds(
   stage: Pick<VisionStage, 'parameters'>,
   input: DeviceTensor,
   parameters: Parameters,
-  stem: Feeds,
+  tables: Feeds,
 ): Feeds {
-  const feeds: Record<string, DeviceTensor> = { ...stem, input };
+  const feeds: Record<string, DeviceTensor> = { ...tables, input };
   for (const [name, checkpointName] of Object.entries(stage.parameters)) {
     const parameter = parameters.get(checkpointName);
     if (!parameter) throw new Error(`the model has no tensor '${checkpointName}'`);
@@ -110,8 +138,7 @@ export class VisionTower {
   /** Attention weights of block `layer` (from 1), `[B, heads, tokens, tokens]`; rows sum to 1. */
   attention(pixels: DeviceTensor, layer: number): Promise<DeviceTensor> {
     const batch = imageBatchOf(this.architecture, pixels);
-    const stages = trunkStages(this.architecture, batch, layer - 1);
-    return this.#run([...stages, attentionWeightsStage(this.architecture, batch, layer - 1)], pixels);
+    return this.#run(attentionStages(this.architecture, batch, layer - 1), pixels);
   }
 
   /**
@@ -122,16 +149,17 @@ export class VisionTower {
    * @returns `[regions, D]`
    */
   async encodeMasked(pixels: DeviceTensor, visible: DeviceTensor): Promise<DeviceTensor> {
-    const image = imageBatchOf(this.architecture, pixels);
+    const architecture = this.#requireMaskAttention();
+    const image = imageBatchOf(architecture, pixels);
     if (image.batch !== 1) throw new RangeError(`mask attention takes one image, got ${image.batch}`);
     const regions = visible.shape[0]!;
     let output = await this.tokens(pixels, 0);
     const copy = await this.#programs.get(keyOf(`readers ${regions}`, image), () => ({
-      readers: firstReaders(this.architecture, image, regions),
+      readers: firstReaders(architecture, image, regions),
     }));
     let readers = (await copy.run({ input: output })).readers!;
-    for (let index = 0; index < this.architecture.layers; index++) {
-      const stage = maskAttentionBlock(this.architecture, image, index, regions);
+    for (let index = 0; index < architecture.layers; index++) {
+      const stage = maskAttentionBlock(architecture, image, index, regions);
       const program = await this.#programs.get(stage.key, () => stage.outputs);
       const feeds = { ...stageFeeds(stage, output, this.#parameters, {}), readers, [visibleInput]: visible };
       const next = await program.run(feeds);
@@ -140,19 +168,27 @@ export class VisionTower {
       readers = next.readers!;
     }
     output.dispose();
-    const head = imageHead(this.architecture, { ...image, batch: regions });
+    const head = imageHead(architecture, { ...image, batch: regions });
     const program = await this.#programs.get(head.key, () => ({ output: head.output }));
     const results = await program.run(stageFeeds(head, readers, this.#parameters, {}));
     readers.dispose();
     return results.output!;
   }
 
+  #requireMaskAttention(): ClipVitArchitecture {
+    const { architecture } = this;
+    if (architecture.kind === 'openai' || architecture.kind === 'openclip') return architecture;
+    throw new Error(
+      `${describeArchitecture(architecture)} has no mask attention: it is defined for CLIP ViTs`,
+    );
+  }
+
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {
-    const stem = this.#interpolations.feedsFor(imageBatchOf(this.architecture, pixels));
+    const tables = this.#interpolations.feedsFor(imageBatchOf(this.architecture, pixels));
     let current = pixels;
-    for (const [index, stage] of stages.entries()) {
+    for (const stage of stages) {
       const program = await this.#programs.get(stage.key, () => ({ output: stage.output }));
-      const feeds = stageFeeds(stage, current, this.#parameters, index === 0 ? stem : {});
+      const feeds = stageFeeds(stage, current, this.#parameters, tables);
       try {
         const { output } = await program.run(feeds);
         if (current !== pixels) current.dispose();

@@ -1,4 +1,4 @@
-import { hashFile, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
+import { hashWeights, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
 import { stepsPerEpoch } from '../distill/sampler.ts';
 import { trainableNames } from '../distill/trainableParameters.ts';
 import { sizeOf } from '../graph/shape.ts';
@@ -30,8 +30,12 @@ export const ownVersion = version;
  */
 export async function planRun(request: TrainingRequest): Promise<RunPlan> {
   const model = await resolveModel(request.model, request.arch ?? null);
+  if (model.architecture.kind === 'resnet')
+    throw new SettingError(
+      `${request.model} is a ResNet: CLIPSelf trains vision transformers, whose last block has attention to do without`,
+    );
   const files = await listImages(request.images);
-  const settings = resolveSettings(request, files.length);
+  const settings = resolveSettings(request, files.length, model.architecture.kind);
   const { patchSize } = model.architecture;
   if (settings.size % patchSize !== 0) {
     const nearest = Math.max(1, Math.round(settings.size / patchSize)) * patchSize;
@@ -55,7 +59,7 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     configuration: {
       schema: 1,
       settings,
-      modelHash: await hashFile(model.weightsFile),
+      modelHash: await hashWeights(model),
       parameters: { total: count([...model.header.tensors.keys()]), trainable: count(trainable) },
       totalSteps,
       stepsPerEpoch: steps,

@@ -1,5 +1,6 @@
-import { vitAdamW } from '../distill/optimiser.ts';
+import { publishedAdamW, vitAdamW } from '../distill/optimiser.ts';
 import { engineNames } from '../engines/createEngine.ts';
+import type { VisionArchitecture } from '../models/architecture.ts';
 import type { TrainingSettings } from '../protocol.ts';
 
 /** What a run is asked for: model, images and any settings; the rest takes the published values. */
@@ -13,7 +14,7 @@ export class SettingError extends Error {
 
 type DefaultedSetting = Exclude<keyof TrainingSettings, 'model' | 'images' | 'holdOut'>;
 
-/** The published B/16 recipe with image patches (AdamW for vision transformers). */
+/** The published B/16 recipe with image patches; AdamW's constants are those of CLIP ViTs, EVA-02 has its own. */
 export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>> = {
   arch: null,
   size: 1024,
@@ -33,7 +34,7 @@ export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>
   keepCheckpoints: 2,
   engine: 'auto',
   threads: 0,
-  activationBudgetGib: 8,
+  activationBudgetGib: 4,
 };
 
 interface Range {
@@ -78,10 +79,20 @@ export const defaultHoldOut = (imageCount: number): number => Math.min(16, Math.
 /**
  * Fills in what the request leaves out and checks every number.
  *
+ * @param kind Family of the model: the published code has other optimiser constants for EVA-02.
  * @throws SettingError for the first number out of range.
  */
-export function resolveSettings(request: TrainingRequest, imageCount: number): TrainingSettings {
-  const settings: TrainingSettings = { holdOut: defaultHoldOut(imageCount), ...trainingDefaults, ...request };
+export function resolveSettings(
+  request: TrainingRequest,
+  imageCount: number,
+  kind: VisionArchitecture['kind'],
+): TrainingSettings {
+  const settings: TrainingSettings = {
+    holdOut: defaultHoldOut(imageCount),
+    ...trainingDefaults,
+    ...publishedAdamW(kind),
+    ...request,
+  };
   for (const name of Object.keys(settingRanges) as NumericSetting[]) checkRange(name, settings[name]);
   if (!engineNames.some(known => known === settings.engine))
     throw new SettingError(`--engine takes ${engineNames.join(', ')}; got '${settings.engine}'`);

@@ -1,7 +1,8 @@
+import { readCheckpoint, underSourceNames } from '../checkpoints/checkpoint.ts';
 import type { HostTensor } from '../checkpoints/hostTensor.ts';
 import { configurationMetadataKey, type ModelFiles } from '../checkpoints/modelFiles.ts';
 import { toOpenClipConfiguration } from '../checkpoints/openClipConfiguration.ts';
-import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts';
+import { writeSafetensors } from '../checkpoints/safetensors.ts';
 import { blend } from '../distill/blend.ts';
 import type { Distiller } from '../distill/distiller.ts';
 import { type Engine, readFloats } from '../engines/engine.ts';
@@ -20,7 +21,7 @@ export async function writeStudentFile(
   alpha: number,
 ): Promise<void> {
   const trained = new Set(trainable);
-  const { tensors } = await readSafetensors(model.weightsFile, { asFloat32: true });
+  const { tensors } = await readCheckpoint(model.weightsFile, { asFloat32: true });
   const blended = new Map<string, HostTensor>();
   for (const [name, tensor] of tensors) {
     const { shape, data } = tensor;
@@ -37,7 +38,7 @@ export async function writeStudentFile(
     architecture: model.architecture,
     normalisation: model.normalisation,
   });
-  await writeSafetensors(file, blended, {
+  await writeSafetensors(file, await underSourceNames(model.weightsFile, blended), {
     format: 'pt',
     [configurationMetadataKey]: JSON.stringify(configuration),
     clipself: JSON.stringify({ version, blend: alpha }),

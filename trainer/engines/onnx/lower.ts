@@ -16,16 +16,37 @@ export const onnxOpset = 18;
 /** ONNX names inputs and outputs in one space; ours are apart (an update takes and gives `parameter`). */
 export const onnxOutputName = (name: string): string => `result:${name}`;
 
+/** Where the numbers of an input lie that is a constant of the model: in another file beside it. */
+export interface ExternalNumbers {
+  /** Name of the file, without a folder. */
+  location: string;
+  /** First byte and number of bytes. */
+  offset: number;
+  length: number;
+}
+
+export interface LoweringOptions {
+  /** Inputs that become float32 constants. */
+  external?: ReadonlyMap<string, ExternalNumbers>;
+  /** What an output is called; `onnxOutputName` without it. */
+  outputName?: (name: string) => string;
+}
+
 /** Lowers a graph to an ONNX model whose inputs keep their names and whose outputs go by `onnxOutputName`. */
-export function lowerToOnnx(outputs: Outputs): Uint8Array {
+export function lowerToOnnx(
+  outputs: Outputs,
+  { external = new Map(), outputName = onnxOutputName }: LoweringOptions = {},
+): Uint8Array {
   const nodes = new NodeList();
   const names = new Map<Value, string>();
   const inputs: OnnxValueInfo[] = [];
-  const resultNames = firstResultNames(outputs);
+  const resultNames = firstResultNames(outputs, outputName);
   for (const value of topologicalOrder(Object.values(outputs))) {
     if (value.name !== null) {
       names.set(value, value.name);
-      inputs.push(describe(value.name, value));
+      const numbers = external.get(value.name);
+      if (numbers) nodes.constants.push(externalTensor(value.name, value, numbers));
+      else inputs.push(describe(value.name, value));
     } else if (value.constant !== null) names.set(value, nodes.filled(value.constant, value.shape));
     else {
       const output = resultNames.get(value) ?? nodes.freshName();
@@ -35,7 +56,7 @@ export function lowerToOnnx(outputs: Outputs): Uint8Array {
     }
   }
   const results = Object.entries(outputs).map(([name, value]) => {
-    const output = onnxOutputName(name);
+    const output = outputName(name);
     if (names.get(value) !== output) nodes.node('Identity', [names.get(value)!], {}, output);
     return describe(output, value);
   });
@@ -44,10 +65,10 @@ export function lowerToOnnx(outputs: Outputs): Uint8Array {
 }
 
 /** A computed result is written under its output's name at once; a copy would cost a pass over it. */
-function firstResultNames(outputs: Outputs): Map<Value, string> {
+function firstResultNames(outputs: Outputs, outputName: (name: string) => string): Map<Value, string> {
   const names = new Map<Value, string>();
   for (const [name, value] of Object.entries(outputs))
-    if (value.operation && !names.has(value)) names.set(value, onnxOutputName(name));
+    if (value.operation && !names.has(value)) names.set(value, outputName(name));
   return names;
 }
 
@@ -55,6 +76,22 @@ const describe = (name: string, value: Value): OnnxValueInfo => ({
   name,
   elementType: onnxTypes[value.dtype],
   shape: value.shape,
+});
+
+const externalTensor = (
+  name: string,
+  value: Value,
+  { location, offset, length }: ExternalNumbers,
+): OnnxTensor => ({
+  name,
+  dims: value.shape,
+  dataType: onnxTypes[value.dtype],
+  dataLocation: 1,
+  externalData: [
+    { key: 'location', value: location },
+    { key: 'offset', value: String(offset) },
+    { key: 'length', value: String(length) },
+  ],
 });
 
 class NodeList implements OnnxEmitter {

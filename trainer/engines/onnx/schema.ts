@@ -18,8 +18,10 @@ message NodeProto {
   repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
   repeated AttributeProto attribute = 5; string domain = 7;
 }
+message StringStringEntryProto { string key = 1; string value = 2; }
 message TensorProto {
   repeated int64 dims = 1; int32 data_type = 2; repeated float float_data = 4; repeated int64 int64_data = 7; string name = 8;
+  repeated StringStringEntryProto external_data = 13; int32 data_location = 14;
 }
 message TensorShapeProto { message Dimension { oneof value { int64 dim_value = 1; } } repeated Dimension dim = 1; }
 message TypeProto { message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; } oneof value { Tensor tensor_type = 1; } }
@@ -50,6 +52,9 @@ export interface OnnxTensor {
   dataType: number;
   floatData?: readonly number[];
   int64Data?: readonly number[];
+  externalData?: readonly { key: string; value: string }[];
+  /** 1 (TensorProto.DataLocation.EXTERNAL) when the numbers are in `externalData`. */
+  dataLocation?: 1;
 }
 
 export interface OnnxValueInfo {

@@ -1,0 +1,135 @@
+import path from 'node:path';
+import type { ModelReference } from '../trainer/inspect/protocol.ts';
+import type { CopyCommandQuery, InspectorState, InspectorView } from '../webview/inspector/protocol.ts';
+
+/** Command of `clipself` that draws what a view shows; views without one of their own give the features. */
+const commands: Readonly<Record<InspectorView, 'kmeans' | 'pca' | 'similarity' | 'regions' | 'features'>> = {
+  kMeans: 'kmeans',
+  pca: 'pca',
+  similarity: 'similarity',
+  regions: 'regions',
+  patches: 'features',
+  norms: 'features',
+  attention: 'features',
+};
+
+/** How the picture looks beyond its numbers. */
+export type Look = Pick<InspectorState, 'opacity' | 'smooth' | 'colourMap'>;
+
+const flag = (name: string, value: number | string | null | undefined): string[] =>
+  value === undefined || value === null ? [] : [`--${name}`, String(value)];
+
+/** Flags of the commands that draw a view; defaults are left out. */
+function drawingFlags(query: CopyCommandQuery, { opacity, smooth, colourMap }: Look): string[] {
+  const { readOut, layer } = query.query;
+  return [
+    ...flag('read-out', readOut === 'value' ? null : readOut),
+    ...flag('layer', layer),
+    ...viewFlags(query),
+    ...flag('colours', query.view === 'similarity' && colourMap !== 'viridis' ? colourMap : null),
+    ...flag('opacity', opacity === 0.6 ? null : opacity),
+    ...(smooth ? ['--bilinear'] : []),
+  ];
+}
+
+function viewFlags({
+  view,
+  k,
+  seed,
+  restarts,
+  smooth,
+  components,
+  patch,
+  boxes,
+}: CopyCommandQuery): string[] {
+  switch (view) {
+    case 'kMeans': {
+      const seeding = [...flag('k', k), ...flag('seed', seed), ...flag('restarts', restarts)];
+      return smooth ? [...seeding, '--smooth'] : seeding;
+    }
+    case 'pca':
+      return flag('components', components?.join(','));
+    case 'similarity':
+      if (patch === undefined && boxes?.[0] === undefined) {
+        throw new Error('Point at a patch first: the similarity is to one.');
+      }
+      return boxes?.[0] === undefined ? flag('patch', patch) : flag('box', boxes[0].join(','));
+    default:
+      return [];
+  }
+}
+
+/** `features` and `regions` read whole models by their default read-out. */
+function requirePlainModel({ query }: CopyCommandQuery, model: ModelReference): void {
+  if (model.step === null && query.readOut === 'value' && query.layer === null) return;
+  const reason = 'not for checkpoints, other read-outs and earlier layers';
+  throw new Error(`The command line has this view for whole models only, ${reason}.`);
+}
+
+/**
+ * Arguments of `clipself` that reproduce what the panel shows.
+ *
+ * @param image Absolute path of the image.
+ * @throws Error when the command line cannot.
+ */
+export function inspectArguments(
+  query: CopyCommandQuery,
+  model: ModelReference,
+  image: string,
+  look: Look,
+): string[] {
+  const command = commands[query.view];
+  const draws = command !== 'features' && command !== 'regions';
+  if (!draws) requirePlainModel(query, model);
+  const { name } = path.parse(image);
+  return [
+    command,
+    ...flag('model', model.path),
+    ...flag('arch', model.arch),
+    ...flag('step', model.step),
+    ...flag('image', image),
+    ...flag('boxes', command === 'regions' ? boxesFileOf(image) : null),
+    ...flag('size', query.query.size),
+    ...(draws ? drawingFlags(query, look) : []),
+    ...flag('out', `${name}-${command}.${draws ? 'png' : 'safetensors'}`),
+  ];
+}
+
+const boxesFileOf = (image: string): string => `${path.parse(image).name}-boxes.json`;
+
+/** A word that no shell takes apart or fills in. */
+const plainWord = /^[\w@%+=:,./-]+$/;
+
+/** One word of a POSIX shell, or of PowerShell, which double a quote differently. */
+export function quoteWord(word: string, platform: NodeJS.Platform): string {
+  const plain = platform === 'win32' ? /^[\w@%+=:./\\-]+$/ : plainWord;
+  if (plain.test(word)) return word;
+  const quote = platform === 'win32' ? "''" : "'\\''";
+  return `'${word.replaceAll("'", quote)}'`;
+}
+
+export function commandLineOf(args: readonly string[], platform: NodeJS.Platform): string {
+  return ['clipself', ...args].map(word => quoteWord(word, platform)).join(' ');
+}
+
+/**
+ * The line for the clipboard. Boxes are in a file of their own, which the line writes first.
+ *
+ * @throws Error when the command line cannot reproduce the view.
+ */
+export function reproducingLine(
+  query: CopyCommandQuery,
+  model: ModelReference,
+  image: string,
+  look: Look,
+  platform: NodeJS.Platform,
+): string {
+  const line = commandLineOf(inspectArguments(query, model, image, look), platform);
+  if (query.view !== 'regions') return line;
+  if (!query.boxes?.length) throw new Error('Draw or load a box first: the regions are boxes.');
+  const boxes = quoteWord(JSON.stringify(query.boxes), platform);
+  const file = quoteWord(boxesFileOf(image), platform);
+  return platform === 'win32'
+    ? `Set-Content ${file} ${boxes}; ${line}`
+    : `printf %s ${boxes} > ${file} && ${line}`;
+}

@@ -1,0 +1,170 @@
+import type { FeaturesResult as StoredFeatures } from '../trainer/inspect/protocol.ts';
+import type {
+  FeaturesResult,
+  InspectorMethod,
+  ModelDescription,
+  ModelSource,
+  QueryOf,
+  ResultOf,
+} from '../webview/inspector/protocol.ts';
+import { readExactly, readFeatures } from './featureExport.ts';
+import type { Look } from './inspectorCommandLine.ts';
+import type { InspectorModels } from './inspectorModels.ts';
+import { InspectorError } from './inspectorProblems.ts';
+import type { InspectorService, ServiceRequestOptions } from './inspectorService.ts';
+
+/** What a panel asks of the person in front of it; null when they dismiss it. */
+export interface InspectorDialogues {
+  browseModel(): Promise<ModelSource | null>;
+  loadBoxes(image: string): Promise<ResultOf<'loadBoxes'>>;
+  save(query: QueryOf<'save'>, image: string): Promise<string | null>;
+  saveFeatures(
+    format: QueryOf<'saveFeatures'>['format'],
+    features: StoredFeatures,
+    image: string,
+  ): Promise<string | null>;
+  copyCommand(query: QueryOf<'copyCommand'>, image: string, look: Look): Promise<string>;
+}
+
+export interface HandlerSurroundings {
+  service: Pick<InspectorService, 'request'>;
+  models: Pick<InspectorModels, 'referenceOf'>;
+  dialogues: InspectorDialogues;
+  /** Absolute path of an image of the panel. */
+  imageAt(index: number): string;
+  /** Index of the image in view. */
+  imageInView(): number;
+  look(): Look;
+}
+
+/** A feature map that the panel was told of. */
+interface KnownMap {
+  features: StoredFeatures;
+  image: string;
+}
+
+type Handlers = {
+  [Method in InspectorMethod]: (
+    query: QueryOf<Method>,
+    options: ServiceRequestOptions,
+  ) => Promise<ResultOf<Method>>;
+};
+
+const bytesOfBase64 = (text: string): ArrayBuffer => new Uint8Array(Buffer.from(text, 'base64')).buffer;
+
+/** Answers the requests of one panel: asks the service, reads the files it names, opens dialogues. */
+export class InspectorHandlers {
+  readonly #surroundings: HandlerSurroundings;
+  readonly #maps = new Map<string, KnownMap>();
+  /** Keys of the maps that the panel's document holds; another set for each document. */
+  #sent = new Set<string>();
+  readonly #handlers: Handlers;
+
+  constructor(surroundings: HandlerSurroundings) {
+    this.#surroundings = surroundings;
+    this.#handlers = { ...this.#computing(), ...this.#asking() };
+  }
+
+  answer<Method extends InspectorMethod>(
+    method: Method,
+    query: QueryOf<Method>,
+    options: ServiceRequestOptions,
+  ): Promise<ResultOf<Method>> {
+    return this.#handlers[method](query, options);
+  }
+
+  /** The panel's document was made anew: it holds no maps. */
+  forgetSent(): void {
+    this.#sent = new Set();
+  }
+
+  /** The panel does not hold this map (any more): its values are sent again when it is next asked for. */
+  released(key: string): void {
+    this.#sent.delete(key);
+  }
+
+  #computing(): Omit<Handlers, 'browseModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'> {
+    const { service, imageAt } = this.#surroundings;
+    const referenceOf = (source: ModelSource) => this.#surroundings.models.referenceOf(source);
+    const teacherOf = async (teacher: ModelSource | null) =>
+      teacher === null ? null : await referenceOf(teacher);
+    return {
+      describe: async ({ source }, options) =>
+        description(await service.request('describe', { model: await referenceOf(source) }, options)),
+      features: (query, options) => this.#features(query, options),
+      kMeans: (query, options) => service.request('kMeans', query, options),
+      pca: async (query, options) => {
+        const { maps, ...rest } = await service.request('pca', query, options);
+        return { ...rest, maps: maps.map(({ key, rgb }) => ({ key, rgb: bytesOfBase64(rgb) })) };
+      },
+      patches: async ({ image, source, teacher, size, rows, columns }, options) => {
+        const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
+        return service.request('patches', { ...models, image: imageAt(image), size, rows, columns }, options);
+      },
+      regions: async ({ image, source, teacher, size, boxes }, options) => {
+        const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
+        return service.request('regions', { ...models, image: imageAt(image), size, boxes }, options);
+      },
+      crop: async ({ image, source, box }, options) => {
+        const params = { model: await referenceOf(source), image: imageAt(image), box };
+        const { side, rgb } = await service.request('crop', params, options);
+        return { side, rgb: bytesOfBase64(rgb) };
+      },
+      norms: async ({ image, source, size, readOut, layer }, options) => {
+        const model = await referenceOf(source);
+        return service.request('norms', { model, image: imageAt(image), size, readOut, layer }, options);
+      },
+      attention: async ({ image, source, size, layer, query }, options) => {
+        const params = { model: await referenceOf(source), image: imageAt(image), size, layer, query };
+        const { file, ...rest } = await service.request('attention', params, options);
+        return { ...rest, data: await readExactly(file, (rest.heads + 1) * rest.rows * rest.columns * 4) };
+      },
+    };
+  }
+
+  #asking(): Pick<Handlers, 'browseModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'> {
+    const { dialogues, imageAt, imageInView, look } = this.#surroundings;
+    return {
+      browseModel: () => dialogues.browseModel(),
+      loadBoxes: ({ image }) => dialogues.loadBoxes(imageAt(image)),
+      save: query => dialogues.save(query, imageAt(imageInView())),
+      saveFeatures: ({ key, format }) => {
+        const { features, image } = this.#known(key);
+        return dialogues.saveFeatures(format, features, image);
+      },
+      copyCommand: query => dialogues.copyCommand(query, imageAt(query.query.image), look()),
+    };
+  }
+
+  async #features(query: QueryOf<'features'>, options: ServiceRequestOptions): Promise<FeaturesResult> {
+    const { service, models, imageAt } = this.#surroundings;
+    const { size, readOut, layer } = query;
+    const image = imageAt(query.image);
+    const params = { model: await models.referenceOf(query.source), image, size, readOut, layer };
+    // A document that is gone by the time of the answer must not count as having it for its successor.
+    const sent = this.#sent;
+    const features = await service.request('features', params, options);
+    const data = sent.has(features.key) ? null : await readFeatures(features);
+    this.#maps.set(features.key, { features, image });
+    sent.add(features.key);
+    const { file: _file, ...shown } = features;
+    return { ...shown, data };
+  }
+
+  #known(key: string): KnownMap {
+    const map = this.#maps.get(key);
+    if (map === undefined) throw new InspectorError('unknownKey', 'Ask for the features first.');
+    return map;
+  }
+}
+
+function description({
+  source: _source,
+  steps: _steps,
+  ...shown
+}: ModelDescription & {
+  source: unknown;
+  steps: unknown;
+}): ModelDescription {
+  return shown;
+}

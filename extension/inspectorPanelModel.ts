@@ -1,0 +1,252 @@
+import type {
+  InspectorMethod,
+  InspectorState,
+  MessageFromInspector,
+  MessageToInspector,
+  RequestMessageOf,
+} from '../webview/inspector/protocol.ts';
+import type { Disposable } from './emitter.ts';
+import type { Look } from './inspectorCommandLine.ts';
+import { type InspectorDialogues, InspectorHandlers } from './inspectorHandlers.ts';
+import { ImageWatch, readImageContent, shortNames } from './inspectorImages.ts';
+import type { InspectorModels } from './inspectorModels.ts';
+import { InspectorError, problemOf } from './inspectorProblems.ts';
+import type { InspectorService } from './inspectorService.ts';
+import {
+  defaultState,
+  type InspectorDefaults,
+  type InspectorWishes,
+  parseState,
+  rememberedPart,
+  withWishes,
+} from './inspectorState.ts';
+
+/** What a panel's model needs of its surroundings. */
+export interface InspectorSurroundings {
+  post(message: MessageToInspector): void;
+  isTrusted(): boolean;
+  /** Whether this image may be read: a panel's state can name files outside an untrusted workspace. */
+  mayReadImage(file: string): boolean;
+  service: Pick<InspectorService, 'request'>;
+  models: Pick<InspectorModels, 'list' | 'refresh' | 'onDidChange' | 'referenceOf'>;
+  dialogues: InspectorDialogues;
+  defaults(): InspectorDefaults;
+  /** What the workspace remembers of the last panel, unchecked. */
+  remembered(): unknown;
+  remember(state: InspectorState): void;
+  reportError(message: string): void;
+}
+
+/**
+ * What one inspector panel shows: turns its messages into requests and what happens to images, models and runs into
+ * messages. Nothing is posted before the panel has said that it listens, nor while it is hidden.
+ */
+export class InspectorPanelModel implements Disposable {
+  readonly images: readonly string[];
+  readonly #surroundings: InspectorSurroundings;
+  readonly #handlers: InspectorHandlers;
+  readonly #cancellations = new Map<number, AbortController>();
+  /** Keys of the maps that went out with an answer, by request. */
+  readonly #answered = new Map<number, string>();
+  readonly #subscription: Disposable;
+  #wishes: InspectorWishes;
+  /** Image that the command asked for and the panel has not shown yet. */
+  #imageWished: number | null = null;
+  #imageInView = 0;
+  #look: Look;
+  #watch: ImageWatch | null = null;
+  #listening = false;
+  /** Counts documents: an answer to a request of an earlier one is dropped. */
+  #document = 0;
+
+  constructor(images: readonly string[], wishes: InspectorWishes, surroundings: InspectorSurroundings) {
+    this.images = images;
+    this.#wishes = wishes;
+    this.#surroundings = surroundings;
+    this.#look = defaultState(surroundings.defaults());
+    const { service, models, dialogues } = surroundings;
+    this.#handlers = new InspectorHandlers({
+      service,
+      models,
+      dialogues,
+      imageAt: index => this.#imageAt(index),
+      imageInView: () => this.#imageInView,
+      look: () => this.#look,
+    });
+    this.#subscription = models.onDidChange(list => this.#post({ kind: 'models', ...list }));
+  }
+
+  receive(message: MessageFromInspector): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#ready(message.state);
+        break;
+      case 'showImage':
+        void this.#showImage(message.image);
+        break;
+      case 'request':
+        void this.#answer(message);
+        break;
+      case 'cancel':
+        this.#cancel(message.id);
+        break;
+      case 'released':
+        this.#handlers.released(message.key);
+        break;
+      case 'stateChanged':
+        this.#remember(message.state);
+        break;
+      case 'panelError':
+        this.#surroundings.reportError(`inspector panel: ${message.message}`);
+        break;
+    }
+  }
+
+  /** The command was called again: shows one of the images, with what was asked for. */
+  show(image: number, wishes: InspectorWishes): void {
+    const { source, size, view } = wishes;
+    const column = { ...(source === undefined ? {} : { source }), ...(size === undefined ? {} : { size }) };
+    if (this.#listening) {
+      this.#post({ kind: 'show', image, view: view ?? null, column });
+    } else {
+      this.#imageWished = image;
+      this.#wishes = { ...this.#wishes, ...wishes };
+    }
+  }
+
+  trustChanged(): void {
+    this.#post({ kind: 'trust', trusted: this.#surroundings.isTrusted() });
+    if (this.#listening) void this.#showImage(this.#imageInView);
+  }
+
+  /** The panel's document is gone until it says `ready` again. */
+  hidden(): void {
+    this.#listening = false;
+    this.#document++;
+    for (const cancellation of this.#cancellations.values()) cancellation.abort();
+    this.#cancellations.clear();
+    this.#answered.clear();
+    this.#watch?.dispose();
+    this.#watch = null;
+  }
+
+  #ready(stored: InspectorState | null): void {
+    this.hidden();
+    this.#listening = true;
+    this.#handlers.forgetSent();
+    const { defaults, isTrusted, models, remembered } = this.#surroundings;
+    const before = parseState(stored ?? remembered(), defaults());
+    const imageBefore = stored === null ? 0 : before.image;
+    const image = Math.min(this.#imageWished ?? imageBefore, this.images.length - 1);
+    const state = withWishes({ ...before, images: [...this.images], image }, this.#wishes);
+    // What was asked for counts once; from then on the panel's own state does.
+    this.#wishes = {};
+    this.#imageWished = null;
+    this.#look = state;
+    const names = shortNames(this.images);
+    this.#post({
+      kind: 'initial',
+      images: this.images.map((file, index) => ({ path: file, name: names[index]! })),
+      ...models.list,
+      state,
+      trusted: isTrusted(),
+    });
+    void models.refresh();
+  }
+
+  async #showImage(index: number): Promise<void> {
+    const file = this.images[index];
+    if (file === undefined || !this.#listening) return;
+    this.#imageInView = index;
+    this.#watch?.dispose();
+    this.#watch = null;
+    if (!this.#surroundings.mayReadImage(file)) {
+      const problem = 'The image lies outside this workspace, which is in Restricted Mode.';
+      this.#post({
+        kind: 'image',
+        image: index,
+        changed: false,
+        type: null,
+        bytes: null,
+        problem,
+        gone: false,
+      });
+      return;
+    }
+    this.#watch = new ImageWatch(file, () => void this.#postImage(index, true));
+    await this.#postImage(index, false);
+  }
+
+  async #postImage(index: number, changed: boolean): Promise<void> {
+    const document = this.#document;
+    const content = await readImageContent(this.images[index]!);
+    if (document === this.#document) this.#post({ kind: 'image', image: index, changed, ...content });
+  }
+
+  async #answer<Method extends InspectorMethod>({
+    id,
+    method,
+    query,
+  }: RequestMessageOf<Method>): Promise<void> {
+    const document = this.#document;
+    const cancellation = new AbortController();
+    this.#cancellations.set(id, cancellation);
+    const tell = (message: MessageToInspector) => {
+      if (document === this.#document) this.#post(message);
+    };
+    try {
+      this.#requireTrust();
+      const result = await this.#handlers.answer(method, query, {
+        signal: cancellation.signal,
+        progress: ({ stage, fraction }) => tell({ kind: 'progress', id, stage, fraction }),
+      });
+      if (document === this.#document && carriesMap(result)) this.#answered.set(id, result.key);
+      tell({ kind: 'response', id, result, problem: null });
+    } catch (error) {
+      tell({ kind: 'response', id, result: null, problem: problemOf(error) });
+    } finally {
+      if (this.#cancellations.get(id) === cancellation) this.#cancellations.delete(id);
+    }
+  }
+
+  #remember(stored: unknown): void {
+    const state = parseState(stored, this.#surroundings.defaults());
+    this.#look = state;
+    this.#surroundings.remember(rememberedPart(state));
+  }
+
+  /** The panel drops an answer that crossed its cancellation: then it does not hold the map that came with it. */
+  #cancel(id: number): void {
+    this.#cancellations.get(id)?.abort();
+    const key = this.#answered.get(id);
+    if (key !== undefined) this.#handlers.released(key);
+  }
+
+  #requireTrust(): void {
+    if (this.#surroundings.isTrusted()) return;
+    const advice = 'Run “Workspaces: Manage Workspace Trust”.';
+    throw new InspectorError(
+      'trust',
+      `Models run as a program on this machine and need a trusted workspace. ${advice}`,
+    );
+  }
+
+  #imageAt(index: number): string {
+    const file = this.images[index];
+    if (file === undefined) throw new InspectorError('other', `This panel has no image ${index}.`);
+    return file;
+  }
+
+  #post(message: MessageToInspector): void {
+    if (this.#listening) this.#surroundings.post(message);
+  }
+
+  dispose(): void {
+    this.hidden();
+    this.#subscription.dispose();
+  }
+}
+
+function carriesMap(result: unknown): result is { key: string } {
+  return typeof result === 'object' && result !== null && 'key' in result && typeof result.key === 'string';
+}

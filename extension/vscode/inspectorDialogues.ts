@@ -1,0 +1,82 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { readCocoBoxes } from '../cocoBoxes.ts';
+import { writeFeatures } from '../featureExport.ts';
+import { reproducingLine } from '../inspectorCommandLine.ts';
+import type { InspectorDialogues } from '../inspectorHandlers.ts';
+import type { InspectorModels } from '../inspectorModels.ts';
+import type { WorkspaceMemory } from './memento.ts';
+import { browse } from './quickPicks.ts';
+
+const kinds = {
+  png: 'PNG image',
+  svg: 'SVG drawing',
+  csv: 'CSV table',
+  npy: 'NumPy array',
+  safetensors: 'safetensors file',
+} as const;
+
+/** Asks where to put a file; null when dismissed. Proposes the folder of the image. */
+async function askForTarget(
+  image: string,
+  name: string,
+  kind: keyof typeof kinds,
+): Promise<vscode.Uri | null> {
+  // The name comes from the panel: only its last part counts.
+  const proposed = path.join(path.dirname(image), path.basename(name));
+  const chosen = await vscode.window.showSaveDialog({
+    defaultUri: vscode.Uri.file(proposed),
+    filters: { [kinds[kind]]: [kind] },
+  });
+  return chosen ?? null;
+}
+
+/** The dialogues of inspector panels. */
+export function inspectorDialogues(
+  models: Pick<InspectorModels, 'referenceOf' | 'refresh'>,
+  memory: WorkspaceMemory,
+): InspectorDialogues {
+  return {
+    browseModel: async () => {
+      const chosen = await browse({
+        title: 'CLIP weights, or a folder that holds them',
+        openLabel: 'Use This Model',
+        canSelectFiles: true,
+        canSelectFolders: true,
+        filters: { 'CLIP weights': ['safetensors', 'pt', 'pth', 'bin'], 'All files': ['*'] },
+      });
+      if (chosen === null) return null;
+      await memory.models.add(chosen);
+      await models.refresh();
+      return { kind: 'file', path: chosen };
+    },
+    loadBoxes: async image => {
+      const chosen = await browse({
+        title: 'COCO-style annotations',
+        openLabel: 'Load Boxes',
+        canSelectFiles: true,
+        filters: { 'COCO annotations': ['json'] },
+      });
+      return chosen === null ? null : readCocoBoxes(chosen, image);
+    },
+    save: async ({ name, kind, bytes }, image) => {
+      const target = await askForTarget(image, name, kind);
+      if (target === null) return null;
+      await vscode.workspace.fs.writeFile(target, new Uint8Array(bytes));
+      return target.fsPath;
+    },
+    saveFeatures: async (format, features, image) => {
+      const name = `${path.parse(image).name}-features.${format}`;
+      const target = await askForTarget(image, name, format);
+      if (target === null) return null;
+      await writeFeatures(target.fsPath, format, features);
+      return target.fsPath;
+    },
+    copyCommand: async (query, image, look) => {
+      const reference = await models.referenceOf(query.query.source);
+      const line = reproducingLine(query, reference, image, look, process.platform);
+      await vscode.env.clipboard.writeText(line);
+      return line;
+    },
+  };
+}

@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Frame, Locator } from 'playwright-core';
+import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
+import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
+import { openWorkbench, type Workbench } from './support/workbench.ts';
+
+/** Milliseconds that an answer of the service may take on a slow machine. */
+const PATIENCE = 90_000;
+
+const IMAGE = 'scene-07.jpg';
+
+describe('inspecting dense features in a real VS Code', function () {
+  this.timeout(2 * PATIENCE);
+  let workspace: SampleWorkspace;
+  let workbench: Workbench;
+
+  before(async function () {
+    skipWithoutBrowser(this);
+    workspace = await sampleWorkspace(8);
+    workbench = await openWorkbench({
+      workspaceFolder: workspace.path,
+      settings: {
+        'window.commandCenter': false,
+        'workbench.layoutControl.enabled': false,
+        'clipself.inspector.size': 448,
+      },
+    });
+  });
+
+  after(async () => {
+    await workbench?.dispose();
+    await workspace?.remove();
+  });
+
+  const panel = (): Promise<Frame> => workbench.webviewFrame('.inspector-toolbar');
+
+  async function until<Result>(what: string, look: () => Promise<Result | null | false>): Promise<Result> {
+    const deadline = Date.now() + PATIENCE;
+    while (Date.now() < deadline) {
+      const found = await look().catch(() => null);
+      if (found) return found;
+      await sleep(200);
+    }
+    throw new Error(`waited in vain for ${what}`);
+  }
+
+  const fileInExplorer = (name: string): Locator =>
+    workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
+
+  /** Different colours in what the stage shows; an image alone has many, a blank canvas one. */
+  const colours = (frame: Frame): Promise<number> =>
+    frame.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>('.stage-canvas')!;
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      const seen = new Set<number>();
+      for (let i = 0; i < data.length; i += 4 * 97) {
+        seen.add((data[i]! << 16) | (data[i + 1]! << 8) | data[i + 2]!);
+      }
+      return seen.size;
+    });
+
+  /** A short text that changes when the picture does. */
+  const picture = (frame: Frame): Promise<string> =>
+    frame.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>('.stage-canvas')!;
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      let hash = 0;
+      for (let i = 0; i < data.length; i += 4 * 31) hash = (hash * 31 + data[i]! + data[i + 1]! * 7) | 0;
+      return `${canvas.width}x${canvas.height}:${hash}`;
+    });
+
+  async function showView(view: string): Promise<Frame> {
+    const frame = await panel();
+    await frame.locator(`[role="tab"][data-view="${view}"]`).click();
+    await frame.locator(`[role="tab"][data-view="${view}"][aria-selected="true"]`).waitFor();
+    return frame;
+  }
+
+  /** Waits until the column has its map and nothing is being computed. */
+  async function settled(frame: Frame): Promise<void> {
+    await until('the picture', async () => {
+      const idle = await frame.evaluate(
+        () =>
+          document.querySelector<HTMLElement>('.column .status')?.hidden === true &&
+          !/…$/.test(document.querySelector('.toast:not([hidden])')?.textContent ?? ''),
+      );
+      return idle && (await colours(frame)) > 8;
+    });
+    await sleep(300);
+  }
+
+  it('opens from the context menu of an image and offers the demo model', async () => {
+    await fileInExplorer('images').click();
+    await fileInExplorer(IMAGE).click({ button: 'right' });
+    await workbench.page
+      .locator('.context-view .action-label', { hasText: 'Inspect Dense Features' })
+      .click();
+    const frame = await panel();
+    await frame.getByText('Choose a model to see what every patch of this image knows.').waitFor();
+    await frame.getByText('Use the demo model').click();
+    await settled(frame);
+    const title = workbench.page.locator('.tab.active .label-name');
+    assert.equal(await title.innerText(), `Dense Features: ${IMAGE}`);
+  });
+
+  const seen = new Map<string, string>();
+
+  for (const view of ['kMeans', 'pca', 'patches', 'norms', 'attention', 'regions'] as const) {
+    it(`draws the view ${view}`, async () => {
+      const frame = await showView(view);
+      await settled(frame);
+      seen.set(view, await picture(frame));
+      assert.equal(await frame.locator('[role="alert"]:visible').count(), 0);
+    });
+  }
+
+  it('draws the similarity to the patch under the pointer, and another for another patch', async () => {
+    const frame = await showView('similarity');
+    await settled(frame);
+    const canvas = frame.locator('.stage-canvas').first();
+    const box = (await canvas.boundingBox())!;
+    await canvas.hover({ position: { x: box.width * 0.35, y: box.height * 0.5 } });
+    await sleep(300);
+    const first = await picture(frame);
+    await canvas.hover({ position: { x: box.width * 0.6, y: box.height * 0.6 } });
+    await sleep(300);
+    const second = await picture(frame);
+    assert.notEqual(first, second);
+    seen.set('similarity', second);
+    await canvas.focus();
+    await workbench.page.keyboard.press('ArrowRight');
+    await sleep(300);
+    assert.notEqual(await picture(frame), second, 'the arrow keys do not move the patch');
+  });
+
+  it('shows something else in each view', () => {
+    const views = ['kMeans', 'pca', 'norms', 'similarity'];
+    assert.equal(new Set(views.map(view => seen.get(view))).size, views.length);
+  });
+
+  it('compares two read-outs of the same model side by side', async () => {
+    const frame = await showView('kMeans');
+    await frame.getByText('Compare', { exact: true }).click();
+    const second = frame.locator('.column').nth(1);
+    await second.locator('label', { hasText: 'Read-out' }).locator('select').selectOption('tokens');
+    await settled(frame);
+    await until('the second column', () => second.locator('.status').isHidden());
+    const [left, right] = await until('two maps', async () => {
+      const facts = await frame.locator('.column .facts-line').allInnerTexts();
+      return facts.length === 2 && facts.every(text => text.includes('clusters over')) ? facts : null;
+    });
+    assert.ok(left && right);
+    const pictures = await frame.evaluate(() =>
+      [...document.querySelectorAll<HTMLCanvasElement>('.stage-canvas')].map(canvas => canvas.toDataURL()),
+    );
+    assert.equal(new Set(pictures).size, 2, 'both columns show the same');
+    await workbench.screenshot('docs/images/inspector-compare-dark.png');
+    await second.locator('[title="Remove column"]').click();
+    await second.waitFor({ state: 'detached' });
+  });
+
+  /** Takes something away from the first column; gives what the panel then says that matches. */
+  async function take(frame: Frame, label: string, said: RegExp): Promise<string> {
+    await frame.locator('.export-menu summary').first().click();
+    await frame.locator('.export-items').first().getByText(label, { exact: true }).click();
+    if (label !== 'Copy as command') {
+      // The dialogue of a VS Code in the browser is a pick with the proposed path.
+      await workbench.page.locator('.quick-input-widget:visible input.input').first().waitFor();
+      await sleep(1000);
+      await workbench.page.keyboard.press('Enter');
+    }
+    return until('what was done', async () => {
+      const text = (await frame.locator('.toast').first().textContent()) ?? '';
+      return said.exec(text)?.[1]?.trim() ?? null;
+    });
+  }
+
+  it('hands out the picture, the numbers and the features as files', async () => {
+    const frame = await showView('kMeans');
+    for (const [label, ending, start] of [
+      ['Picture (PNG)', '.png', '\x89PNG'],
+      ['Numbers (CSV)', '.csv', ''],
+      ['Features (.npy)', '.npy', '\x93NUMPY'],
+    ] as const) {
+      await showView('pca');
+      await showView('kMeans');
+      await settled(frame);
+      const file = await take(frame, label, new RegExp(`^Saved (.+\\${ending})$`));
+      assert.equal(dirname(file), workspace.images);
+      const content = await readFile(file, 'latin1');
+      assert.ok(content.startsWith(start) && content.length > 100, label);
+      await rm(file);
+    }
+  });
+
+  it('copies a command line that draws the same clusters in a terminal', async () => {
+    const frame = await showView('kMeans');
+    const line = await take(frame, 'Copy as command', /^Copied: (clipself .+)$/);
+    const out = join(workspace.path, 'terminal.png');
+    const { stdout } = await promisify(execFile)('sh', [
+      '-c',
+      `clipself() { ${process.execPath} ${repositoryRoot}dist/trainer/cli.js "$@"; }; ${line} --out ${out} --json`,
+    ]);
+    const report: { out: string; clusters: { share: number }[] } = JSON.parse(stdout);
+    const shares = await frame.locator('.cluster-share').allInnerTexts();
+    assert.deepEqual(
+      report.clusters.map(({ share }) => (100 * share).toFixed(1)),
+      shares.map(text => Number.parseFloat(text).toFixed(1)),
+    );
+    assert.ok((await stat(report.out)).size > 1000);
+    await rm(report.out);
+  });
+
+  it('comes back after a reload, with the view and the model it had', async () => {
+    await showView('pca');
+    await sleep(1000);
+    await workbench.reload();
+    const frame = await panel();
+    await settled(frame);
+    assert.equal(await frame.locator('[role="tab"][aria-selected="true"]').getAttribute('data-view'), 'pca');
+  });
+
+  it('follows a run that trains: its checkpoints come as steps, each with its own map', async () => {
+    const frame = await showView('kMeans');
+    const run = join(workspace.path, 'runs', 'first-run');
+    const flags =
+      '--size 64 --epochs 1 --batch 1 --hold-out 1 --checkpoint-every 2 --keep-checkpoints 9 --lr 1e-3';
+    const trained = promisify(execFile)(process.execPath, [
+      join(repositoryRoot, 'dist/trainer/cli.js'),
+      ...['train', '--model', join(repositoryRoot, 'media/demo/model')],
+      ...['--images', workspace.images, '--out', run, ...flags.split(' ')],
+    ]);
+    const model = frame.locator('.column label.model-field select').first();
+    const value = await until('the run among the models', () =>
+      model.locator('option', { hasText: 'first-run' }).first().getAttribute('value'),
+    );
+    await trained;
+    await model.selectOption(value);
+    const slider = frame.locator('.column .step-slider input').first();
+    await until('all checkpoints and the student', async () => (await slider.getAttribute('max')) === '4');
+    const goTo = async (stop: string): Promise<string> => {
+      await slider.fill(stop);
+      await sleep(1500);
+      await settled(frame);
+      return picture(frame);
+    };
+    const first = await goTo('0');
+    const last = await goTo('4');
+    assert.notEqual(first, last, 'training changes nothing in the picture');
+    assert.equal(await goTo('0'), first);
+    await workbench.screenshot('docs/images/inspector-step-dark.png');
+    await model.selectOption('demo');
+    await settled(frame);
+  });
+
+  it('says that the file is gone, and shows it again when it is back', async () => {
+    const frame = await panel();
+    const file = join(workspace.images, IMAGE);
+    await rename(file, `${file}.away`);
+    await until('the loss', async () => (await frame.getByText(`${IMAGE} is gone`).count()) > 0).catch(
+      async error => {
+        const text = await frame.locator('body').innerText();
+        throw new Error(`${String(error)}; the panel says: ${text}`);
+      },
+    );
+    await rename(`${file}.away`, file);
+    await settled(frame);
+  });
+
+  it('looks right in dark and light', async () => {
+    await workbench.page.setViewportSize({ width: 1400, height: 1000 });
+    for (const theme of ['dark', 'light'] as const) {
+      await workbench.setTheme(theme);
+      for (const view of ['kMeans', 'pca', 'similarity'] as const) {
+        const frame = await showView(view);
+        await settled(frame);
+        if (view === 'similarity') {
+          const canvas = frame.locator('.stage-canvas').first();
+          const box = (await canvas.boundingBox())!;
+          await canvas.click({ position: { x: box.width * 0.365, y: box.height * 0.5 } });
+          await sleep(300);
+        }
+        await sleep(500);
+        await workbench.screenshot(`docs/images/inspector-${view.toLowerCase()}-${theme}.png`);
+      }
+    }
+  });
+});

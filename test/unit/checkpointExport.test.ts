@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { readCheckpoint } from '../../trainer/checkpoints/checkpoint.ts';
+import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import { readSafetensors, writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
+import { exportCommand } from '../../trainer/commands/export.ts';
+import { assertAgrees, channelsFirst, modelManifest } from '../support/goldenModel.ts';
+import { fixturePath, goldenFloats, readGolden } from '../support/goldenTensors.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+
+/** Runs the command; what it printed. */
+async function runExport(...args: string[]): Promise<string[]> {
+  const printed: string[] = [];
+  const { log } = console;
+  console.log = (line: string) => void printed.push(line);
+  try {
+    await exportCommand(args);
+  } finally {
+    console.log = log;
+  }
+  return printed;
+}
+
+/** Runs an exported model on each image of a golden batch `[B, 3, S, S]`; the results one after the other. */
+async function runModel(
+  file: string,
+  output: string,
+  { shape, data }: { shape: number[]; data: Float32Array },
+): Promise<Float32Array> {
+  const session = await InferenceSession.create(file, { intraOpNumThreads: 1 });
+  try {
+    assert.deepEqual([session.inputNames, session.outputNames], [['pixels'], [output]]);
+    const [batch, ...image] = shape as [number, number, number, number];
+    const each = data.length / batch;
+    const results: number[] = [];
+    for (let index = 0; index < batch; index++) {
+      const pixels = new Tensor('float32', data.slice(index * each, (index + 1) * each), [1, ...image]);
+      const result = (await session.run({ pixels }))[output]!;
+      results.push(...(result.data as Float32Array));
+    }
+    return Float32Array.from(results);
+  } finally {
+    await session.release();
+  }
+}
+
+describe('exported models', () => {
+  let folder: TemporaryFolder;
+
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+  });
+
+  afterEach(() => folder.remove());
+
+  for (const name of ['openai_vit', 'openclip_vit', 'eva02'])
+    it(`compute in ONNX what the published code computes: ${name}`, async () => {
+      const golden = readGolden(`${name}/forward.safetensors`);
+      const manifest = modelManifest(name);
+      const out = folder.file('tower.onnx');
+      const common = ['--model', fixturePath(name), '--format', 'onnx', '--out', out];
+      const agrees = (tensor: string, actual: Float32Array): void =>
+        assertAgrees(manifest, 'forward.safetensors', tensor, actual, goldenFloats(golden, tensor));
+
+      assert.deepEqual(await runExport(...common), [`${out}\n${out}.data`]);
+      agrees('native/encode_image', await runModel(out, 'embedding', goldenFloats(golden, 'native/image')));
+
+      for (const prefix of ['native', 'res48x48'].filter(prefix => golden.has(`${prefix}/image`))) {
+        const image = goldenFloats(golden, `${prefix}/image`);
+        const dense = goldenFloats(golden, `${prefix}/dense`);
+        const [batch, channels, rows, columns] = dense.shape as [number, number, number, number];
+        await runExport(...common, '--graph', 'dense', '--size', String(image.shape[2]));
+        const actual = await runModel(out, 'features', image);
+        agrees(`${prefix}/dense`, channelsFirst(actual, batch, rows * columns, channels));
+      }
+      // The numbers lie beside the model.
+      assert.ok((await stat(out)).size < (await stat(`${out}.data`)).size);
+    });
+
+  it('carry their configuration as .safetensors, whatever they came from', async () => {
+    const out = folder.file('model.safetensors');
+    const source = fixturePath('checkpoints/vit_torchscript.pt');
+    const arch = fixturePath('openai_vit/open_clip_config.json');
+    const printed = await runExport(
+      ...['--model', source, '--arch', arch, '--format', 'safetensors', '--out', out, '--json'],
+    );
+    assert.deepEqual(JSON.parse(printed.join('')), { format: 'safetensors', files: [out] });
+    const expected = await resolveModel(fixturePath('openai_vit'));
+    const model = await resolveModel(out);
+    assert.deepEqual(model.architecture, expected.architecture);
+    const { tensors } = await readSafetensors(out);
+    const { tensors: original } = await readSafetensors(fixturePath('openai_vit/weights.safetensors'));
+    for (const [name, tensor] of original) assert.deepEqual(tensors.get(name)!.data, tensor.data, name);
+  });
+
+  it("have OpenCLIP's names as a PyTorch file", async () => {
+    const { tensors } = await readSafetensors(fixturePath('openai_vit/weights.safetensors'));
+    const out = folder.file('model.pt');
+    await runExport('--model', fixturePath('openai_vit'), '--format', 'openclip', '--out', out);
+    const read = (await readCheckpoint(out)).tensors;
+    assert.deepEqual([...read.keys()].sort(), [...tensors.keys()].sort());
+    for (const [name, tensor] of tensors) assert.deepEqual(read.get(name)!.data, tensor.data, name);
+    const model = await resolveModel(out, fixturePath('openai_vit/open_clip_config.json'));
+    assert.equal(model.architecture.layers, 4);
+  });
+
+  it('are asked for in clear terms', async () => {
+    const model = fixturePath('openai_vit');
+    const out = folder.file('x');
+    await assert.rejects(runExport('--model', model), /export needs --model, --format and --out/);
+    const asked = ['--model', model, '--out', out, '--format'];
+    await assert.rejects(
+      runExport(...asked, 'caffe'),
+      /--format must be safetensors, openclip, onnx; got caffe/,
+    );
+    await assert.rejects(runExport(...asked, 'openclip', '--size', '32'), /belong to --format onnx/);
+    await assert.rejects(
+      runExport(...asked, 'onnx', '--graph', 'text'),
+      /--graph must be image, dense; got text/,
+    );
+    await assert.rejects(runExport(...asked, 'onnx', '--size', '33'), /multiple of the patch size 8; got 33/);
+    await assert.rejects(runExport(...asked, 'onnx', '--size', 'big'), /size/);
+    await assert.rejects(
+      runExport('--model', model, '--out', path.join(folder.path, 'none', 'x.pt'), '--format', 'openclip'),
+      /cannot write: no such file or folder/,
+    );
+  });
+
+  it('do not hide a tensor that is missing', async () => {
+    const { tensors } = await readSafetensors(fixturePath('openai_vit/weights.safetensors'));
+    tensors.delete('visual.proj');
+    const file = folder.file('cut.safetensors');
+    await writeSafetensors(file, tensors);
+    const args = ['--arch', fixturePath('openai_vit/open_clip_config.json'), '--format', 'onnx'];
+    await assert.rejects(runExport('--model', file, ...args, '--out', folder.file('x.onnx')), /visual\.proj/);
+  });
+});

@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type OpenTower, openTower } from '../../trainer/commands/openTower.ts';
+import { fromFloat16 } from '../../trainer/dense/float16.ts';
+import { decodeImage } from '../../trainer/images/decode.ts';
+import { cropImage, type PixelBox, teacherImage } from '../../trainer/images/geometry.ts';
+import type { Raster } from '../../trainer/images/raster.ts';
+import type { FeaturesParams, FeaturesResult, InspectBox } from '../../trainer/inspect/protocol.ts';
+import { fixturePath } from '../support/goldenTensors.ts';
+import {
+  endInspectServices,
+  type InspectClient,
+  modelAt,
+  refusal,
+  startInspectService,
+} from '../support/inspectClient.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+import {
+  buildTrainer,
+  tinyArchitecture,
+  writeTinyImages,
+  writeTinyModel,
+} from '../support/trainingFixture.ts';
+
+const size = 64;
+const side = size / tinyArchitecture.patchSize;
+
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((sum, value, index) => sum + value * b[index]!, 0);
+
+describe('inspector service: views', function () {
+  this.timeout(60_000);
+  let folder: TemporaryFolder;
+  let service: InspectClient;
+  let tower: OpenTower;
+  let raster: Raster;
+  let features: FeaturesResult;
+  const subject = () => ({
+    model: modelAt(folder.file('model')),
+    image: folder.file('images/image-01.png'),
+    size,
+  });
+  const query = (changes: Partial<FeaturesParams> = {}): FeaturesParams => ({
+    ...subject(),
+    readOut: 'value',
+    layer: null,
+    ...changes,
+  });
+  const isPadding = (patch: number): boolean =>
+    Math.floor(patch / side) >= features.valid.rows || patch % side >= features.valid.columns;
+
+  before(async () => {
+    await buildTrainer();
+    folder = await temporaryFolder();
+    await writeTinyModel(folder.file('model'));
+    await writeTinyImages(folder.file('images'), 2);
+    tower = await openTower(folder.file('model'), null, 'cpu', 1);
+    raster = await decodeImage(subject().image);
+    service = startInspectService(folder.file('cache'));
+    features = await service.request('features', query());
+    assert.ok(features.valid.rows * features.valid.columns < side * side, 'the image needs padding');
+  });
+
+  after(async () => {
+    await tower.dispose();
+    assert.deepEqual(await service.close(), { status: 0, stderr: '' });
+    endInspectServices();
+    await folder.remove();
+  });
+
+  it('clusters each map into assignments to the nearest mean, with padding left out', async () => {
+    const request = { k: 3, seed: 5, restarts: 4, smooth: false, reference: null };
+    const { maps } = await service.request('kMeans', { keys: [features.key], ...request });
+    const { labels, shares } = maps[0]!;
+    const bytes = await readFile(features.file);
+    const values = fromFloat16(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2));
+    const rows = labels.map((_, patch) => values.subarray(patch * 16, patch * 16 + 16));
+    assert.deepEqual(
+      labels.map(label => label < 0),
+      labels.map((_, patch) => isPadding(patch)),
+    );
+    const means = [0, 1, 2].map(cluster => {
+      const members = rows.filter((_, patch) => labels[patch] === cluster);
+      return Array.from({ length: 16 }, (_, channel) =>
+        members.reduce((sum, row) => sum + row[channel]! / members.length, 0),
+      );
+    });
+    const distance = (row: Float32Array, mean: number[]) => dot(mean, mean) - 2 * dot(row, mean);
+    labels.forEach((label, patch) => {
+      if (label < 0) return;
+      const best = Math.min(...means.map(mean => distance(rows[patch]!, mean)));
+      assert.ok(distance(rows[patch]!, means[label]!) <= best + 1e-2, `patch ${patch}`);
+    });
+    assert.ok(Math.abs(shares.reduce((sum, share) => sum + share) - 1) < 1e-9);
+    const again = await service.request('kMeans', { keys: [features.key], ...request });
+    assert.deepEqual(again.maps, maps);
+  });
+
+  it('gives clusters of another size the numbers of the reference', async () => {
+    const other = await service.request('features', query({ size: 128 }));
+    const request = { k: 3, seed: 5, restarts: 4, smooth: false, reference: features.key };
+    const { maps } = await service.request('kMeans', { keys: [other.key, features.key], ...request });
+    const [large, small] = maps as [(typeof maps)[0], (typeof maps)[0]];
+    const agreement = (names: readonly number[]): number =>
+      large.labels.filter((label, patch) => {
+        const cell = (Math.floor(patch / 16) >> 1) * side + ((patch % 16) >> 1);
+        return label >= 0 && names[label] === small.labels[cell];
+      }).length;
+    const permutations = [
+      [0, 1, 2],
+      [0, 2, 1],
+      [1, 0, 2],
+      [1, 2, 0],
+      [2, 0, 1],
+      [2, 1, 0],
+    ];
+    assert.equal(agreement([0, 1, 2]), Math.max(...permutations.map(agreement)));
+  });
+
+  it('refuses more clusters or components than there are', async () => {
+    const few = await service.request('features', query({ size: 8 }));
+    const request = { keys: [few.key], k: 2, seed: 0, restarts: 1, smooth: false, reference: null };
+    assert.match(
+      (await refusal(service.request('kMeans', request))).message,
+      /1 patches cannot be divided into 2/,
+    );
+    const pca = await refusal(service.request('pca', { keys: [features.key], components: [0, 1, 40] }));
+    assert.match(pca.message, /have 16 components, not 41/);
+  });
+
+  it('colours components, black on padding, with their shares of the variance', async () => {
+    const answer = await service.request('pca', { keys: [features.key], components: [0, 1, 2] });
+    const rgb = Buffer.from(answer.maps[0]!.rgb, 'base64');
+    assert.equal(rgb.length, side * side * 3);
+    for (let patch = 0; patch < side * side; patch++)
+      if (isPadding(patch)) assert.deepEqual([...rgb.subarray(patch * 3, patch * 3 + 3)], [0, 0, 0]);
+    assert.ok(rgb.includes(255));
+    const [first, second, third] = answer.explainedVariance as [number, number, number];
+    assert.ok(first >= second && second >= third && first + second + third <= 1 + 1e-6);
+  });
+
+  it('compares the patches of a grid with the teacher as the library does', async () => {
+    const fractions: number[] = [];
+    service.onProgress(({ id, fraction }) => {
+      if (id === 3) fractions.push(fraction);
+    });
+    const { boxes, cosines, mean } = await service.request('patches', {
+      ...subject(),
+      id: 3,
+      teacher: null,
+      rows: 2,
+      columns: 3,
+    });
+    assert.equal(boxes.length, 6);
+    assert.deepEqual(
+      fractions,
+      [...fractions].sort((a, b) => a - b),
+    );
+    assert.ok(fractions.some(fraction => fraction >= 0.3 && fraction < 1));
+    assert.deepEqual(boxes[5]!.slice(2), [raster.width, raster.height]);
+    const dense = await tower.features.dense(raster, size);
+    const pooled = tower.features.pool(dense, raster, size, boxes);
+    const crops = await tower.features.crops(raster, boxes);
+    cosines.forEach((cosine, box) => {
+      const expected = dot(pooled.subarray(box * 16, box * 16 + 16), crops.subarray(box * 16, box * 16 + 16));
+      assert.ok(Math.abs(cosine - expected) < 5e-4, `box ${box}: ${cosine} and ${expected}`);
+    });
+    assert.ok(Math.abs(mean - cosines.reduce((sum, cosine) => sum + cosine) / 6) < 1e-12);
+  });
+
+  it('ranks the true crop of each region, and refuses a region without pixels', async () => {
+    const boxes: InspectBox[] = [
+      [0, 0, 20, 20],
+      [10, 5, 40, 30],
+      [0, 15, 30, 40],
+    ];
+    const { cosines, ranks, top1 } = await service.request('regions', { ...subject(), teacher: null, boxes });
+    const dense = await tower.features.dense(raster, size);
+    const pooled = tower.features.pool(dense, raster, size, boxes);
+    const crops = await tower.features.crops(raster, boxes);
+    const row = (values: Float32Array, index: number) => values.subarray(index * 16, index * 16 + 16);
+    boxes.forEach((_, region) => {
+      const all = boxes.map((_, crop) => dot(row(pooled, region), row(crops, crop)));
+      assert.ok(Math.abs(cosines[region]! - all[region]!) < 5e-4);
+      const sorted = [...all].sort((a, b) => b - a);
+      assert.equal(ranks[region], sorted.indexOf(all[region]!) + 1);
+    });
+    assert.equal(top1, ranks.filter(rank => rank === 1).length / 3);
+    const empty = await refusal(
+      service.request('regions', { ...subject(), teacher: null, boxes: [[5, 5, 5, 9]] }),
+    );
+    assert.match(empty.message, /Region 1 cannot be cut out/);
+  });
+
+  it('shows a crop as the teacher sees it', async () => {
+    const box: PixelBox = [3, 4, 30, 20];
+    const { side: pixels, rgb } = await service.request('crop', { ...subject(), box: [...box] });
+    assert.equal(pixels, tinyArchitecture.imageSize);
+    const expected = teacherImage(cropImage(raster, box), pixels);
+    assert.deepEqual(new Uint8Array(Buffer.from(rgb, 'base64')), expected);
+  });
+
+  it('measures the norms of the tokens of a layer', async () => {
+    for (const layer of [1, null]) {
+      const { norms, rows, columns, valid } = await service.request('norms', query({ layer }));
+      assert.deepEqual([rows, columns, valid], [side, side, features.valid]);
+      const tokens = await tower.features.tokens(raster, size, layer ?? tinyArchitecture.layers);
+      const { width } = tinyArchitecture;
+      norms.forEach((norm, patch) => {
+        const token = tokens.subarray((patch + 1) * width, (patch + 2) * width);
+        assert.ok(Math.abs(norm - Math.sqrt(dot(token, token))) < 1e-4);
+      });
+    }
+  });
+
+  it('gives each head and the rollout, of the class token and of a patch', async () => {
+    const { heads } = tinyArchitecture;
+    const tokens = side * side + 1;
+    const layers = [
+      await tower.features.attention(raster, size, 1),
+      await tower.features.attention(raster, size, 2),
+    ];
+    // The whole matrix product, layer by layer, with the identity for the residual path.
+    const mixed = layers.map(weights =>
+      Array.from({ length: tokens }, (_, from) =>
+        Array.from({ length: tokens }, (_, to) => {
+          let sum = 0;
+          for (let head = 0; head < heads; head++) sum += weights[(head * tokens + from) * tokens + to]!;
+          return 0.5 * (sum / heads) + (from === to ? 0.5 : 0);
+        }),
+      ),
+    );
+    const rollout = (query: number): number[] =>
+      Array.from({ length: tokens }, (_, to) =>
+        mixed[1]![query]!.reduce((sum, weight, via) => sum + weight * mixed[0]![via]![to]!, 0),
+      );
+    for (const query of [null, 11]) {
+      const answer = await service.request('attention', { ...subject(), layer: 2, query });
+      assert.deepEqual([answer.heads, answer.rows, answer.columns], [heads, side, side]);
+      const bytes = await readFile(answer.file);
+      const maps = new Float32Array(
+        bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength),
+      );
+      assert.equal(maps.length, (heads + 1) * (tokens - 1));
+      const token = query === null ? 0 : query + 1;
+      const close = (map: number, expected: ArrayLike<number>) => {
+        const own = maps.subarray(map * (tokens - 1), (map + 1) * (tokens - 1));
+        own.forEach((value, patch) => {
+          assert.ok(Math.abs(value - expected[patch + 1]!) < 1e-6, `map ${map}, patch ${patch}`);
+        });
+      };
+      for (let head = 0; head < heads; head++)
+        close(
+          head,
+          layers[1]!.subarray((head * tokens + token) * tokens, (head * tokens + token + 1) * tokens),
+        );
+      close(heads, rollout(token));
+      assert.deepEqual(await service.request('attention', { ...subject(), layer: 2, query }), answer);
+    }
+    const beyond = await refusal(service.request('attention', { ...subject(), layer: 2, query: 64 }));
+    assert.match(beyond.message, /there is no patch 64/);
+  });
+
+  it('describes the model', async () => {
+    const { hash, ...description } = await service.request('describe', {
+      model: modelAt(folder.file('model')),
+    });
+    assert.match(hash, /^[0-9a-f]{64}$/);
+    assert.deepEqual(description, {
+      name: 'ViT · openclip',
+      patchSize: 8,
+      imageSize: 32,
+      layers: 2,
+      heads: 2,
+      dimension: 16,
+      readOuts: ['value', 'tokens', 'queryQuery', 'keyKey', 'valueValue'],
+      attention: true,
+      steps: [],
+      step: null,
+      source: null,
+      warnings: [],
+    });
+  });
+
+  it('looks through every family of towers, and says what a ResNet has not', async () => {
+    const eva = modelAt(path.resolve(fixturePath('eva02')));
+    const described = await service.request('describe', { model: eva });
+    const evaSize = 4 * described.patchSize;
+    const keys = new Set<string>();
+    for (const readOut of described.readOuts)
+      keys.add((await service.request('features', query({ model: eva, size: evaSize, readOut }))).key);
+    assert.equal(keys.size, 5);
+    const attention = { ...subject(), model: eva, size: evaSize, layer: described.layers, query: 3 };
+    assert.equal((await service.request('attention', attention)).heads, described.heads);
+
+    const resnet = modelAt(path.resolve(fixturePath('resnet')));
+    const {
+      patchSize,
+      readOuts,
+      attention: hasAttention,
+    } = await service.request('describe', { model: resnet });
+    assert.deepEqual([readOuts, hasAttention], [['value'], false]);
+    const own = { model: resnet, size: 4 * patchSize };
+    assert.equal((await service.request('features', query(own))).rows, 4);
+    const refused = [
+      service.request('features', query({ ...own, readOut: 'tokens' })),
+      service.request('norms', query(own)),
+      service.request('attention', { ...subject(), ...own, layer: 1, query: null }),
+    ];
+    for (const answer of await Promise.all(refused.map(refusal)))
+      assert.equal(answer.name, 'readOutUnsupported');
+    const patches = await service.request('patches', {
+      ...subject(),
+      ...own,
+      teacher: null,
+      rows: 2,
+      columns: 2,
+    });
+    assert.equal(patches.cosines.length, 4);
+  });
+});

@@ -1,0 +1,91 @@
+import sharp from 'sharp';
+import { writeAtomically, writeFully } from '../checkpoints/atomicFile.ts';
+import type { FeatureMap } from '../dense/featureMap.ts';
+import { blendLayer, drawLayer, type Layer, type Placement } from '../dense/overlay.ts';
+import { decodeImage } from '../images/decode.ts';
+import { placeAsRgb, type Raster } from '../images/raster.ts';
+import { SettingError } from '../training/settings.ts';
+import { checkSize } from './imageOptions.ts';
+import { openReference } from './openTower.ts';
+import type { OverlayOptions } from './overlayOptions.ts';
+
+/** An image with its dense features, ready for a view to be drawn over it. */
+export interface MappedImage {
+  image: Raster;
+  map: FeatureMap;
+  placement: Placement;
+}
+
+/** Loads the model, decodes the image and reads its dense features. */
+export async function mapImage(options: OverlayOptions): Promise<MappedImage> {
+  const reference = { path: options.model, arch: options.arch, step: options.step, blend: null };
+  const tower = await openReference(reference, options.engine, options.threads);
+  try {
+    const { patchSize, imageSize, layers } = tower.model.architecture;
+    const size = options.size ?? 2 * imageSize;
+    checkSize(size, patchSize);
+    if (options.layer !== null && options.layer > layers)
+      throw new SettingError(`--layer takes 1 to ${layers} for this model; got ${options.layer}`);
+    const image = await decodeImage(options.image);
+    const { readOut, layer } = options;
+    const { features, side, valid } = await tower.features.dense(image, size, {
+      readOut,
+      ...(layer === null ? {} : { layer }),
+    });
+    const grid = { rows: side, columns: side, valid };
+    const { width, height } = image;
+    return {
+      image,
+      map: { features, dimension: features.length / (side * side), ...grid },
+      placement: { ...grid, patchSize, size, imageWidth: width, imageHeight: height, width, height },
+    };
+  } finally {
+    await tower.dispose();
+  }
+}
+
+/** Draws a layer over the image and writes it, at the image's own resolution, as PNG. */
+export async function writeOverlay(
+  { image, placement }: MappedImage,
+  layer: Layer,
+  { out, opacity, bilinear }: Pick<OverlayOptions, 'out' | 'opacity' | 'bilinear'>,
+): Promise<void> {
+  const pixels = blendLayer(toRgba(image), drawLayer(layer, placement, bilinear), opacity);
+  const { width, height } = image;
+  const png = await sharp(pixels, { raw: { width, height, channels: 4 } })
+    .removeAlpha()
+    .png()
+    .toBuffer();
+  await writeAtomically(out, handle => writeFully(handle, png), { durable: false });
+}
+
+/** Opaque RGBA [height, width, 4]. */
+function toRgba(image: Raster): Uint8ClampedArray<ArrayBuffer> {
+  const { width, height } = image;
+  const rgb = new Uint8Array(width * height * 3);
+  placeAsRgb(image, rgb, width, 0, 0);
+  const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    rgba[to] = rgb[from]!;
+    rgba[to + 1] = rgb[from + 1]!;
+    rgba[to + 2] = rgb[from + 2]!;
+  }
+  return rgba;
+}
+
+/** Writes a line a patch that holds image: row, column, then what `cells` gives for the patch. */
+export async function writeCellTable(
+  file: string | null,
+  { map }: MappedImage,
+  headings: readonly string[],
+  cells: (cell: number, index: number) => readonly number[],
+): Promise<void> {
+  if (file === null) return;
+  const { rows, columns } = map.valid;
+  const lines = [['row', 'column', ...headings].join(',')];
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      lines.push([row, column, ...cells(row * map.columns + column, row * columns + column)].join(','));
+  const bytes = new TextEncoder().encode(`${lines.join('\n')}\n`);
+  await writeAtomically(file, handle => writeFully(handle, bytes), { durable: false });
+}

@@ -1,0 +1,247 @@
+import { fromFloat16, toFloat16 } from '../dense/float16.ts';
+import type { ImageFeatures } from '../dense/imageFeatures.ts';
+import { unfittableReason } from '../images/geometry.ts';
+import type { Raster } from '../images/raster.ts';
+import { type DenseReadOut, readOutsOf } from '../models/visionStages.ts';
+import { version } from '../version.ts';
+import type { FileHashes } from './fileHashes.ts';
+import type { ImageStore } from './imageStore.ts';
+import { cacheError, InspectError, isMemoryError, modelError, translating } from './inspectError.ts';
+import { type CachedMap, MapCache } from './mapCache.ts';
+import { availableBytes, checkMemory, forwardBytes } from './memoryPlan.ts';
+import { type ResolvedModel, resolveReference } from './modelReference.ts';
+import type { ModelStore } from './modelStore.ts';
+import type { FeaturesParams, FeaturesResult, ModelReference, PatchGrid } from './protocol.ts';
+import type { RequestContext } from './requestContext.ts';
+
+/** A dense map on the host. */
+export interface HostMap {
+  /** [rows, columns, dimension]: the cached float16 values, whether or not they come from the cache. */
+  features: Float32Array;
+  rows: number;
+  columns: number;
+  dimension: number;
+  valid: PatchGrid;
+  /** Hash of the image. */
+  image: string;
+  imageWidth: number;
+  imageHeight: number;
+}
+
+/** A model and an image of a request, found and decoded. */
+export interface Subject {
+  model: ResolvedModel;
+  image: Raster;
+  imageHash: string;
+}
+
+/** What is shared by all that looks at images: models, decoded images and the cache of maps. */
+export class FeatureMaps {
+  readonly #models: ModelStore;
+  readonly #images: ImageStore;
+  readonly #hashes: FileHashes;
+  readonly #cache: MapCache;
+  readonly #memoryLimit: number;
+
+  /** @param memoryLimit Bytes that a forward pass may take, if the system has them. */
+  constructor(
+    models: ModelStore,
+    images: ImageStore,
+    hashes: FileHashes,
+    cache: MapCache,
+    memoryLimit: number,
+  ) {
+    this.#models = models;
+    this.#images = images;
+    this.#hashes = hashes;
+    this.#cache = cache;
+    this.#memoryLimit = memoryLimit;
+  }
+
+  resolve(reference: ModelReference): Promise<ResolvedModel> {
+    return translating(modelError, () => resolveReference(reference, this.#hashes));
+  }
+
+  /** Identifies maps of this version and engine. */
+  keyOf(kind: string, parts: readonly (string | number | null)[]): string {
+    const { name, version: engine } = this.#models.engine;
+    return MapCache.keyOf([kind, version, name, engine, ...parts]);
+  }
+
+  async subject(params: { model: ModelReference; image: string }, context: RequestContext): Promise<Subject> {
+    const model = await this.resolve(params.model);
+    context.progress('decoding', 0);
+    const imageHash = await this.#images.hash(params.image);
+    return { model, image: await this.#images.decode(params.image, imageHash), imageHash };
+  }
+
+  /**
+   * Loads the model and runs `work` with it, told of each of `stages` stages; running out of memory becomes an answer.
+   *
+   * @param needed Bytes that it takes at a size in pixels.
+   */
+  async forward<T>(
+    model: ResolvedModel,
+    size: number,
+    stages: number,
+    context: RequestContext,
+    work: (features: ImageFeatures) => Promise<T>,
+    needed: (size: number) => number = size => forwardBytes(model.files.architecture, size),
+  ): Promise<T> {
+    const { patchSize } = model.files.architecture;
+    checkMemory(patchSize, size, availableBytes(this.#memoryLimit), needed);
+    if (!this.#models.isLoaded(model)) context.progress('loading model', 0.05);
+    await context.breathe();
+    const features = await translating(modelError, () => this.#models.load(model));
+    context.progress('forward', 0.2);
+    let done = 0;
+    this.#models.watch.beforeStage = async () => {
+      await context.breathe();
+      context.progress('forward', 0.2 + (0.7 * done++) / stages);
+    };
+    try {
+      return await work(features);
+    } catch (error) {
+      if (!isMemoryError(error)) throw error;
+      const smaller = Math.max(patchSize, Math.floor(size / 2 / patchSize) * patchSize);
+      const message = `The memory was not enough for ${size} px. Choose ${smaller} px or less`;
+      throw new InspectError('outOfMemory', message, { suggestedSize: smaller });
+    } finally {
+      this.#models.watch.beforeStage = null;
+    }
+  }
+
+  /** `inspect/features`. */
+  async features(params: FeaturesParams, context: RequestContext): Promise<FeaturesResult> {
+    const started = performance.now();
+    const model = await this.resolve(params.model);
+    const readOut = checkReadOut(params, model);
+    const { size } = params;
+    const layer = params.layer ?? model.files.architecture.layers;
+    checkSize(size, model);
+    const imageHash = await this.#images.hash(params.image);
+    const key = this.keyOf('features', [imageHash, model.hash, size, readOut, layer]);
+    const cached = await this.#cache.get(key);
+    if (cached) return toResult(cached, { decode: 0, forward: 0, total: performance.now() - started }, true);
+
+    context.progress('decoding', 0);
+    const decoding = performance.now();
+    const image = await this.#images.decode(params.image, imageHash);
+    checkFits(params.image, image, size);
+    const decode = performance.now() - decoding;
+    let forward = 0;
+    const dense = await this.forward(model, size, layer + 2, context, async features => {
+      const running = performance.now();
+      const result = await features.dense(image, size, { readOut, layer });
+      forward = performance.now() - running;
+      return result;
+    });
+    context.check();
+    context.progress('writing', 0.92);
+    const numbers = {
+      rows: dense.side,
+      columns: dense.side,
+      dimension: dense.features.length / dense.side ** 2,
+      validRows: dense.valid.rows,
+      validColumns: dense.valid.columns,
+      imageWidth: image.width,
+      imageHeight: image.height,
+      patchSize: model.files.architecture.patchSize,
+      size,
+    };
+    const map = await this.put(key, imageHash, toFloat16(dense.features), numbers);
+    context.progress('writing', 1);
+    return toResult(map, { decode, forward, total: performance.now() - started }, false);
+  }
+
+  /** Keeps a map in the cache. */
+  put(
+    key: string,
+    imageHash: string,
+    values: Uint16Array | Float32Array,
+    numbers: Readonly<Record<string, number>>,
+  ): Promise<CachedMap> {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return translating(cacheError, () => this.#cache.put(key, imageHash, bytes, numbers));
+  }
+
+  /** A map that some key names, or null. */
+  cached(key: string): Promise<CachedMap | null> {
+    return this.#cache.get(key);
+  }
+
+  /** The dense map of an earlier answer. Throws InspectError when it is gone. */
+  async read(key: string): Promise<HostMap> {
+    const found = await this.#cache.get(key);
+    const { dimension } = found?.numbers ?? {};
+    if (!found || dimension === undefined)
+      throw new InspectError('unknownKey', 'The features are no longer cached. Ask for them again');
+    const { rows, columns, valid, imageWidth, imageHeight } = toResult(found, noTime, true);
+    const bits = new Uint16Array(found.bytes.buffer, found.bytes.byteOffset, found.bytes.byteLength / 2);
+    const { image } = found;
+    return { features: fromFloat16(bits), rows, columns, dimension, valid, image, imageWidth, imageHeight };
+  }
+}
+
+const noTime = { decode: 0, forward: 0, total: 0 };
+
+function toResult(
+  { key, file, numbers }: CachedMap,
+  milliseconds: FeaturesResult['milliseconds'],
+  cached: boolean,
+): FeaturesResult {
+  const { rows, columns, dimension, validRows, validColumns, imageWidth, imageHeight, patchSize, size } =
+    numbers as Record<string, number> & Record<'rows' | 'columns' | 'dimension', number>;
+  return {
+    key,
+    file,
+    rows,
+    columns,
+    valid: { rows: validRows!, columns: validColumns! },
+    dimension,
+    imageWidth: imageWidth!,
+    imageHeight: imageHeight!,
+    patchSize: patchSize!,
+    size: size!,
+    milliseconds,
+    cached,
+  };
+}
+
+/** Throws InspectError when the model has no such read-out or layer. */
+function checkReadOut({ readOut, layer }: FeaturesParams, { files }: ResolvedModel): DenseReadOut {
+  const { layers, kind } = files.architecture;
+  if (layer !== null && layer > layers)
+    throw new InspectError('badRequest', `The model has layers 1 to ${layers}, not ${layer}`);
+  const readOuts = readOutsOf(files.architecture);
+  const known = readOuts.find(name => name === readOut);
+  if (!known) {
+    const message = `The model has no map of the read-out '${readOut}'. Choose one of ${readOuts.join(', ')}`;
+    throw new InspectError('readOutUnsupported', message);
+  }
+  if (kind === 'resnet' && (layer ?? layers) !== layers)
+    throw new InspectError('readOutUnsupported', `A ResNet is read after its last stage, ${layers}, only`);
+  return known;
+}
+
+/** Throws InspectError when the tower has no blocks with tokens and attention. */
+export function checkTransformer({ files }: ResolvedModel): void {
+  if (files.architecture.kind !== 'resnet') return;
+  const message = 'A ResNet has no tokens and no attention between them. Choose a vision transformer';
+  throw new InspectError('readOutUnsupported', message);
+}
+
+/** Throws InspectError, with the nearest size that works, unless `size` is cut into whole patches. */
+export function checkSize(size: number, { files }: ResolvedModel): void {
+  const { patchSize } = files.architecture;
+  if (size % patchSize === 0) return;
+  const nearest = Math.max(1, Math.round(size / patchSize)) * patchSize;
+  const message = `The size must be a multiple of the patch size ${patchSize}, and ${size} is not. The nearest is ${nearest}`;
+  throw new InspectError('sizeNotMultiple', message, { suggestedSize: nearest });
+}
+
+/** Throws InspectError when the image is so thin that nothing of it would be left. */
+export function checkFits(file: string, { width, height }: Raster, size: number): void {
+  const reason = unfittableReason(width, height, size);
+  if (reason !== null) throw new InspectError('imageUnreadable', `${file}: ${reason}. Choose another image`);
+}

@@ -1,0 +1,166 @@
+import path from 'node:path';
+import { isJsonObject } from '../checkpoints/jsonFile.ts';
+import { InspectError } from './inspectError.ts';
+import type {
+  AttentionParams,
+  CropParams,
+  DescribeParams,
+  FeaturesParams,
+  InspectBox,
+  KMeansParams,
+  ModelReference,
+  PatchesParams,
+  PcaParams,
+  ReadOut,
+  RegionsParams,
+} from './protocol.ts';
+
+/** Larger inputs are typing errors: their attention matrices alone would fill any memory. */
+const largestSize = 16_384;
+const mostKeys = 16;
+const mostBoxes = 4_096;
+const mostGridSide = 64;
+
+export const readOuts: readonly ReadOut[] = [
+  'value',
+  'tokens',
+  'queryQuery',
+  'keyKey',
+  'valueValue',
+  'maskAttention',
+];
+
+const bad = (message: string): InspectError => new InspectError('badRequest', message);
+
+type Fields = Record<string, unknown>;
+
+export function fieldsOf(params: unknown): Fields {
+  if (!isJsonObject(params)) throw bad('The request has no parameters');
+  return params;
+}
+
+function text(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value !== 'string' || value === '') throw bad(`${name} must be text`);
+  return value;
+}
+
+function absolutePath(fields: Fields, name: string): string {
+  const file = text(fields, name);
+  if (!path.isAbsolute(file) || file.includes('\0')) throw bad(`${name} must be an absolute path`);
+  return file;
+}
+
+function integer(fields: Fields, name: string, least: number, most: number): number {
+  const value = fields[name];
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+    throw bad(`${name} must be a whole number from ${least} to ${most}`);
+  return value;
+}
+
+function orNull<T>(fields: Fields, name: string, parse: () => T): T | null {
+  return fields[name] === null || fields[name] === undefined ? null : parse();
+}
+
+function listOf<T>(fields: Fields, name: string, most: number, parse: (value: unknown) => T): T[] {
+  const value = fields[name];
+  if (!Array.isArray(value) || value.length === 0 || value.length > most)
+    throw bad(`${name} must be a list of 1 to ${most}`);
+  return value.map(parse);
+}
+
+function model(fields: Fields, name = 'model'): ModelReference {
+  const value = fields[name];
+  if (!isJsonObject(value)) throw bad(`${name} must be a model reference`);
+  const { blend } = value;
+  if (blend !== null && blend !== undefined && !(typeof blend === 'number' && blend >= 0 && blend <= 1))
+    throw bad(`${name}.blend must be a number from 0 to 1`);
+  return {
+    path: absolutePath(value, 'path'),
+    arch: orNull(value, 'arch', () => text(value, 'arch')),
+    step: orNull(value, 'step', () => integer(value, 'step', 0, Number.MAX_SAFE_INTEGER)),
+    blend: blend ?? null,
+  };
+}
+
+function box(value: unknown): InspectBox {
+  if (!Array.isArray(value) || value.length !== 4 || !value.every(edge => Number.isFinite(edge)))
+    throw bad('a box must be four numbers: x0, y0, x1, y1');
+  return value as InspectBox;
+}
+
+/** What every request about one image names. */
+function imageAndSize(fields: Fields): { model: ModelReference; image: string; size: number } {
+  return {
+    model: model(fields),
+    image: absolutePath(fields, 'image'),
+    size: integer(fields, 'size', 1, largestSize),
+  };
+}
+
+export const describeParams = (fields: Fields): DescribeParams => ({ model: model(fields) });
+
+export function featuresParams(fields: Fields): FeaturesParams {
+  const readOut = readOuts.find(known => known === fields.readOut);
+  if (!readOut) throw bad(`readOut must be one of ${readOuts.join(', ')}`);
+  return {
+    ...imageAndSize(fields),
+    readOut,
+    layer: orNull(fields, 'layer', () => integer(fields, 'layer', 1, 1_000)),
+  };
+}
+
+const keys = (fields: Fields): string[] =>
+  listOf(fields, 'keys', mostKeys, value => {
+    if (typeof value !== 'string') throw bad('keys must be text');
+    return value;
+  });
+
+export function kMeansParams(fields: Fields): KMeansParams {
+  return {
+    keys: keys(fields),
+    k: integer(fields, 'k', 2, 64),
+    seed: integer(fields, 'seed', 0, 2 ** 31 - 1),
+    restarts: integer(fields, 'restarts', 1, 100),
+    smooth: fields.smooth === true,
+    reference: orNull(fields, 'reference', () => text(fields, 'reference')),
+  };
+}
+
+export function pcaParams(fields: Fields): PcaParams {
+  const components = listOf(fields, 'components', 3, value => {
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 63)
+      throw bad('components must be whole numbers from 0 to 63');
+    return value;
+  });
+  if (components.length !== 3) throw bad('components must be three whole numbers');
+  return { keys: keys(fields), components: components as [number, number, number] };
+}
+
+const teacher = (fields: Fields): ModelReference | null =>
+  orNull(fields, 'teacher', () => model(fields, 'teacher'));
+
+export const patchesParams = (fields: Fields): PatchesParams => ({
+  ...imageAndSize(fields),
+  teacher: teacher(fields),
+  rows: integer(fields, 'rows', 1, mostGridSide),
+  columns: integer(fields, 'columns', 1, mostGridSide),
+});
+
+export const regionsParams = (fields: Fields): RegionsParams => ({
+  ...imageAndSize(fields),
+  teacher: teacher(fields),
+  boxes: listOf(fields, 'boxes', mostBoxes, box),
+});
+
+export const attentionParams = (fields: Fields): AttentionParams => ({
+  ...imageAndSize(fields),
+  layer: integer(fields, 'layer', 1, 1_000),
+  query: orNull(fields, 'query', () => integer(fields, 'query', 0, largestSize ** 2)),
+});
+
+export const cropParams = (fields: Fields): CropParams => ({
+  model: model(fields),
+  image: absolutePath(fields, 'image'),
+  box: box(fields.box),
+});

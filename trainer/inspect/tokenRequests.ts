@@ -1,0 +1,149 @@
+import { attentionRollout, meanOverHeads } from '../dense/attentionRollout.ts';
+import { dotOfRows } from '../dense/dotProducts.ts';
+import { checkFits, checkSize, checkTransformer, type FeatureMaps, type Subject } from './featureMaps.ts';
+import { InspectError } from './inspectError.ts';
+import { Latest } from './latest.ts';
+import { forwardBytes } from './memoryPlan.ts';
+import type { AttentionParams, AttentionResult, NormsParams, NormsResult, PatchGrid } from './protocol.ts';
+import type { RequestContext } from './requestContext.ts';
+
+/** Attention of the latest image, kept for the next query patch. */
+interface KeptAttention {
+  id: string;
+  /** Mean over heads of each layer from the first to the one asked for, each [tokens, tokens]. */
+  means: Float32Array[];
+  /** [heads, tokens, tokens] of the layer asked for. */
+  heads: Float32Array;
+  valid: PatchGrid;
+}
+
+/** More than this is computed again for each query rather than kept. */
+const keptAttentionBytes = 2 ** 30;
+
+/** What tokens and attention of a tower show: norms, attention per head, rollout. */
+export class TokenRequests {
+  readonly #maps: FeatureMaps;
+  readonly #norms = new Latest<NormsResult>(64);
+  #attention: KeptAttention | null = null;
+
+  constructor(maps: FeatureMaps) {
+    this.#maps = maps;
+  }
+
+  /** `inspect/norms`. */
+  async norms(params: NormsParams, context: RequestContext): Promise<NormsResult> {
+    const { size, image: file } = params;
+    const subject = await this.#subject(params, context);
+    const { model, image, imageHash } = subject;
+    const { layers, width, patchSize } = model.files.architecture;
+    const layer = params.layer ?? layers;
+    const key = JSON.stringify([model.hash, imageHash, size, layer]);
+    const known = this.#norms.get(key);
+    if (known) return known;
+    checkFits(file, image, size);
+    const side = size / patchSize;
+    const result = await this.#maps.forward(model, size, layer + 1, context, async features => {
+      const tokens = await features.tokens(image, size, layer);
+      // Token 0 is the class token.
+      const norms = Array.from({ length: side * side }, (_, patch) =>
+        Math.sqrt(dotOfRows(tokens, (patch + 1) * width, tokens, (patch + 1) * width, width)),
+      );
+      return { norms, rows: side, columns: side, valid: features.validGrid(image, size) };
+    });
+    this.#norms.set(key, result);
+    return result;
+  }
+
+  /** `inspect/attention`. */
+  async attention(params: AttentionParams, context: RequestContext): Promise<AttentionResult> {
+    const { size, layer, query } = params;
+    const subject = await this.#subject(params, context);
+    const { model, imageHash } = subject;
+    const { heads, patchSize } = model.files.architecture;
+    const side = size / patchSize;
+    if (query !== null && query >= side * side)
+      throw new InspectError('badRequest', `There are ${side * side} patches; there is no patch ${query}`);
+    const key = this.#maps.keyOf('attention', [imageHash, model.hash, size, layer, query]);
+    const cached = await this.#maps.cached(key);
+    const grid = { heads, rows: side, columns: side };
+    if (cached) {
+      const { validRows, validColumns } = cached.numbers;
+      return { file: cached.file, ...grid, valid: { rows: validRows!, columns: validColumns! } };
+    }
+    const weights = await this.#weights(subject, params, context);
+    const maps = attentionOf(weights, heads, side * side + 1, query === null ? 0 : query + 1);
+    context.check();
+    context.progress('writing', 0.95);
+    const numbers = { ...grid, validRows: weights.valid.rows, validColumns: weights.valid.columns };
+    const { file } = await this.#maps.put(key, imageHash, maps, numbers);
+    return { file, ...grid, valid: weights.valid };
+  }
+
+  /** The subject of a request for a layer that exists and a size that fits. */
+  async #subject(
+    params: Pick<AttentionParams, 'model' | 'image' | 'size'> & { layer: number | null },
+    context: RequestContext,
+  ): Promise<Subject> {
+    const subject = await this.#maps.subject(params, context);
+    checkTransformer(subject.model);
+    checkSize(params.size, subject.model);
+    checkFits(params.image, subject.image, params.size);
+    const { layers } = subject.model.files.architecture;
+    if (params.layer !== null && params.layer > layers)
+      throw new InspectError('badRequest', `The model has layers 1 to ${layers}, not ${params.layer}`);
+    return subject;
+  }
+
+  /** Attention of every layer up to the one asked for. */
+  async #weights(
+    { model, image, imageHash }: Subject,
+    { size, layer }: AttentionParams,
+    context: RequestContext,
+  ): Promise<KeptAttention> {
+    const id = JSON.stringify([model.hash, imageHash, size, layer]);
+    if (this.#attention?.id === id) return this.#attention;
+    this.#attention = null;
+    const { architecture } = model.files;
+    const { heads } = architecture;
+    const bytesAt = (size: number): number =>
+      4 * ((size / architecture.patchSize) ** 2 + 1) ** 2 * (layer + 2 * heads);
+    const needed = (size: number): number => forwardBytes(architecture, size) + bytesAt(size);
+    // Each layer's pass begins at the pixels.
+    const stages = (layer * (layer + 3)) / 2;
+    const kept = await this.#maps.forward(
+      model,
+      size,
+      stages,
+      context,
+      async features => {
+        const means: Float32Array[] = [];
+        let weights: Float32Array = new Float32Array();
+        for (let index = 1; index <= layer; index++) {
+          weights = await features.attention(image, size, index);
+          means.push(meanOverHeads(weights, heads));
+        }
+        return { id, means, heads: weights, valid: features.validGrid(image, size) };
+      },
+      needed,
+    );
+    if (bytesAt(size) <= keptAttentionBytes) this.#attention = kept;
+    return kept;
+  }
+}
+
+/** [heads + 1, patches]: what one token attends to in each head, then its rollout; the class token is left out. */
+function attentionOf(
+  { means, heads: weights }: KeptAttention,
+  heads: number,
+  tokens: number,
+  query: number,
+): Float32Array {
+  const patches = tokens - 1;
+  const maps = new Float32Array((heads + 1) * patches);
+  for (let head = 0; head < heads; head++) {
+    const row = (head * tokens + query) * tokens;
+    maps.set(weights.subarray(row + 1, row + tokens), head * patches);
+  }
+  maps.set(attentionRollout(means, tokens, query).subarray(1), heads * patches);
+  return maps;
+}

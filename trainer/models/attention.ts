@@ -1,0 +1,24 @@
+import { multiply } from '../graph/operations/arithmetic.ts';
+import { reshape, transpose } from '../graph/operations/layout.ts';
+import { softmax } from '../graph/operations/normalisation.ts';
+import { matmul } from '../graph/operations/product.ts';
+import { Value } from '../graph/value.ts';
+
+/** Query, key and value of all tokens, each `[B, heads, tokens, d]`. */
+export interface Heads {
+  query: Value;
+  key: Value;
+  value: Value;
+}
+
+/** `[B, heads, tokens, d]` → `[B · tokens, width]` */
+export function joinHeads(attended: Value): Value {
+  const [batch, heads, tokens, channels] = attended.shape as [number, number, number, number];
+  return reshape(transpose(attended, [0, 2, 1, 3]), [batch * tokens, heads * channels]);
+}
+
+/** softmax(q kᵀ / √d), `[B, heads, queries, keys]` */
+export function attentionWeights(query: Value, key: Value): Value {
+  const scaled = multiply(query, Value.constant(1 / Math.sqrt(query.shape.at(-1)!)));
+  return softmax(matmul(scaled, key, { transposeB: true }));
+}

@@ -1,0 +1,170 @@
+import { add, multiply, sigmoid } from '../graph/operations/arithmetic.ts';
+import { reshape, transpose } from '../graph/operations/layout.ts';
+import { layerNorm } from '../graph/operations/normalisation.ts';
+import { affine, matmul } from '../graph/operations/product.ts';
+import { Value } from '../graph/value.ts';
+import type { Eva02Architecture } from './architecture.ts';
+import { attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { rotaryValues, rotate } from './rotaryPositions.ts';
+import {
+  classTokens,
+  type ImageBatch,
+  keyOf,
+  parameterInputs,
+  patchTokens,
+  tokenCount,
+  type VisionStage,
+} from './visionStage.ts';
+
+/** Epsilon of every layer normalisation in EVA-02's image tower. */
+export const evaLayerNormEpsilon = 1e-6;
+
+function evaBlockParameters({ width, mlpWidth }: Eva02Architecture, index: number) {
+  return parameterInputs(`visual.blocks.${index}.`, {
+    'norm1.weight': [width],
+    'norm1.bias': [width],
+    'attn.q_proj.weight': [width, width],
+    'attn.k_proj.weight': [width, width],
+    'attn.v_proj.weight': [width, width],
+    'attn.q_bias': [width],
+    'attn.v_bias': [width],
+    'attn.inner_attn_ln.weight': [width],
+    'attn.inner_attn_ln.bias': [width],
+    'attn.proj.weight': [width, width],
+    'attn.proj.bias': [width],
+    'norm2.weight': [width],
+    'norm2.bias': [width],
+    'mlp.w1.weight': [mlpWidth, width],
+    'mlp.w1.bias': [mlpWidth],
+    'mlp.w2.weight': [mlpWidth, width],
+    'mlp.w2.bias': [mlpWidth],
+    'mlp.ffn_ln.weight': [mlpWidth],
+    'mlp.ffn_ln.bias': [mlpWidth],
+    'mlp.w3.weight': [width, mlpWidth],
+    'mlp.w3.bias': [width],
+  });
+}
+
+type EvaBlockValues = ReturnType<typeof evaBlockParameters>['values'];
+
+const norm = (x: Value, weight: Value, bias: Value): Value => layerNorm(x, weight, bias, evaLayerNormEpsilon);
+
+/** Input, parameters and first norm that every kind of block begins with. */
+function openEvaBlock(architecture: Eva02Architecture, batch: ImageBatch, index: number) {
+  const { values, parameters } = evaBlockParameters(architecture, index);
+  const x = Value.input('input', [batch.batch * tokenCount(batch), architecture.width]);
+  const normed = norm(x, values['norm1.weight'], values['norm1.bias']);
+  return { values, parameters, x, normed };
+}
+
+/** `[B · tokens, width]` → `[B, heads, tokens, d]` */
+function partHeads({ heads, width }: Eva02Architecture, x: Value, batch: number): Value {
+  const tokens = x.shape[0]! / batch;
+  return transpose(reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]);
+}
+
+/** Query, key and value of normed tokens; queries and keys are turned by their positions. The key has no bias. */
+function projectEvaHeads(
+  architecture: Eva02Architecture,
+  values: EvaBlockValues,
+  normed: Value,
+  batch: ImageBatch,
+): Heads {
+  const tables = rotaryValues(architecture, batch);
+  const part = (x: Value): Value => partHeads(architecture, x, batch.batch);
+  return {
+    query: rotate(part(affine(normed, values['attn.q_proj.weight'], values['attn.q_bias'])), tables),
+    key: rotate(part(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })), tables),
+    value: part(affine(normed, values['attn.v_proj.weight'], values['attn.v_bias'])),
+  };
+}
+
+/** The rest of a block after its tokens have looked: inner norm, output projection, residual, MLP. */
+function closeEvaBlock(values: EvaBlockValues, x: Value, joined: Value): Value {
+  const inner = norm(joined, values['attn.inner_attn_ln.weight'], values['attn.inner_attn_ln.bias']);
+  const attended = add(x, affine(inner, values['attn.proj.weight'], values['attn.proj.bias']));
+  const normed = norm(attended, values['norm2.weight'], values['norm2.bias']);
+  return add(attended, swiGlu(values, normed));
+}
+
+/** w3(ffn_ln(silu(w1 x) · w2 x)) */
+function swiGlu(values: EvaBlockValues, x: Value): Value {
+  const gate = affine(x, values['mlp.w1.weight'], values['mlp.w1.bias']);
+  const hidden = affine(x, values['mlp.w2.weight'], values['mlp.w2.bias']);
+  const gated = multiply(multiply(gate, sigmoid(gate)), hidden);
+  const normed = norm(gated, values['mlp.ffn_ln.weight'], values['mlp.ffn_ln.bias']);
+  return affine(normed, values['mlp.w3.weight'], values['mlp.w3.bias']);
+}
+
+/** Pre-norm residual block with attention among all tokens of an image. */
+export function evaAttentionBlock(
+  architecture: Eva02Architecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage {
+  const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
+  const { query, key, value } = projectEvaHeads(architecture, values, normed, batch);
+  const joined = joinHeads(matmul(attentionWeights(query, key), value));
+  const output = closeEvaBlock(values, x, joined);
+  return { key: keyOf('EVA block', batch), output, parameters };
+}
+
+/** A block whose tokens attend by likeness of one projection with itself; the rest of the block stays. */
+export function evaSelfLikenessBlock(
+  architecture: Eva02Architecture,
+  batch: ImageBatch,
+  index: number,
+  projection: keyof Heads,
+): VisionStage {
+  const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
+  const heads = projectEvaHeads(architecture, values, normed, batch);
+  const joined = joinHeads(matmul(attentionWeights(heads[projection], heads[projection]), heads.value));
+  const output = closeEvaBlock(values, x, joined);
+  const key = keyOf(`EVA ${projection} likeness block`, batch);
+  return { key, output, parameters };
+}
+
+/** The attention weights of a block, `[B, heads, tokens, tokens]`: for looking at, not for going on. */
+export function evaAttentionWeightsStage(
+  architecture: Eva02Architecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage {
+  const { values, parameters, normed } = openEvaBlock(architecture, batch, index);
+  const { query, key } = projectEvaHeads(architecture, values, normed, batch);
+  const output = attentionWeights(query, key);
+  return { key: keyOf('EVA attention weights', batch), output, parameters };
+}
+
+/** The last block of `encode_image`: only the class token asks, since only its result is used. → `[B, width]` */
+export function evaClassTokenBlock(
+  architecture: Eva02Architecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage {
+  const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
+  const tables = rotaryValues(architecture, batch);
+  const part = (projected: Value): Value => partHeads(architecture, projected, batch.batch);
+  // The class token's query is not turned.
+  const query = part(affine(classTokens(normed, batch), values['attn.q_proj.weight'], values['attn.q_bias']));
+  const key = rotate(part(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })), tables);
+  const value = part(affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']));
+  const joined = joinHeads(matmul(attentionWeights(query, key), value));
+  const output = closeEvaBlock(values, classTokens(x, batch), joined);
+  return { key: keyOf('EVA class-token block', batch), output, parameters };
+}
+
+/** The last block of `encode_dense`: each token's value through inner norm and projection, with residual and MLP. */
+export function evaValueBlock(
+  architecture: Eva02Architecture,
+  batch: ImageBatch,
+  index: number,
+): VisionStage {
+  const { values, parameters } = evaBlockParameters(architecture, index);
+  const x = Value.input('input', [batch.batch * tokenCount(batch), architecture.width]);
+  const patches = patchTokens(x, batch);
+  const normed = norm(patches, values['norm1.weight'], values['norm1.bias']);
+  const value = affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']);
+  const output = closeEvaBlock(values, patches, value);
+  return { key: keyOf('EVA value block', batch), output, parameters };
+}

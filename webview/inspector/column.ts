@@ -1,0 +1,126 @@
+import type { Status } from './columnStatus.ts';
+import { type InspectorHost, problemOf } from './host.ts';
+import type { MapStore } from './mapStore.ts';
+import { SIZES } from './panelState.ts';
+import { type ColumnSettings, type FeatureQuery, type ModelDescription, sourceKey } from './protocol.ts';
+import type { LoadedMap } from './views/view.ts';
+
+export interface ColumnEvents {
+  /** The map is there. */
+  onMap: () => void;
+  /** The model is known now. */
+  onDescribed: () => void;
+  /** Status or description changed. */
+  onStatus: () => void;
+  /** Keys of the maps that must stay in memory. */
+  keysInView: () => ReadonlySet<string>;
+}
+
+/** The spinner appears only when an answer takes longer than this, in milliseconds: most come from a cache. */
+const SPINNER_DELAY = 120;
+
+/** One column's settings, and the feature map they lead to. */
+export class Column {
+  settings: ColumnSettings;
+  status: Status = { kind: 'noModel' };
+  description: ModelDescription | null = null;
+  /** The last map that arrived; while the next is on its way it is still shown. */
+  map: LoadedMap | null = null;
+  /** The query that `map` answers. */
+  query: FeatureQuery | null = null;
+  readonly #host: InspectorHost;
+  readonly #store: MapStore;
+  readonly #events: ColumnEvents;
+  #describedSource = '';
+  #abort: AbortController | null = null;
+
+  constructor(settings: ColumnSettings, host: InspectorHost, store: MapStore, events: ColumnEvents) {
+    this.settings = settings;
+    this.#host = host;
+    this.#store = store;
+    this.#events = events;
+  }
+
+  /** Forgets the map: the image is another one, or changed. */
+  forget(): void {
+    this.map = null;
+    this.query = null;
+  }
+
+  /** Asks for the map of an image with the settings of now, and gives up what was asked before. */
+  async load(image: number, trusted: boolean): Promise<void> {
+    this.#abort?.abort();
+    this.#abort = null;
+    const { source } = this.settings;
+    if (source === null || !trusted) {
+      this.forget();
+      this.#setStatus({ kind: source === null ? 'noModel' : 'untrusted' });
+      return;
+    }
+    const abort = new AbortController();
+    this.#abort = abort;
+    const query: FeatureQuery = { ...this.settings, source, image };
+    let stage = 'Starting';
+    let fraction: number | null = null;
+    const show = (): void => this.#setStatus({ kind: 'loading', stage, fraction });
+    const spinner = setTimeout(show, SPINNER_DELAY);
+    const started = performance.now();
+    try {
+      void this.#describe(query, abort.signal);
+      const result = await this.#host.request('features', query, {
+        signal: abort.signal,
+        progress: (nextStage, nextFraction) => {
+          stage = nextStage;
+          fraction = nextFraction;
+          if (!abort.signal.aborted && performance.now() - started > SPINNER_DELAY) show();
+        },
+      });
+      if (this.#abort !== abort) return;
+      this.map = this.#store.add(query, result, this.#events.keysInView());
+      this.query = query;
+      this.#setStatus({ kind: 'ready' });
+      this.#events.onMap();
+    } catch (error) {
+      if (this.#abort === abort) this.#fail(error);
+    } finally {
+      clearTimeout(spinner);
+    }
+  }
+
+  /** The user gives up what is being computed. */
+  cancel(): void {
+    this.#abort?.abort();
+  }
+
+  dispose(): void {
+    this.#abort?.abort();
+    this.#abort = null;
+  }
+
+  async #describe({ source }: FeatureQuery, signal: AbortSignal): Promise<void> {
+    const name = sourceKey(source);
+    if (name === this.#describedSource) return;
+    try {
+      const description = await this.#host.request('describe', { source }, { signal });
+      this.#describedSource = name;
+      this.description = description;
+      this.#events.onStatus();
+      this.#events.onDescribed();
+    } catch {
+      // The request for features fails for the same reason, and its problem is the one that is shown.
+    }
+  }
+
+  #fail(error: unknown): void {
+    const problem = problemOf(error);
+    this.map = null;
+    this.query = null;
+    const smaller = SIZES.findLast(size => size < this.settings.size) ?? null;
+    this.#setStatus({ kind: 'problem', problem, otherSize: problem.suggestedSize ?? smaller });
+  }
+
+  #setStatus(status: Status): void {
+    this.status = status;
+    this.#events.onStatus();
+  }
+}

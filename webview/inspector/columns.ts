@@ -1,0 +1,274 @@
+import type { Palette } from '../theme.ts';
+import { Column } from './column.ts';
+import { type DrawableColumn, drawColumn } from './columnDrawing.ts';
+import { ColumnHeader } from './columnHeader.ts';
+import { ColumnView } from './columnView.ts';
+import { ExportMenu } from './exportMenu.ts';
+import { neighbourPatch, patchAt, patchCentre } from './featureMap.ts';
+import { problemOf } from './host.ts';
+import type { MapStore } from './mapStore.ts';
+import { sourceName } from './modelOptions.ts';
+import type { InspectorPanel } from './panel.ts';
+import { type ColumnSettings, MAXIMUM_COLUMNS, type RunSteps } from './protocol.ts';
+import type { Point } from './stage.ts';
+import type { Viewport } from './viewport.ts';
+import type { ReadyColumn } from './views/view.ts';
+
+const arrows: Record<string, readonly [down: number, right: number]> = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
+
+/** The columns of the panel from left to right, and what their pointers and keys do. */
+export class Columns {
+  readonly #panel: InspectorPanel;
+  readonly #root: HTMLElement;
+  readonly #store: MapStore;
+  #columns: { column: Column; view: ColumnView }[] = [];
+
+  constructor(panel: InspectorPanel, root: HTMLElement, store: MapStore) {
+    this.#panel = panel;
+    this.#root = root;
+    this.#store = store;
+  }
+
+  /** The columns whose map is there. */
+  get ready(): ReadyColumn[] {
+    return this.#columns.flatMap((_, index) => this.#readyAt(index) ?? []);
+  }
+
+  /** Replaces all columns. */
+  replace(settings: readonly ColumnSettings[]): void {
+    for (const { column, view } of this.#columns) {
+      column.dispose();
+      view.dispose();
+    }
+    this.#columns = [];
+    for (const own of settings) this.#append(own);
+    this.updateHeaders();
+  }
+
+  /** Another column like the last one, to be changed. */
+  add(): void {
+    const last = this.#columns.at(-1);
+    if (last === undefined || this.#columns.length >= MAXIMUM_COLUMNS) return;
+    this.#append({ ...last.column.settings });
+    this.#remember();
+    const added = this.#columns.at(-1)!.column;
+    void added.load(this.#panel.state.image, this.#panel.trusted);
+    this.updateHeaders();
+  }
+
+  remove(column: Column): void {
+    if (this.#columns.length <= 1) return;
+    const index = this.#indexOf(column);
+    const [removed] = this.#columns.splice(index, 1);
+    removed?.column.dispose();
+    removed?.view.dispose();
+    this.#columns[Math.min(index, this.#columns.length - 1)]?.view.stage.canvas.focus();
+    this.#remember();
+    this.updateHeaders();
+    this.#panel.reload();
+  }
+
+  /** Changes the settings of one column and asks for its map. */
+  change(index: number, change: Partial<ColumnSettings>): void {
+    const column = this.#columns[index]?.column;
+    if (column === undefined) return;
+    column.settings = { ...column.settings, ...change };
+    this.#remember();
+    this.updateHeaders();
+    void column.load(this.#panel.state.image, this.#panel.trusted);
+  }
+
+  loadAll(): void {
+    for (const { column } of this.#columns) void column.load(this.#panel.state.image, this.#panel.trusted);
+  }
+
+  /** The maps of now are of no use: another image, or other bytes in its file. */
+  imageChanged(gone: boolean): void {
+    if (gone) {
+      this.#panel.redraw();
+      return;
+    }
+    for (const { column } of this.#columns) column.forget();
+    this.loadAll();
+    this.#panel.redraw();
+  }
+
+  /** A column that shows the newest checkpoint of a run in training goes on to the next one. */
+  followRuns(before: readonly RunSteps[], now: readonly RunSteps[]): void {
+    this.#columns.forEach(({ column }, index) => {
+      const { source } = column.settings;
+      if (source?.kind !== 'run' || source.step === null) return;
+      const earlier = before.find(run => run.directory === source.directory)?.steps.at(-1);
+      const latest = now.find(run => run.directory === source.directory)?.steps.at(-1);
+      if (earlier === source.step && latest !== undefined && latest > earlier)
+        this.change(index, { source: { ...source, step: latest } });
+    });
+  }
+
+  updateHeaders(): void {
+    this.#columns.forEach(({ column, view }, index) => {
+      view.header.setPlace(index);
+      view.header.update(
+        column.settings,
+        this.#panel.models,
+        this.#panel.runs,
+        column.description,
+        this.#columns.length > 1,
+      );
+    });
+    this.#root.dataset.count = String(this.#columns.length);
+  }
+
+  setPalette(palette: Palette): void {
+    for (const { view } of this.#columns) view.setPalette(palette);
+  }
+
+  draw(): void {
+    this.#columns.forEach(({ column, view }, index) => {
+      const { gone, problem } = this.#panel.imageProblem;
+      if (gone && column.map === null)
+        view.status.show({
+          kind: 'problem',
+          problem: { kind: 'image', message: problem ?? 'The image file is gone.' },
+          otherSize: null,
+        });
+      else view.status.show(column.status);
+      view.draw(drawColumn(this.#drawableAt(index)));
+    });
+  }
+
+  #drawableAt(index: number): DrawableColumn {
+    return {
+      panel: this.#panel,
+      ready: this.#readyAt(index),
+      first: this.#readyAt(0),
+      isDifference: this.#panel.state.difference && index > 0 && index === this.#columns.length - 1,
+      name: this.#nameOf(this.#columns[index]!.column),
+    };
+  }
+
+  #append(settings: ColumnSettings): void {
+    const panel = this.#panel;
+    const column: Column = new Column(settings, panel.host, this.#store, {
+      onMap: () => panel.reload(),
+      onDescribed: () => panel.reload(),
+      onStatus: () => {
+        this.updateHeaders();
+        panel.redraw();
+      },
+      keysInView: () => new Set(this.#columns.flatMap(({ column: { map } }) => map?.key ?? [])),
+    });
+    const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);
+    const browse = (): void => void this.#browse(column);
+    const menu = new ExportMenu(() => {
+      const drawable = this.#drawableAt(this.#indexOf(column));
+      return drawable.ready === null ? null : { ...drawable, ready: drawable.ready };
+    });
+    const view = new ColumnView(
+      new ColumnHeader(settings, {
+        change,
+        browse,
+        isReady: () => column.status.kind !== 'loading',
+        remove: () => this.remove(column),
+      }),
+      {
+        useDemoModel: () => change({ source: { kind: 'demo' } }),
+        browse,
+        cancel: () => column.cancel(),
+        retry: () => void column.load(panel.state.image, panel.trusted),
+        useSize: size => change({ size }),
+      },
+      {
+        onViewport: viewport => this.#follow(column, viewport),
+        onHover: point => this.#hover(point),
+        onPick: point => this.#pick(column, point),
+        onBox: box => panel.view?.drawBox?.([...box]),
+        onKey: event => this.#handleKey(column, event),
+      },
+      menu.root,
+      panel.palette,
+    );
+    this.#columns.push({ column, view });
+    this.#root.append(view.root);
+  }
+
+  #indexOf(column: Column): number {
+    return this.#columns.findIndex(candidate => candidate.column === column);
+  }
+
+  #nameOf({ settings }: Column): string {
+    return settings.source === null ? 'no model' : sourceName(settings.source, this.#panel.models);
+  }
+
+  #readyAt(index: number): ReadyColumn | null {
+    const column = this.#columns[index]?.column;
+    if (!column?.map || !column.query || column.query.image !== this.#panel.state.image) return null;
+    const { settings, query, map, description } = column;
+    return { index, name: this.#nameOf(column), settings, query, map, layers: description?.layers ?? null };
+  }
+
+  #remember(): void {
+    this.#panel.remember({ columns: this.#columns.map(({ column }) => column.settings) });
+  }
+
+  async #browse(column: Column): Promise<void> {
+    try {
+      const source = await this.#panel.host.request('browseModel', null);
+      const index = this.#indexOf(column);
+      if (source !== null && index >= 0) this.change(index, { source, layer: null, readOut: 'value' });
+    } catch (error) {
+      this.#panel.say(problemOf(error).message);
+    }
+  }
+
+  #follow(from: Column, viewport: Viewport): void {
+    if (this.#panel.state.synced === false) return;
+    for (const { column, view } of this.#columns) if (column !== from) view.stage.follow(viewport);
+  }
+
+  #hover(point: Point | null): void {
+    const { cursor, view } = this.#panel;
+    const before = cursor.hovered;
+    cursor.hovered = point;
+    if (point === before) return;
+    if (view?.moved) view.moved();
+    else this.#panel.redraw();
+  }
+
+  #pick(column: Column, point: Point): void {
+    const ready = this.#readyAt(this.#indexOf(column));
+    if (ready === null) return;
+    this.#panel.cursor.hovered = point;
+    const patch = patchAt(ready.map.grid, point);
+    if (patch >= 0) this.#panel.view?.pick?.(ready, patch);
+  }
+
+  /** Arrow keys move the cursor, Enter and Space pick, Escape frees. */
+  #handleKey(column: Column, event: KeyboardEvent): boolean {
+    const ready = this.#readyAt(this.#indexOf(column));
+    if (ready === null) return false;
+    const { cursor } = this.#panel;
+    const { grid } = ready.map;
+    const current = cursor.hovered === null ? -1 : patchAt(grid, cursor.hovered);
+    const arrow = arrows[event.key];
+    if (arrow !== undefined) {
+      const patch = current < 0 ? 0 : neighbourPatch(grid, current, ...arrow);
+      this.#hover(patchCentre(grid, patch));
+      return true;
+    }
+    if (event.key === 'Enter' || event.key === ' ') {
+      if (current < 0) return false;
+      return this.#panel.view?.pick?.(ready, current) ?? false;
+    }
+    if (event.key !== 'Escape') return this.#panel.view?.key?.(event, ready, current) ?? false;
+    cursor.clear();
+    this.#panel.view?.moved?.();
+    this.#panel.redraw();
+    return true;
+  }
+}

@@ -1,0 +1,112 @@
+import { clusterColour } from '../../trainer/dense/colourMaps.ts';
+import { blendLayer, drawLayer, type Layer } from '../../trainer/dense/overlay.ts';
+import { cssColour } from '../cosineColour.ts';
+import { formatSignificant } from '../format.ts';
+import type { Palette } from '../theme.ts';
+import { colourMapStops } from './cellPixels.ts';
+import type { MapGrid } from './featureMap.ts';
+import { layerPlacement } from './layerPlacement.ts';
+import type { Picture, PictureContext } from './views/view.ts';
+
+export interface PngOptions {
+  image: CanvasImageSource | null;
+  grid: MapGrid;
+  picture: Picture;
+  opacity: number;
+  smooth: boolean;
+  /** Colours and numbers under the picture; null for the picture alone. */
+  legend: { title: string } | null;
+  palette: Palette;
+}
+
+/** The column as a PNG at the resolution of the image file, drawn by the code that the command line draws with. */
+export async function pngOf(options: PngOptions): Promise<ArrayBuffer> {
+  const { grid, picture, image } = options;
+  const { imageWidth: width, imageHeight: height } = grid;
+  const unit = Math.max(12, Math.round(Math.max(width, height) / 50));
+  const strip = options.legend === null ? 0 : unit * 5;
+  const canvas = new OffscreenCanvas(width, height + strip);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  if (context === null) throw new Error('The picture cannot be drawn here.');
+  context.fillStyle = 'black';
+  context.fillRect(0, 0, width, height);
+  if (image !== null) context.drawImage(image, 0, 0, width, height);
+  if (picture.cells !== null) {
+    const pixels = context.getImageData(0, 0, width, height);
+    const layer = drawLayer(picture.cells, layerPlacement(grid, width, height), options.smooth);
+    blendLayer(pixels.data, layer, options.opacity);
+    context.putImageData(pixels, 0, 0);
+  }
+  picture.marks?.(context, { left: 0, top: 0, scale: 1 });
+  if (options.legend !== null) drawStrip(context, options, unit);
+  return (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer();
+}
+
+/** Below the picture: what it is, its numbers, and the scale or the clusters. */
+function drawStrip(
+  context: PictureContext,
+  { grid, picture, legend, palette }: PngOptions,
+  unit: number,
+): void {
+  const { imageWidth: width, imageHeight: top } = grid;
+  context.fillStyle = palette.background;
+  context.fillRect(0, top, width, unit * 5);
+  context.fillStyle = palette.foreground;
+  context.textBaseline = 'middle';
+  context.textAlign = 'left';
+  context.font = `600 ${unit}px ${palette.fontFamily}`;
+  context.fillText(legend?.title ?? '', unit, top + unit * 0.9, width - 2 * unit);
+  context.font = `${unit * 0.85}px ${palette.fontFamily}`;
+  context.fillText(picture.facts, unit, top + unit * 2.2, width - 2 * unit);
+  if (picture.cells?.kind === 'values')
+    drawScale(context, picture.cells, width, top + unit * 3.1, unit, palette);
+  if (picture.cells?.kind === 'labels')
+    drawClusters(context, picture.cells, picture.shares ?? [], width, top + unit * 3.3, unit, palette);
+}
+
+function drawScale(
+  context: PictureContext,
+  { low, high, colourMap }: Extract<Layer, { kind: 'values' }>,
+  width: number,
+  top: number,
+  unit: number,
+  palette: Palette,
+): void {
+  const length = width - 2 * unit;
+  const gradient = context.createLinearGradient(unit, 0, unit + length, 0);
+  const stops = colourMapStops(colourMap, 32);
+  stops.forEach((colour, index) => {
+    gradient.addColorStop(index / (stops.length - 1), cssColour(colour));
+  });
+  context.fillStyle = gradient;
+  context.fillRect(unit, top, length, unit * 0.6);
+  context.fillStyle = palette.foreground;
+  for (const [share, align] of [
+    [0, 'left'],
+    [0.5, 'center'],
+    [1, 'right'],
+  ] as const) {
+    context.textAlign = align;
+    context.fillText(formatSignificant(low + share * (high - low)), unit + share * length, top + unit * 1.2);
+  }
+}
+
+function drawClusters(
+  context: PictureContext,
+  { colours }: Extract<Layer, { kind: 'labels' }>,
+  shares: readonly number[],
+  width: number,
+  top: number,
+  unit: number,
+  palette: Palette,
+): void {
+  const step = (width - 2 * unit) / Math.max(shares.length, 1);
+  shares.forEach((share, label) => {
+    const left = unit + label * step;
+    context.fillStyle = cssColour(clusterColour(colours[label] ?? label));
+    context.fillRect(left, top, unit * 0.8, unit * 0.8);
+    context.fillStyle = palette.foreground;
+    const text = `${label + 1}: ${Math.round(share * 100)} %`;
+    context.fillText(text, left + unit, top + unit * 0.45, step - unit * 1.2);
+  });
+}

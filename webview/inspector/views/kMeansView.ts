@@ -1,0 +1,190 @@
+import { clusterColour } from '../../../trainer/dense/colourMaps.ts';
+import { createCheckbox, createSlider } from '../../controls.ts';
+import { cssColour } from '../../cosineColour.ts';
+import { element } from '../../dom.ts';
+import type { ProgressListener } from '../host.ts';
+import { K_RANGE } from '../panelState.ts';
+import type { CopyCommandQuery } from '../protocol.ts';
+import { cellTable } from './cellTable.ts';
+import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
+
+interface Clusters {
+  labels: Int16Array;
+  shares: number[];
+}
+
+/** Waits this long after the slider moved before clusters are asked for, in milliseconds. */
+const SLIDER_DELAY = 120;
+
+/** Clusters of the patches. All columns are clustered in one request, so that like clusters have like colours. */
+export class KMeansView implements View {
+  readonly id = 'kMeans';
+  readonly label = 'K-Means';
+  readonly help = 'Click a patch, or press Enter, to show its cluster alone.';
+  readonly controls: HTMLElement;
+  readonly #context: ViewContext;
+  /** By `settings|key`, for the columns in view. */
+  #clusters = new Map<string, Clusters>();
+  #highlighted = -1;
+  readonly #masked = new Map<Int16Array, Int16Array>();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(context: ViewContext) {
+    this.#context = context;
+    const { k, smooth } = context.state.kMeans;
+    const slider = createSlider({
+      label: 'Clusters',
+      minimum: K_RANGE.minimum,
+      maximum: K_RANGE.maximum,
+      step: 1,
+      value: k,
+      format: String,
+      onInput: value => this.#change({ k: value }),
+    });
+    slider.dataset.control = 'k';
+    const smoothing = createCheckbox('Smooth borders', smooth, checked => this.#change({ smooth: checked }));
+    smoothing.title = 'Median filter of 3 by 3 patches over the clusters';
+    this.controls = element('div', { class: 'view-controls' }, slider, smoothing);
+  }
+
+  async load(
+    columns: readonly ReadyColumn[],
+    signal: AbortSignal,
+    progress: ProgressListener,
+  ): Promise<void> {
+    const { kMeans } = this.#context.state;
+    const keys = [...new Set(columns.map(column => column.map.key))];
+    // Colours are matched among all maps of a request: a new column means asking for all of them again.
+    const wanted = keys.map(key => this.#name(key, keys));
+    if (wanted.every(name => this.#clusters.has(name))) return;
+    const { k, seed, restarts, smooth } = kMeans;
+    const result = await this.#context.host.request(
+      'kMeans',
+      { keys, k, seed, restarts, smooth, reference: null },
+      { signal, progress },
+    );
+    const next = new Map<string, Clusters>();
+    for (const map of result.maps)
+      next.set(this.#name(map.key, keys), { labels: Int16Array.from(map.labels), shares: map.shares });
+    this.#clusters = next;
+    if (this.#highlighted >= k) this.#highlighted = -1;
+  }
+
+  picture(column: ReadyColumn): Picture | null {
+    const clusters = this.#of(column);
+    if (clusters === null) return null;
+    const { labels, shares } = clusters;
+    const found = shares.filter(share => share > 0).length;
+    return {
+      cells: { kind: 'labels', labels: this.#shown(labels), colours: shares.map((_, label) => label) },
+      marks: null,
+      legend: () => [this.#legend(shares)],
+      legendKey: `${shares.join()}|${this.#highlighted}`,
+      shares,
+      facts: `${found} clusters over ${column.map.grid.valid.rows} × ${column.map.grid.valid.columns} patches`,
+    };
+  }
+
+  describe(column: ReadyColumn, patch: number): string {
+    const clusters = this.#of(column);
+    const label = clusters?.labels[patch] ?? -1;
+    if (clusters === null || label < 0) return '';
+    return `cluster ${label + 1} (${percent(clusters.shares[label] ?? 0)} of the image)`;
+  }
+
+  pick(column: ReadyColumn, patch: number): boolean {
+    const label = this.#of(column)?.labels[patch] ?? -1;
+    if (label < 0) return false;
+    this.#highlight(label);
+    return true;
+  }
+
+  imageLeft(): void {
+    this.#highlighted = -1;
+  }
+
+  csv(column: ReadyColumn): string[][] {
+    const clusters = this.#of(column);
+    if (clusters === null) return [];
+    return cellTable(column.map.grid, ['cluster', 'share'], patch => {
+      const label = clusters.labels[patch]!;
+      return [String(label + 1), String(clusters.shares[label] ?? 0)];
+    });
+  }
+
+  commandOptions(): Partial<CopyCommandQuery> {
+    const { k, seed, restarts, smooth } = this.#context.state.kMeans;
+    return { k, seed, restarts, smooth };
+  }
+
+  #name(key: string, keys: readonly string[]): string {
+    return `${JSON.stringify(this.#context.state.kMeans)}|${keys.join()}|${key}`;
+  }
+
+  #of(column: ReadyColumn): Clusters | null {
+    const keys = [...new Set(this.#context.columns.map(({ map }) => map.key))];
+    const exact = this.#clusters.get(this.#name(column.map.key, keys));
+    if (exact) return exact;
+    // Until new clusters arrive the old ones of this map stay: nothing flickers while the slider moves.
+    for (const [name, clusters] of this.#clusters) if (name.endsWith(`|${column.map.key}`)) return clusters;
+    return null;
+  }
+
+  /** The highlighted cluster alone; the same array for the same labels, so that it is drawn once. */
+  #shown(labels: Int16Array): Int16Array {
+    if (this.#highlighted < 0) return labels;
+    let shown = this.#masked.get(labels);
+    if (shown === undefined) {
+      shown = labels.map(label => (label === this.#highlighted ? label : -1));
+      this.#masked.set(labels, shown);
+    }
+    return shown;
+  }
+
+  #highlight(label: number): void {
+    this.#masked.clear();
+    this.#highlighted = this.#highlighted === label ? -1 : label;
+    this.#context.redraw();
+  }
+
+  #change(change: Partial<ViewContext['state']['kMeans']>): void {
+    this.#context.remember({ kMeans: { ...this.#context.state.kMeans, ...change } });
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#context.reload(), SLIDER_DELAY);
+  }
+
+  #legend(shares: readonly number[]): HTMLElement {
+    const entries = shares.map((share, label) => {
+      const swatch = element('span', { class: 'swatch', attributes: { 'aria-hidden': 'true' } });
+      swatch.style.background = cssColour(clusterColour(label));
+      const button = element(
+        'button',
+        {
+          class: 'cluster',
+          attributes: {
+            type: 'button',
+            'aria-pressed': String(label === this.#highlighted),
+            'aria-label': `Cluster ${label + 1}, ${percent(share)} of the image`,
+          },
+        },
+        swatch,
+        element('span', { text: String(label + 1) }),
+        element('span', { class: 'cluster-share', text: percent(share) }),
+      );
+      button.addEventListener('click', () => this.#highlight(label));
+      return button;
+    });
+    return element(
+      'div',
+      {
+        class: 'clusters',
+        attributes: { role: 'group', 'aria-label': 'Clusters; press one to show it alone' },
+      },
+      ...entries,
+    );
+  }
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}

@@ -1,0 +1,112 @@
+import type { Layer } from '../../../trainer/dense/overlay.ts';
+import type { UnitMap } from '../../../trainer/dense/similarity.ts';
+import type { Palette } from '../../theme.ts';
+import type { Cursor } from '../cursor.ts';
+import type { MapGrid } from '../featureMap.ts';
+import type { InspectorHost, ProgressListener } from '../host.ts';
+import type {
+  Box,
+  ColumnSettings,
+  CopyCommandQuery,
+  FeatureQuery,
+  InspectorState,
+  InspectorView,
+} from '../protocol.ts';
+import type { Placement } from '../viewport.ts';
+
+/** A feature map that has arrived and was decoded. */
+export interface LoadedMap {
+  key: string;
+  grid: MapGrid;
+  dimension: number;
+  features: UnitMap;
+  /** Longest side of the input in pixels, as computed. */
+  size: number;
+  /** Index of the image in the panel. */
+  image: number;
+  milliseconds: { decode: number; forward: number; total: number };
+  cached: boolean;
+}
+
+/** A column whose map is there. */
+export interface ReadyColumn {
+  /** Place from the left, 0 … 3. */
+  index: number;
+  /** What it is called in sentences. */
+  name: string;
+  settings: ColumnSettings;
+  query: FeatureQuery;
+  map: LoadedMap;
+  /** Blocks of the model; null while it has not been described. */
+  layers: number | null;
+}
+
+/** What pictures are drawn on: the screen, or a canvas that is saved. */
+export type PictureContext = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
+
+/** What a view shows in one column. */
+export interface Picture {
+  /** A value, colour or cluster for each patch. */
+  cells: Layer | null;
+  /** Lines and numbers over the image, in CSS pixels. */
+  marks: ((context: PictureContext, placement: Placement) => void) | null;
+  /** Below the image; replaced only when `legendKey` changes, so that focus and pointer stay where they are. */
+  legend: () => Node[];
+  legendKey: string;
+  /** One line of numbers. */
+  facts: string;
+  /** Share of the image of each cluster, where there are clusters. */
+  shares?: readonly number[];
+  /** What the readout says of a patch; absent where it is the view's own words. */
+  describe?: (patch: number) => string;
+}
+
+/** What views know and may do. */
+export interface ViewContext {
+  readonly host: InspectorHost;
+  readonly cursor: Cursor;
+  readonly state: InspectorState;
+  readonly palette: Palette;
+  readonly columns: readonly ReadyColumn[];
+  /** Pixels of the image in view; null while there are none. */
+  readonly image: CanvasImageSource | null;
+  remember(change: Partial<InspectorState>): void;
+  /** Draws all columns again. */
+  redraw(): void;
+  /** Shows a line to the user. */
+  say(text: string): void;
+  /** Calls `load` again: a setting changed what must be asked for. */
+  reload(): void;
+}
+
+/** One way to look at a feature map. Views are listed in `viewList.ts`. */
+export interface View {
+  readonly id: InspectorView;
+  readonly label: string;
+  /** How it is used, one sentence; spoken with the canvas. */
+  readonly help: string;
+  /** Controls of this view only, shown under the toolbar. */
+  readonly controls: HTMLElement;
+  /** Brings the controls up to the state and the columns. */
+  refreshControls?(): void;
+  /** Fetches what the columns need beyond their features and is not there yet. */
+  load?(columns: readonly ReadyColumn[], signal: AbortSignal, progress: ProgressListener): Promise<void>;
+  /** Null while what it needs has not arrived. */
+  picture(column: ReadyColumn): Picture | null;
+  /** What the readout says of a patch. */
+  describe(column: ReadyColumn, patch: number): string;
+  /** A click or Enter on a patch; false when the view has no use for it. */
+  pick?(column: ReadyColumn, patch: number): boolean;
+  /** A key that columns do not use themselves, with the patch under the cursor; true when it was used. */
+  key?(event: KeyboardEvent, column: ReadyColumn, patch: number): boolean;
+  /** A box was drawn. */
+  drawBox?(box: Box): void;
+  /** The pointer or the arrow keys went to another patch. */
+  moved?(): void;
+  /** Another image is about to be shown; the columns still hold the maps of this one. */
+  imageLeft?(columns: readonly ReadyColumn[]): void;
+  /** Rows of a CSV export, header first; absent where the view has nothing to export. */
+  csv?(column: ReadyColumn): string[][];
+  /** Settings of this view for the copied command line. */
+  commandOptions?(column: ReadyColumn): Partial<CopyCommandQuery>;
+}
