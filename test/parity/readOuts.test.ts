@@ -143,4 +143,18 @@ describe('read-outs of the image tower', () => {
       assert.ok(Math.abs(sum - 1) <= 1e-5, `row ${row / tokens} sums to ${sum}`);
     }
   });
+
+  it('gives the attention of all layers in one pass', async () => {
+    const pixels = engine.upload(image.shape, image.data);
+    const layers: Float32Array[] = [];
+    await towerOf(weights).attentionByLayer(pixels, architecture.layers, async attention => {
+      layers.push(await readFloats(engine, attention));
+    });
+    pixels.dispose();
+    assert.equal(layers.length, architecture.layers);
+    for (const [index, values] of layers.entries()) {
+      const alone = await read(pixels => towerOf(weights).attention(pixels, index + 1));
+      assert.equal(maxAbsDifference(values, alone), 0, `layer ${index + 1}`);
+    }
+  });
 });

@@ -217,10 +217,8 @@ describe('inspector service: views', function () {
   it('gives each head and the rollout, of the class token and of a patch', async () => {
     const { heads } = tinyArchitecture;
     const tokens = side * side + 1;
-    const layers = [
-      await tower.features.attention(raster, size, 1),
-      await tower.features.attention(raster, size, 2),
-    ];
+    const layers: Float32Array[] = [];
+    await tower.features.attentionByLayer(raster, size, 2, weights => layers.push(weights));
     // The whole matrix product, layer by layer, with the identity for the residual path.
     const mixed = layers.map(weights =>
       Array.from({ length: tokens }, (_, from) =>

@@ -49,9 +49,24 @@ export class ImageFeatures {
     return this.#fromStudentImage(image, size, pixels => this.#tower.tokens(pixels, layer));
   }
 
-  /** Attention weights of block `layer` (from 1) in student geometry, [heads, tokens, tokens]; rows sum to 1. */
-  attention(image: Raster, size: number, layer: number): Promise<Float32Array> {
-    return this.#fromStudentImage(image, size, pixels => this.#tower.attention(pixels, layer));
+  /**
+   * Attention weights of the blocks 1 … `layers` in student geometry, given one by one as [heads, tokens, tokens]; rows
+   * sum to 1.
+   */
+  async attentionByLayer(
+    image: Raster,
+    size: number,
+    layers: number,
+    receive: (weights: Float32Array) => void,
+  ): Promise<void> {
+    const pixels = this.#upload([studentImage(image, size)], size);
+    try {
+      await this.#tower.attentionByLayer(pixels, layers, async weights => {
+        receive(await readFloats(this.#engine, weights));
+      });
+    } finally {
+      pixels.dispose();
+    }
   }
 
   /** Rows and columns of the student's patch grid that hold image rather than padding. */

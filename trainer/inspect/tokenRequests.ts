@@ -108,8 +108,8 @@ export class TokenRequests {
     const bytesAt = (size: number): number =>
       4 * ((size / architecture.patchSize) ** 2 + 1) ** 2 * (layer + 2 * heads);
     const needed = (size: number): number => forwardBytes(architecture, size) + bytesAt(size);
-    // Each layer's pass begins at the pixels.
-    const stages = (layer * (layer + 3)) / 2;
+    // A block's tokens and its weights are two programs.
+    const stages = 2 * layer;
     const kept = await this.#maps.forward(
       model,
       size,
@@ -118,10 +118,10 @@ export class TokenRequests {
       async features => {
         const means: Float32Array[] = [];
         let weights: Float32Array = new Float32Array();
-        for (let index = 1; index <= layer; index++) {
-          weights = await features.attention(image, size, index);
+        await features.attentionByLayer(image, size, layer, ofLayer => {
+          weights = ofLayer;
           means.push(meanOverHeads(weights, heads));
-        }
+        });
         return { id, means, heads: weights, valid: features.validGrid(image, size) };
       },
       needed,

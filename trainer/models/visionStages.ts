@@ -70,14 +70,14 @@ export function trunkStages(
   ];
 }
 
-/** The attention weights of block `index`, `[B, heads, tokens, tokens]`, from the pixels. */
-export function attentionStages(
+/** From tokens to the attention weights of block `index` (from 0), `[B, heads, tokens, tokens]`. */
+export function attentionStage(
   architecture: VisionArchitecture,
   batch: ImageBatch,
   index: number,
-): VisionStage[] {
+): VisionStage {
   const parts = transformerParts(requireTransformer(architecture, 'attention maps'));
-  return [...trunkStages(architecture, batch, index), parts.attentionWeights(batch, index)];
+  return parts.attentionWeights(batch, index);
 }
 
 /** The block that is read out, to patch tokens `[B · rows · columns, width]`. */

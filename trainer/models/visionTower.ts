@@ -11,7 +11,7 @@ import { interpolationMatrix } from './positionInterpolation.ts';
 import { rotaryTables } from './rotaryPositions.ts';
 import { imageHead, interpolationInput, needsInterpolation } from './stemAndHead.ts';
 import { type ImageBatch, keyOf, type VisionStage } from './visionStage.ts';
-import { attentionStages, type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
+import { attentionStage, type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
 
 /** Parameters on the device by checkpoint name. */
 export type Parameters = ReadonlyMap<string, DeviceTensor>;
@@ -138,7 +138,39 @@ export class VisionTower {
   /** Attention weights of block `layer` (from 1), `[B, heads, tokens, tokens]`; rows sum to 1. */
   attention(pixels: DeviceTensor, layer: number): Promise<DeviceTensor> {
     const batch = imageBatchOf(this.architecture, pixels);
-    return this.#run(attentionStages(this.architecture, batch, layer - 1), pixels);
+    const weights = attentionStage(this.architecture, batch, layer - 1);
+    return this.#run([...trunkStages(this.architecture, batch, layer - 1), weights], pixels);
+  }
+
+  /**
+   * Attention weights of the blocks 1 … `layers` in one pass over the image, as in `attention`.
+   *
+   * @param receive gets them in order; the tensor is disposed of when it is done.
+   */
+  async attentionByLayer(
+    pixels: DeviceTensor,
+    layers: number,
+    receive: (weights: DeviceTensor) => Promise<void>,
+  ): Promise<void> {
+    const batch = imageBatchOf(this.architecture, pixels);
+    const tables = this.#interpolations.feedsFor(batch);
+    let tokens = pixels;
+    try {
+      // After the stem come the weights of block 1, after block k those of block k + 1.
+      for (const [index, stage] of trunkStages(this.architecture, batch, layers - 1).entries()) {
+        const next = await this.#runStage(stage, tokens, tables);
+        if (tokens !== pixels) tokens.dispose();
+        tokens = next;
+        const weights = await this.#runStage(attentionStage(this.architecture, batch, index), tokens, tables);
+        try {
+          await receive(weights);
+        } finally {
+          weights.dispose();
+        }
+      }
+    } finally {
+      if (tokens !== pixels) tokens.dispose();
+    }
   }
 
   /**
@@ -187,17 +219,21 @@ export class VisionTower {
     const tables = this.#interpolations.feedsFor(imageBatchOf(this.architecture, pixels));
     let current = pixels;
     for (const stage of stages) {
-      const program = await this.#programs.get(stage.key, () => ({ output: stage.output }));
-      const feeds = stageFeeds(stage, current, this.#parameters, tables);
       try {
-        const { output } = await program.run(feeds);
+        const output = await this.#runStage(stage, current, tables);
         if (current !== pixels) current.dispose();
-        current = output!;
+        current = output;
       } catch (error) {
         if (current !== pixels) current.dispose();
         throw error;
       }
     }
     return current;
+  }
+
+  async #runStage(stage: VisionStage, input: DeviceTensor, tables: Feeds): Promise<DeviceTensor> {
+    const program = await this.#programs.get(stage.key, () => ({ output: stage.output }));
+    const { output } = await program.run(stageFeeds(stage, input, this.#parameters, tables));
+    return output!;
   }
 }
