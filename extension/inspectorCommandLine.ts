@@ -19,12 +19,14 @@ export type Look = Pick<InspectorState, 'opacity' | 'smooth' | 'colourMap'>;
 const flag = (name: string, value: number | string | null | undefined): string[] =>
   value === undefined || value === null ? [] : [`--${name}`, String(value)];
 
+/** Which features; defaults are left out. */
+function readingFlags({ query: { readOut, layer } }: CopyCommandQuery): string[] {
+  return [...flag('read-out', readOut === 'value' ? null : readOut), ...flag('layer', layer)];
+}
+
 /** Flags of the commands that draw a view; defaults are left out. */
 function drawingFlags(query: CopyCommandQuery, { opacity, smooth, colourMap }: Look): string[] {
-  const { readOut, layer } = query.query;
   return [
-    ...flag('read-out', readOut === 'value' ? null : readOut),
-    ...flag('layer', layer),
     ...viewFlags(query),
     ...flag('colours', query.view === 'similarity' && colourMap !== 'viridis' ? colourMap : null),
     ...flag('opacity', opacity === 0.6 ? null : opacity),
@@ -59,18 +61,11 @@ function viewFlags({
   }
 }
 
-/** `features` and `regions` read whole models by their default read-out. */
-function requirePlainModel({ query }: CopyCommandQuery, model: ModelReference): void {
-  if (model.step === null && query.readOut === 'value' && query.layer === null) return;
-  const reason = 'not for checkpoints, other read-outs and earlier layers';
-  throw new Error(`The command line has this view for whole models only, ${reason}.`);
-}
-
 /**
  * Arguments of `clipself` that reproduce what the panel shows.
  *
  * @param image Absolute path of the image.
- * @throws Error when the command line cannot.
+ * @throws Error when nothing is chosen that the view is of.
  */
 export function inspectArguments(
   query: CopyCommandQuery,
@@ -80,7 +75,6 @@ export function inspectArguments(
 ): string[] {
   const command = commands[query.view];
   const draws = command !== 'features' && command !== 'regions';
-  if (!draws) requirePlainModel(query, model);
   const { name } = path.parse(image);
   return [
     command,
@@ -90,7 +84,10 @@ export function inspectArguments(
     ...flag('image', image),
     ...flag('boxes', command === 'regions' ? boxesFileOf(image) : null),
     ...flag('size', query.query.size),
-    ...(draws ? drawingFlags(query, look) : []),
+    ...readingFlags(query),
+    ...(draws
+      ? drawingFlags(query, look)
+      : flag('overlay', command === 'regions' ? `${name}-regions.png` : null)),
     ...flag('out', `${name}-${command}.${draws ? 'png' : 'safetensors'}`),
   ];
 }
@@ -127,6 +124,11 @@ export function reproducingLine(
   const line = commandLineOf(inspectArguments(query, model, image, look), platform);
   if (query.view !== 'regions') return line;
   if (!query.boxes?.length) throw new Error('Draw or load a box first: the regions are boxes.');
+  if (query.masked) {
+    throw new Error(
+      'Some regions have masks, and the command reads boxes alone: remove these regions first.',
+    );
+  }
   const boxes = quoteWord(JSON.stringify(query.boxes), platform);
   const file = quoteWord(boxesFileOf(image), platform);
   return platform === 'win32'

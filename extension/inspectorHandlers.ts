@@ -101,9 +101,9 @@ export class InspectorHandlers {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
         return service.request('patches', { ...models, image: imageAt(image), size, rows, columns }, options);
       },
-      regions: async ({ image, source, teacher, size, boxes }, options) => {
+      regions: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
-        return service.request('regions', { ...models, image: imageAt(image), size, boxes }, options);
+        return service.request('regions', { ...models, image: imageAt(image), ...asked }, options);
       },
       crop: async ({ image, source, box }, options) => {
         const params = { model: await referenceOf(source), image: imageAt(image), box };

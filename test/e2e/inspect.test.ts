@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -226,6 +226,47 @@ describe('inspecting dense features in a real VS Code', function () {
     await rm(report.out);
   });
 
+  it('takes boxes and masks from COCO annotations, and draws and measures both', async () => {
+    const file = join(workspace.path, 'annotations.json');
+    const annotations = {
+      images: [{ id: 1, file_name: IMAGE }],
+      categories: [{ id: 1, name: 'shape' }],
+      annotations: [
+        { id: 1, image_id: 1, category_id: 1, bbox: [10, 10, 60, 60] },
+        {
+          id: 2,
+          image_id: 1,
+          category_id: 1,
+          bbox: [10, 10, 60, 60],
+          segmentation: [[10, 10, 70, 20, 30, 70]],
+        },
+      ],
+    };
+    await writeFile(file, JSON.stringify(annotations));
+    const frame = await showView('regions');
+    await settled(frame);
+    const before = await picture(frame);
+    await frame.getByText('Load boxes…', { exact: true }).click();
+    const input = workbench.page.locator('.quick-input-widget:visible input.input').first();
+    await input.waitFor();
+    await sleep(1000);
+    await input.fill(file);
+    await sleep(1000);
+    await workbench.page.keyboard.press('Enter');
+    const rows = await until('both regions and their cosines', async () => {
+      const texts = await frame.locator('.column table tbody tr').allInnerTexts();
+      return texts.length === 2 && texts.every(text => /of 2/.test(text)) ? texts : null;
+    });
+    assert.doesNotMatch(rows[0]!, /mask/);
+    assert.match(rows[1]!, /10, 10 – 70, 70, mask/);
+    const cosines = rows.map(row => row.split('\t')[3]);
+    assert.notEqual(cosines[0], cosines[1], 'the mask is pooled like its box');
+    await settled(frame);
+    assert.notEqual(await picture(frame), before, 'nothing is drawn');
+    await frame.getByText('Clear', { exact: true }).click();
+    await rm(file);
+  });
+
   it('comes back after a reload, with the view and the model it had', async () => {
     await showView('pca');
     await sleep(1000);
@@ -299,5 +340,15 @@ describe('inspecting dense features in a real VS Code', function () {
         await workbench.screenshot(`docs/images/inspector-${view.toLowerCase()}-${theme}.png`);
       }
     }
+  });
+
+  it('looks right in high contrast', async () => {
+    await workbench.setTheme('highContrast');
+    const frame = await showView('kMeans');
+    await settled(frame);
+    await sleep(500);
+    const themed = await frame.evaluate(() => document.body.classList.contains('vscode-high-contrast'));
+    assert.ok(themed, 'the panel does not know that the contrast is high');
+    await workbench.screenshot('docs/images/inspector-kmeans-high-contrast.png');
   });
 });

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { kMeansCommand } from '../../trainer/commands/kmeans.ts';
-import { openTower } from '../../trainer/commands/openTower.ts';
+import { openReference } from '../../trainer/commands/openTower.ts';
 import { pcaCommand } from '../../trainer/commands/pca.ts';
 import { similarityCommand } from '../../trainer/commands/similarity.ts';
 import { clusterColour } from '../../trainer/dense/colourMaps.ts';
@@ -12,6 +12,7 @@ import { normaliseRows } from '../../trainer/dense/imageFeatures.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
 import { SettingError } from '../../trainer/training/settings.ts';
 import { UsageError } from '../../trainer/usageError.ts';
+import { modelAt } from '../support/inspectClient.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { writeTinyModel } from '../support/trainingFixture.ts';
 
@@ -91,7 +92,7 @@ describe('clipself kmeans, pca and similarity', function () {
     const line = await printed(() =>
       similarityCommand([...common, ...files, '--size', '64', '--patch', '3,5', '--bilinear', '--json']),
     );
-    const tower = await openTower(folder.file('model'), null, 'auto', 1);
+    const tower = await openReference(modelAt(folder.file('model')), 'auto', 1);
     const { features } = await tower.features.dense(await decodeImage(folder.file('image.png')), 64);
     await tower.dispose();
     const unit = normaliseRows(features, 16);

@@ -9,6 +9,7 @@ describe('numerics that the panels share with the trainer', () => {
   for (const name of [
     'attentionRollout',
     'clusterMatching',
+    'cocoMask',
     'colourMaps',
     'float16',
     'kMeans',

@@ -143,9 +143,15 @@ describe('the command line that reproduces a view', () => {
     );
     assert.equal(
       args({ view: 'regions' }),
-      `regions ${head} --boxes i-boxes.json --size 448 --out i-regions.safetensors`,
+      `regions ${head} --boxes i-boxes.json --size 448 --overlay i-regions.png --out i-regions.safetensors`,
     );
     assert.equal(args({ view: 'norms' }), `features ${head} --size 448 --out i-features.safetensors`);
+    const earlier = { ...model, step: 7 };
+    for (const view of ['norms', 'attention', 'patches', 'regions'] as const)
+      assert.match(
+        inspectArguments({ ...query, view }, earlier, '/i.png', look).join(' '),
+        /--step 7 --image \/i\.png .*--size 448 --read-out keyKey --layer 10 .*--out i-/,
+      );
     assert.equal(
       args({ view: 'similarity', boxes: [[1, 2, 30, 40]] }),
       `similarity ${head} --size 448 --box 1,2,30,40 --out i-similarity.png`,
@@ -168,17 +174,15 @@ describe('the command line that reproduces a view', () => {
     const command = "clipself regions --model /m --image '/a b/i.png' --boxes i-boxes.json --size 448";
     assert.equal(
       line('linux'),
-      `printf %s '[[1,2,3,4.5]]' > i-boxes.json && ${command} --out i-regions.safetensors`,
+      `printf %s '[[1,2,3,4.5]]' > i-boxes.json && ${command} --overlay i-regions.png --out i-regions.safetensors`,
     );
     assert.ok(line('win32').startsWith("Set-Content i-boxes.json '[[1,2,3,4.5]]'; clipself regions"));
     assert.throws(
       () => reproducingLine({ ...regions, boxes: [] }, model, '/i', look, 'linux'),
       /Draw or load/,
     );
-    assert.throws(
-      () => reproducingLine(regions, { ...model, step: 3 }, '/i', look, 'linux'),
-      /whole models only/,
-    );
+    const step = reproducingLine(regions, { ...model, step: 3 }, '/i.png', look, 'linux');
+    assert.match(step, /clipself regions --model \/m --step 3 --image/);
   });
 });
 
@@ -256,10 +260,43 @@ describe('boxes from COCO annotations', () => {
     assert.deepEqual(loaded, {
       file: 'annotations.json',
       boxes: [
-        { box: [10, 20, 40, 60], label: 'cat' },
-        { box: [1, 2, 4, 6], label: '' },
+        { box: [10, 20, 40, 60], label: 'cat', mask: null },
+        { box: [1, 2, 4, 6], label: '', mask: null },
       ],
     });
+  });
+
+  it('come with their masks, which give the box where there is none', async () => {
+    const polygons = [[2, 3, 9, 3, 9, 8]];
+    const { boxes } = await read({
+      images: [{ id: 1, file_name: '000001.jpg' }],
+      annotations: [
+        { image_id: 1, bbox: [1, 2, 9, 9], segmentation: polygons },
+        { image_id: 1, segmentation: polygons },
+        { image_id: 1, segmentation: { size: [7, 1], counts: '231N' } },
+        { image_id: 1, bbox: [1, 2, 9, 9], segmentation: [] },
+      ],
+    });
+    assert.deepEqual(
+      boxes.map(({ box, mask }) => [box, mask]),
+      [
+        [[1, 2, 10, 11], polygons],
+        [[2, 3, 9, 8], polygons],
+        [[0, 2, 1, 7], { size: [7, 1], counts: '231N' }],
+        [[1, 2, 10, 11], null],
+      ],
+    );
+  });
+
+  it('are refused with file and annotation when a mask is damaged', async () => {
+    const masked = (segmentation: unknown) =>
+      read({
+        images: [{ id: 1, file_name: '000001.jpg' }],
+        annotations: [{ id: 42, image_id: 1, bbox: [1, 2, 9, 9], segmentation }],
+      });
+    await assert.rejects(masked([[1, 2]]), /annotations\.json: annotation 42: a polygon must be a list/);
+    await assert.rejects(masked({ size: [2, 2], counts: [1] }), /annotation 42: .* do not add up/);
+    await assert.rejects(masked({ size: [2, 2], counts: '\u0001' }), /annotation 42: .* damaged/);
   });
 
   it('are refused with the reason', async () => {

@@ -16,6 +16,7 @@ import {
 } from '../../extension/identifiers.ts';
 import { presetIds, presetOf } from '../../extension/presets.ts';
 import { isTunableSetting, problemWithSetting, settingRules } from '../../extension/trainingSettings.ts';
+import { colourMapNames } from '../../trainer/dense/colourMaps.ts';
 import { settingRanges, trainingDefaults } from '../../trainer/training/settings.ts';
 
 interface Command {
@@ -28,6 +29,7 @@ interface Command {
 interface Property {
   type: string | string[];
   default: unknown;
+  enum?: unknown[];
   minimum?: number;
   maximum?: number;
   scope?: string;
@@ -133,6 +135,14 @@ describe('the manifest and the code', () => {
       for (const extension of IMAGE_EXTENSIONS) assert.match(`.${extension.toUpperCase()}`, pattern, menu);
       assert.doesNotMatch('.safetensors', pattern);
     }
+  });
+
+  it('offer every colour map of values for the inspector, and no other', () => {
+    // The colours of differences have a middle, which values do not have.
+    const ofValues = colourMapNames.filter(name => name !== 'difference');
+    const { enum: offered, default: first } = properties['clipself.inspector.colourMap']!;
+    assert.deepEqual(offered, ofValues);
+    assert.ok(ofValues.some(name => name === first));
   });
 
   it('name the same settings', () => {

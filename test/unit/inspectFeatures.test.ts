@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { cp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { openTower } from '../../trainer/commands/openTower.ts';
+import { openReference } from '../../trainer/commands/openTower.ts';
 import { fromFloat16 } from '../../trainer/dense/float16.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
 import type { FeaturesParams, FeaturesResult, ReadOut } from '../../trainer/inspect/protocol.ts';
@@ -75,7 +75,7 @@ describe('inspector service: features', function () {
   });
 
   it('equal those of the library within half precision, for every read-out and layer', async () => {
-    const tower = await openTower(model, null, 'cpu', 1);
+    const tower = await openReference(modelAt(model), 'cpu', 1);
     const raster = await decodeImage(image(0));
     const readOuts: ReadOut[] = ['value', 'tokens', 'queryQuery', 'keyKey', 'valueValue'];
     const maps: string[] = [];

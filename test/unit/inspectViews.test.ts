@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type OpenTower, openTower } from '../../trainer/commands/openTower.ts';
+import { type OpenTower, openReference } from '../../trainer/commands/openTower.ts';
+import { type CocoSegmentation, maskOfPolygons } from '../../trainer/dense/cocoMask.ts';
 import { fromFloat16 } from '../../trainer/dense/float16.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
 import { cropImage, type PixelBox, teacherImage } from '../../trainer/images/geometry.ts';
@@ -55,7 +56,7 @@ describe('inspector service: views', function () {
     folder = await temporaryFolder();
     await writeTinyModel(folder.file('model'));
     await writeTinyImages(folder.file('images'), 2);
-    tower = await openTower(folder.file('model'), null, 'cpu', 1);
+    tower = await openReference(modelAt(folder.file('model')), 'cpu', 1);
     raster = await decodeImage(subject().image);
     service = startInspectService(folder.file('cache'));
     features = await service.request('features', query());
@@ -191,6 +192,51 @@ describe('inspector service: views', function () {
       service.request('regions', { ...subject(), teacher: null, boxes: [[5, 5, 5, 9]] }),
     );
     assert.match(empty.message, /Region 1 cannot be cut out/);
+  });
+
+  it('pools over masks where there are any, as polygons and as run lengths', async () => {
+    const { width, height } = raster;
+    const box: InspectBox = [0, 0, 40, 30];
+    const polygons = [[2, 1, 37, 4, 20, 29]];
+    const { pixels } = maskOfPolygons(polygons, width, height);
+    const columns = Array.from({ length: width * height }, (_, place) => {
+      const [x, y] = [Math.floor(place / height), place % height];
+      return pixels[y * width + x]!;
+    });
+    const counts: number[] = [0];
+    columns.forEach((pixel, place) => {
+      if (pixel !== (place === 0 ? 0 : columns[place - 1])) counts.push(0);
+      counts[counts.length - 1]!++;
+    });
+    const runs: CocoSegmentation = { size: [height, width], counts };
+    const regions = (masks: (CocoSegmentation | null)[]) =>
+      service.request('regions', { ...subject(), teacher: null, boxes: masks.map(() => box), masks });
+    const { cosines } = await regions([null, polygons, runs, [[1, 1, 1.1, 1, 1.1, 1.1]]]);
+    assert.ok(Math.abs(cosines[1]! - cosines[0]!) > 1e-4, 'the mask changes nothing');
+    assert.equal(cosines[2], cosines[1]);
+    assert.equal(cosines[3], cosines[0], 'a mask without a pixel is pooled by its box');
+
+    // The definition, cell by cell, from a map four times as fine as the pixels.
+    const dense = await tower.features.dense(raster, size);
+    const perPixel = size / Math.max(width, height) / (size / side);
+    const pooled = new Float64Array(16);
+    const fine = 4;
+    for (let y = 0; y < height * fine; y++)
+      for (let x = 0; x < width * fine; x++) {
+        if (pixels[Math.floor(y / fine) * width + Math.floor(x / fine)] === 0) continue;
+        const column = Math.floor(((x + 0.5) / fine) * perPixel);
+        const cell = Math.floor(((y + 0.5) / fine) * perPixel) * side + column;
+        for (let channel = 0; channel < 16; channel++)
+          pooled[channel]! += dense.features[cell * 16 + channel]!;
+      }
+    const norm = Math.sqrt(pooled.reduce((sum, value) => sum + value * value, 0));
+    const crop = await tower.features.crops(raster, [box]);
+    const expected = pooled.reduce((sum, value, channel) => sum + (value / norm) * crop[channel]!, 0);
+    assert.ok(Math.abs(cosines[1]! - expected) < 1e-3, `${cosines[1]} and ${expected}`);
+
+    const damaged = await refusal(regions([null, { size: [height + 1, width], counts }]));
+    assert.match(damaged.message, /Region 2: the mask has .* belongs to another image/);
+    assert.match((await refusal(regions([[[1, 2]]]))).message, /Region 1: a polygon must be a list/);
   });
 
   it('shows a crop as the teacher sees it', async () => {

@@ -1,63 +1,126 @@
 import { parseArgs } from 'node:util';
+import { denseReadOuts } from '../models/visionStages.ts';
 import { checkRange, SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 
-const common = {
+/** Options of every command that reads features of one image. */
+const shared = {
   model: { type: 'string' },
   arch: { type: 'string' },
+  step: { type: 'string' },
   image: { type: 'string' },
   size: { type: 'string' },
+  'read-out': { type: 'string', default: 'value' },
+  layer: { type: 'string' },
   out: { type: 'string' },
-  boxes: { type: 'string' },
   engine: { type: 'string', default: 'auto' },
   threads: { type: 'string', default: '0' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
+/** The options that `imageHelp` describes, for the first line of a command's help. */
+export const imageUsage =
+  '[--size S] [--read-out R] [--layer L] [--arch A] [--step N] [--engine E] [--threads N] [--json]';
+
+/** @param readOuts What the command takes for `--read-out`. */
+export const imageHelp = (readOuts: readonly string[] = denseReadOuts): string =>
+  `  --model M     weights file, folder of a model, or run directory
+  --step N      checkpoint of the run; its student without it
+  --size S      longest side of the image as the model sees it, in pixels; twice the pretraining size without it
+  --read-out R  ${readOuts.join(', ')}; CLIPSelf's value path without it
+  --layer L     block that is read out, from 1; the last without it`;
+
 /** What the commands that read features of one image are asked for. */
-export interface ImageOptions {
+export interface ImageOptions<ReadOut extends string> {
   model: string;
   arch: string | null;
+  /** Checkpoint of the run that `model` names; null for its student, and for any other model. */
+  step: number | null;
   image: string;
-  size: number;
+  /** Null: twice the pretraining size. */
+  size: number | null;
+  readOut: ReadOut;
+  /** Null: the last block. */
+  layer: number | null;
   out: string;
   engine: string;
   threads: number;
   json: boolean;
 }
 
-type Needed = 'model' | 'image' | 'size' | 'out' | 'boxes';
+/** An option of one command alone; every one takes a value unless it is a flag. */
+export type OwnOptions = Readonly<Record<string, { type: 'string' | 'boolean' }>>;
 
-/** Parses the options of `features` and `regions`; null when help was asked for. */
-export function readImageOptions(
+/** A command's own options as text, flags as ''; those not given are missing. */
+export type OwnValues = ReadonlyMap<string, string>;
+
+/**
+ * Parses the options of a command that reads features of one image.
+ *
+ * @param own Options beside the shared ones.
+ * @param readOuts What `--read-out` may be.
+ * @returns null when help was asked for.
+ * @throws UsageError or SettingError.
+ */
+export function readImageOptions<ReadOut extends string>(
   command: string,
-  needed: readonly Needed[],
+  own: OwnOptions,
+  readOuts: readonly ReadOut[],
   args: string[],
-): (ImageOptions & { boxes: string }) | null {
-  const { values } = parseArgs({ args, options: common });
+): { options: ImageOptions<ReadOut>; own: OwnValues } | null {
+  const { values } = parseArgs({ args, options: { ...own, ...shared } });
   if (values.help) return null;
-  const missing = needed.filter(name => values[name] === undefined);
-  if (missing.length > 0)
-    throw new UsageError(`${command} needs --${missing.join(', --')} (clipself ${command} --help)`);
-  if (values.boxes !== undefined && !needed.includes('boxes'))
-    throw new UsageError(`${command} takes no --boxes`);
-  const number = (name: 'size' | 'threads'): number => {
-    const value = Number(values[name]);
-    checkRange(name, Number.isNaN(value) ? values[name] : value);
-    return value;
-  };
-  return {
-    model: values.model!,
+  const { model, image, out } = values;
+  if (model === undefined || image === undefined || out === undefined)
+    throw new UsageError(`${command} needs --model, --image and --out (clipself ${command} --help)`);
+  const readOut = readOuts.find(name => name === values['read-out']);
+  if (!readOut)
+    throw new SettingError(`--read-out takes ${readOuts.join(', ')}; got '${values['read-out']}'`);
+  if (values.size !== undefined) checkRange('size', numberOf(values.size));
+  checkRange('threads', numberOf(values.threads));
+  const options: ImageOptions<ReadOut> = {
+    model,
     arch: values.arch ?? null,
-    image: values.image!,
-    size: number('size'),
-    out: values.out!,
-    boxes: values.boxes ?? '',
+    step: values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9),
+    image,
+    size: values.size === undefined ? null : Number(values.size),
+    readOut,
+    layer: values.layer === undefined ? null : wholeNumber('--layer', values.layer, 1, 1000),
+    out,
     engine: values.engine,
-    threads: number('threads'),
+    threads: Number(values.threads),
     json: values.json,
   };
+  return { options, own: ownValues(own, values) };
+}
+
+/** A number, or the text itself for the message that refuses it. */
+const numberOf = (text: string): number | string => {
+  const value = Number(text);
+  return text.trim() === '' || Number.isNaN(value) ? text : value;
+};
+
+function ownValues(own: OwnOptions, values: Readonly<Record<string, unknown>>): OwnValues {
+  const given = new Map<string, string>();
+  for (const name of Object.keys(own)) {
+    const value = values[name];
+    if (typeof value === 'string') given.set(name, value);
+    else if (value === true) given.set(name, '');
+  }
+  return given;
+}
+
+export function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const value = numberOf(text);
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new SettingError(`${option} takes a whole number from ${least} to ${most}; got '${text}'`);
+}
+
+export function realNumber(option: string, text: string, least: number, most: number): number {
+  const value = numberOf(text);
+  if (typeof value === 'number' && value >= least && value <= most) return value;
+  throw new SettingError(`${option} takes a number from ${least} to ${most}; got '${text}'`);
 }
 
 /** The padded image must be cut into whole patches. */

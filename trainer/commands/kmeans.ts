@@ -2,8 +2,9 @@ import { clusterMap } from '../dense/kMeans.ts';
 import { clusterLegend } from '../dense/legend.ts';
 import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
+import { wholeNumber } from './imageOptions.ts';
 import { mapImage, writeCellTable, writeOverlay } from './overlayImage.ts';
-import { overlayHelp, overlayUsage, readOverlayOptions, wholeNumber } from './overlayOptions.ts';
+import { overlayHelp, overlayUsage, readOverlayOptions } from './overlayOptions.ts';
 
 const help = `usage: clipself kmeans --k N ${overlayUsage} [--seed 0] [--restarts 4] [--smooth]
 

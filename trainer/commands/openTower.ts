@@ -1,12 +1,11 @@
-import { hashFile, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
+import { hashFile, type ModelFiles } from '../checkpoints/modelFiles.ts';
 import { ImageFeatures } from '../dense/imageFeatures.ts';
 import { createEngine } from '../engines/createEngine.ts';
-import { type DeviceTensor, disposeAll, type Engine } from '../engines/engine.ts';
+import { disposeAll } from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
 import type { ModelReference } from '../inspect/protocol.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
-import { uploadVisionParameters } from '../training/modelParameters.ts';
 
 /** A model ready to look at images. Dispose of it when done. */
 export interface OpenTower {
@@ -15,35 +14,13 @@ export interface OpenTower {
   dispose(): Promise<void>;
 }
 
-/** Loads a model's image tower onto an engine. */
-export async function openTower(
-  modelPath: string,
-  arch: string | null,
-  engineName: string,
-  threads: number,
-): Promise<OpenTower> {
-  const model = await resolveModel(modelPath, arch);
-  return assembleTower(model, engineName, threads, engine =>
-    uploadVisionParameters(engine, model.weightsFile),
-  );
-}
-
-/** The same for a model, the student of a run or one of a run's checkpoints. */
+/** Loads the image tower of a model, of the student of a run or of one of a run's checkpoints onto an engine. */
 export async function openReference(
   reference: ModelReference,
   engineName: string,
   threads: number,
 ): Promise<OpenTower> {
-  const { files, upload } = await resolveReference(reference, { of: hashFile });
-  return assembleTower(files, engineName, threads, upload);
-}
-
-async function assembleTower(
-  model: ModelFiles,
-  engineName: string,
-  threads: number,
-  upload: (engine: Engine) => Promise<Map<string, DeviceTensor>>,
-): Promise<OpenTower> {
+  const { files: model, upload } = await resolveReference(reference, { of: hashFile });
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
   const engine = await createEngine(engineName, threads);
   const parameters = await upload(engine);

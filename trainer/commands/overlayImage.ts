@@ -2,11 +2,8 @@ import sharp from 'sharp';
 import { writeAtomically, writeFully } from '../checkpoints/atomicFile.ts';
 import type { FeatureMap } from '../dense/featureMap.ts';
 import { blendLayer, drawLayer, type Layer, type Placement } from '../dense/overlay.ts';
-import { decodeImage } from '../images/decode.ts';
 import { placeAsRgb, type Raster } from '../images/raster.ts';
-import { SettingError } from '../training/settings.ts';
-import { checkSize } from './imageOptions.ts';
-import { openReference } from './openTower.ts';
+import { denseOptions, withImage } from './imageSubject.ts';
 import type { OverlayOptions } from './overlayOptions.ts';
 
 /** An image with its dense features, ready for a view to be drawn over it. */
@@ -17,21 +14,11 @@ export interface MappedImage {
 }
 
 /** Loads the model, decodes the image and reads its dense features. */
-export async function mapImage(options: OverlayOptions): Promise<MappedImage> {
-  const reference = { path: options.model, arch: options.arch, step: options.step, blend: null };
-  const tower = await openReference(reference, options.engine, options.threads);
-  try {
-    const { patchSize, imageSize, layers } = tower.model.architecture;
-    const size = options.size ?? 2 * imageSize;
-    checkSize(size, patchSize);
-    if (options.layer !== null && options.layer > layers)
-      throw new SettingError(`--layer takes 1 to ${layers} for this model; got ${options.layer}`);
-    const image = await decodeImage(options.image);
-    const { readOut, layer } = options;
-    const { features, side, valid } = await tower.features.dense(image, size, {
-      readOut,
-      ...(layer === null ? {} : { layer }),
-    });
+export function mapImage(options: OverlayOptions): Promise<MappedImage> {
+  return withImage(options, async ({ tower, image, size }) => {
+    const { patchSize } = tower.model.architecture;
+    const read = denseOptions(options.readOut, options.layer);
+    const { features, side, valid } = await tower.features.dense(image, size, read);
     const grid = { rows: side, columns: side, valid };
     const { width, height } = image;
     return {
@@ -39,9 +26,7 @@ export async function mapImage(options: OverlayOptions): Promise<MappedImage> {
       map: { features, dimension: features.length / (side * side), ...grid },
       placement: { ...grid, patchSize, size, imageWidth: width, imageHeight: height, width, height },
     };
-  } finally {
-    await tower.dispose();
-  }
+  });
 }
 
 /** Draws a layer over the image and writes it, at the image's own resolution, as PNG. */
@@ -59,11 +44,17 @@ export async function writeOverlay(
   await writeAtomically(out, handle => writeFully(handle, png), { durable: false });
 }
 
+/** RGB [height, width, 3]. */
+export function toRgb(image: Raster): Uint8Array {
+  const rgb = new Uint8Array(image.width * image.height * 3);
+  placeAsRgb(image, rgb, image.width, 0, 0);
+  return rgb;
+}
+
 /** Opaque RGBA [height, width, 4]. */
 function toRgba(image: Raster): Uint8ClampedArray<ArrayBuffer> {
   const { width, height } = image;
-  const rgb = new Uint8Array(width * height * 3);
-  placeAsRgb(image, rgb, width, 0, 0);
+  const rgb = toRgb(image);
   const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
   for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
     rgba[to] = rgb[from]!;

@@ -1,129 +1,55 @@
-import { parseArgs } from 'node:util';
 import { type DenseReadOut, denseReadOuts } from '../models/visionStages.ts';
-import { checkRange, SettingError } from '../training/settings.ts';
-import { UsageError } from '../usageError.ts';
+import {
+  type ImageOptions,
+  imageHelp,
+  imageUsage,
+  type OwnOptions,
+  type OwnValues,
+  readImageOptions,
+  realNumber,
+} from './imageOptions.ts';
 
 /** Options of every command that draws a view over an image. */
-const shared = {
-  model: { type: 'string' },
-  arch: { type: 'string' },
-  step: { type: 'string' },
-  image: { type: 'string' },
-  size: { type: 'string' },
-  'read-out': { type: 'string', default: 'value' },
-  layer: { type: 'string' },
-  out: { type: 'string' },
-  opacity: { type: 'string', default: '0.6' },
-  bilinear: { type: 'boolean', default: false },
+const drawing = {
+  opacity: { type: 'string' },
+  bilinear: { type: 'boolean' },
   csv: { type: 'string' },
-  engine: { type: 'string', default: 'auto' },
-  threads: { type: 'string', default: '0' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
 /** The options that `overlayHelp` describes, for the first line of a command's help. */
-export const overlayUsage =
-  '--model M --image F --out overlay.png [--size S] [--read-out R] [--layer L] [--opacity 0.6] [--bilinear] [--csv F] [--arch A] [--step N] [--engine E] [--threads N] [--json]';
+export const overlayUsage = `--model M --image F --out overlay.png [--opacity 0.6] [--bilinear] [--csv F] ${imageUsage}`;
 
-export const overlayHelp = `  --model M     weights file, folder of a model, or run directory
-  --step N      checkpoint of the run; its student without it
-  --size S      longest side of the image as the model sees it, in pixels; twice the pretraining size without it
-  --read-out R  ${denseReadOuts.join(', ')}; CLIPSelf's value path without it
-  --layer L     block that is read out, from 1; the last without it
+export const overlayHelp = `${imageHelp()}
   --opacity O   0 (the image alone) to 1 (the map alone)
   --bilinear    smooth colours instead of one flat square a patch
   --csv F       the map's numbers as well, a line a patch`;
 
 /** What a view is drawn of and how. */
-export interface OverlayOptions {
-  model: string;
-  arch: string | null;
-  /** Checkpoint of the run that `model` names; null for its student, and for any other model. */
-  step: number | null;
-  image: string;
-  /** Null: twice the pretraining size. */
-  size: number | null;
-  readOut: DenseReadOut;
-  /** Null: the last block. */
-  layer: number | null;
-  out: string;
+export interface OverlayOptions extends ImageOptions<DenseReadOut> {
   opacity: number;
   bilinear: boolean;
   csv: string | null;
-  engine: string;
-  threads: number;
-  json: boolean;
 }
-
-/** An option of one command alone; every one takes a value unless it is a flag. */
-type OwnOptions = Readonly<Record<string, { type: 'string' | 'boolean' }>>;
 
 /**
  * Parses the options of a drawing command.
  *
  * @param own Options beside the shared ones.
- * @returns The shared options and the command's own as text (flags as ''); null when help was asked for.
+ * @returns null when help was asked for.
  * @throws UsageError or SettingError.
  */
 export function readOverlayOptions(
   command: string,
   own: OwnOptions,
   args: string[],
-): { options: OverlayOptions; own: ReadonlyMap<string, string> } | null {
-  const { values } = parseArgs({ args, options: { ...own, ...shared } });
-  if (values.help) return null;
-  const { model, image, out } = values;
-  if (model === undefined || image === undefined || out === undefined)
-    throw new UsageError(`${command} needs --model, --image and --out (clipself ${command} --help)`);
-  const readOut = denseReadOuts.find(name => name === values['read-out']);
-  if (!readOut)
-    throw new SettingError(`--read-out takes ${denseReadOuts.join(', ')}; got '${values['read-out']}'`);
-  if (values.size !== undefined) checkRange('size', numberOf(values.size));
-  checkRange('threads', numberOf(values.threads));
+): { options: OverlayOptions; own: OwnValues } | null {
+  const read = readImageOptions(command, { ...own, ...drawing }, denseReadOuts, args);
+  if (!read) return null;
   const options: OverlayOptions = {
-    model,
-    arch: values.arch ?? null,
-    step: values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9),
-    image,
-    size: values.size === undefined ? null : Number(values.size),
-    readOut,
-    layer: values.layer === undefined ? null : wholeNumber('--layer', values.layer, 1, 1000),
-    out,
-    opacity: realNumber('--opacity', values.opacity, 0, 1),
-    bilinear: values.bilinear,
-    csv: values.csv ?? null,
-    engine: values.engine,
-    threads: Number(values.threads),
-    json: values.json,
+    ...read.options,
+    opacity: realNumber('--opacity', read.own.get('opacity') ?? '0.6', 0, 1),
+    bilinear: read.own.has('bilinear'),
+    csv: read.own.get('csv') ?? null,
   };
-  return { options, own: ownValues(own, values) };
-}
-
-/** A number, or the text itself for the message that refuses it. */
-const numberOf = (text: string): number | string => {
-  const value = Number(text);
-  return text.trim() === '' || Number.isNaN(value) ? text : value;
-};
-
-function ownValues(own: OwnOptions, values: Readonly<Record<string, unknown>>): Map<string, string> {
-  const given = new Map<string, string>();
-  for (const name of Object.keys(own)) {
-    const value = values[name];
-    if (typeof value === 'string') given.set(name, value);
-    else if (value === true) given.set(name, '');
-  }
-  return given;
-}
-
-export function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const value = numberOf(text);
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new SettingError(`${option} takes a whole number from ${least} to ${most}; got '${text}'`);
-}
-
-function realNumber(option: string, text: string, least: number, most: number): number {
-  const value = numberOf(text);
-  if (typeof value === 'number' && value >= least && value <= most) return value;
-  throw new SettingError(`${option} takes a number from ${least} to ${most}; got '${text}'`);
+  return { options, own: read.own };
 }

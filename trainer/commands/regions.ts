@@ -2,51 +2,94 @@ import { FileError } from '../checkpoints/fileError.ts';
 import type { HostTensor } from '../checkpoints/hostTensor.ts';
 import { readJson } from '../checkpoints/jsonFile.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
-import { decodeImage } from '../images/decode.ts';
+import { dotOfRows } from '../dense/dotProducts.ts';
 import { degenerateCropReason, type PixelBox } from '../images/geometry.ts';
-import { checkSize, readImageOptions } from './imageOptions.ts';
-import { openTower } from './openTower.ts';
+import { describeArchitecture } from '../models/architecture.ts';
+import { hasMaskAttention } from '../models/maskAttention.ts';
+import { denseReadOuts } from '../models/visionStages.ts';
+import { SettingError } from '../training/settings.ts';
+import { UsageError } from '../usageError.ts';
+import { type ImageOptions, imageHelp, imageUsage, readImageOptions } from './imageOptions.ts';
+import { denseOptions, type ImageSubject, withImage } from './imageSubject.ts';
+import { writeRegionOverlay } from './regionOverlay.ts';
 
-const help = `usage: clipself regions --model M --image F --boxes boxes.json --size S --out F.safetensors [--arch A] [--engine E] [--threads N] [--json]
+const readOuts = [...denseReadOuts, 'maskAttention'] as const;
+
+type RegionOptions = ImageOptions<(typeof readOuts)[number]>;
+
+const help = `usage: clipself regions --model M --image F --boxes boxes.json --out F.safetensors [--overlay F.png] ${imageUsage}
 
 boxes.json holds [[x0, y0, x1, y1], …] in pixels of the image file. Writes two tensors, both [n, D] of unit norm: roi,
-the dense features pooled over each box, and crop, the embedding of each box cut out as the teacher sees it.`;
+the dense features pooled over each box, and crop, the embedding of each box cut out as the teacher sees it.
+
+  --overlay F   draws the boxes over the image, with their places in boxes.json (from 0) and the cosines of roi and crop
+${imageHelp(readOuts)}
+                maskAttention: roi is instead the class token that sees the patches of the box alone; CLIP ViTs only`;
 
 /** `clipself regions`. */
 export async function regionsCommand(args: string[]): Promise<void> {
-  const options = readImageOptions('regions', ['model', 'image', 'boxes', 'size', 'out'], args);
-  if (!options) {
+  const own = { boxes: { type: 'string' }, overlay: { type: 'string' } } as const;
+  const read = readImageOptions('regions', own, readOuts, args);
+  if (!read) {
     console.log(help);
     return;
   }
-  const { model, arch, image: file, size, out, engine, threads } = options;
-  const boxes = await readBoxes(options.boxes);
-  const tower = await openTower(model, arch, engine, threads);
-  try {
-    const { patchSize, imageSize } = tower.model.architecture;
-    checkSize(size, patchSize);
-    boxes.forEach((box, index) => {
-      const reason = degenerateCropReason(box, imageSize);
-      if (reason)
-        throw new FileError(
-          options.boxes,
-          `box ${index} cannot be cut out: ${reason}`,
-          'Correct or remove it',
-        );
-    });
-    const image = await decodeImage(file);
-    const dense = await tower.features.dense(image, size);
-    const shape = [boxes.length, tower.features.embeddingDimension];
+  const { options } = read;
+  const boxesFile = read.own.get('boxes');
+  if (boxesFile === undefined) throw new UsageError('regions needs --boxes (clipself regions --help)');
+  if (options.readOut === 'maskAttention' && options.layer !== null)
+    throw new UsageError('--read-out maskAttention goes through all layers: leave out --layer');
+  const boxes = await readBoxes(boxesFile);
+  await withImage(options, async subject => {
+    const { tower, image } = subject;
+    checkBoxes(boxesFile, boxes, tower.model.architecture.imageSize);
+    const dimension = tower.features.embeddingDimension;
+    const shape = [boxes.length, dimension];
+    const roi = await regionFeatures(subject, boxes, options);
+    const crop = await tower.features.crops(image, boxes);
     const tensors: Record<string, HostTensor> = {
-      roi: { shape, dtype: 'float32', data: tower.features.pool(dense, image, size, boxes) },
-      crop: { shape, dtype: 'float32', data: await tower.features.crops(image, boxes) },
+      roi: { shape, dtype: 'float32', data: roi },
+      crop: { shape, dtype: 'float32', data: crop },
     };
+    const { out, json } = options;
     await writeSafetensors(out, tensors);
-    if (options.json) console.log(JSON.stringify({ out, boxes: boxes.length, dimension: shape[1] }));
-    else console.log(`${boxes.length} boxes, ${shape[1]} channels: ${out}`);
-  } finally {
-    await tower.dispose();
+    const cosines = boxes.map((_, box) => dotOfRows(roi, box * dimension, crop, box * dimension, dimension));
+    const overlay = read.own.get('overlay');
+    if (overlay !== undefined) await writeRegionOverlay(image, boxes, cosines, overlay);
+    if (json) {
+      console.log(JSON.stringify({ out, boxes: boxes.length, dimension, cosines }));
+      return;
+    }
+    const mean = cosines.reduce((sum, cosine) => sum + cosine, 0) / cosines.length;
+    console.log(`${boxes.length} boxes, ${dimension} channels, mean cosine ${mean.toFixed(3)}: ${out}`);
+  });
+}
+
+/** [boxes, D] of unit norm. */
+async function regionFeatures(
+  { tower, image, size }: ImageSubject,
+  boxes: readonly PixelBox[],
+  { readOut, layer }: RegionOptions,
+): Promise<Float32Array> {
+  if (readOut !== 'maskAttention') {
+    const dense = await tower.features.dense(image, size, denseOptions(readOut, layer));
+    return tower.features.pool(dense, image, size, boxes);
   }
+  const { architecture } = tower.model;
+  if (!hasMaskAttention(architecture))
+    throw new SettingError(
+      `${describeArchitecture(architecture)} has no mask attention; choose another --read-out`,
+    );
+  return tower.features.maskAttention(image, size, boxes);
+}
+
+/** Each must leave something to be cut out for a teacher of `imageSize` pixels. */
+function checkBoxes(file: string, boxes: readonly PixelBox[], imageSize: number): void {
+  boxes.forEach((box, index) => {
+    const reason = degenerateCropReason(box, imageSize);
+    if (reason)
+      throw new FileError(file, `box ${index} cannot be cut out: ${reason}`, 'Correct or remove it');
+  });
 }
 
 /** Boxes of a JSON file; each error names the box. */

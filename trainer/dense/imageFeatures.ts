@@ -2,9 +2,10 @@ import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts
 import { cropImage, fitLongestSide, type PixelBox, studentImage, teacherImage } from '../images/geometry.ts';
 import { type ImageNormalisation, normaliseInto } from '../images/normalise.ts';
 import type { Raster } from '../images/raster.ts';
+import { visibleUnderBoxes } from '../models/maskAttention.ts';
 import type { DenseOptions } from '../models/visionStages.ts';
 import type { VisionTower } from '../models/visionTower.ts';
-import { pixelsToCells, roiAlignRows } from './roiPooling.ts';
+import { pixelsToCells, pixelsToPaddedFractions, roiAlignRows } from './roiPooling.ts';
 
 /** Dense features of one image in student geometry. */
 export interface DenseFeatures {
@@ -15,6 +16,9 @@ export interface DenseFeatures {
   /** Rows and columns that hold image rather than padding. */
   valid: { rows: number; columns: number };
 }
+
+/** Regions whose readers travel through the tower together. */
+const readersAtOnce = 256;
 
 /** Reads dense features, image embeddings and pooled boxes of decoded images from a tower. */
 export class ImageFeatures {
@@ -98,6 +102,33 @@ export class ImageFeatures {
     return poolBoxes(dense, image, size, boxes);
   }
 
+  /**
+   * Regions by mask attention (v1) in student geometry, [n, D] of unit norm. What lies outside the image is cut off.
+   *
+   * @throws when the tower is no CLIP ViT.
+   */
+  async maskAttention(image: Raster, size: number, boxes: readonly PixelBox[]): Promise<Float32Array> {
+    const side = size / this.#tower.architecture.patchSize;
+    const { scale } = fitLongestSide(image.width, image.height, size);
+    const grid = { batch: 1, height: size, width: size, rows: side, columns: side };
+    const result = new Float32Array(boxes.length * this.embeddingDimension);
+    for (let start = 0; start < boxes.length; start += readersAtOnce) {
+      const some = boxes.slice(start, start + readersAtOnce).flatMap(box => insideImage(box, image));
+      const fractions = pixelsToPaddedFractions(Float32Array.from(some), scale, size);
+      const embedded = await this.#fromStudentImage(image, size, async pixels => {
+        const shape = [some.length / 4, 1 + side * side];
+        const visible = this.#engine.upload(shape, visibleUnderBoxes(fractions, grid));
+        try {
+          return await this.#tower.encodeMasked(pixels, visible);
+        } finally {
+          visible.dispose();
+        }
+      });
+      result.set(embedded, start * this.embeddingDimension);
+    }
+    return normaliseRows(result, this.embeddingDimension);
+  }
+
   /** Runs part of the tower on the image in student geometry and reads the result. */
   async #fromStudentImage(
     image: Raster,
@@ -124,6 +155,11 @@ export class ImageFeatures {
     });
     return this.#engine.upload([images.length, 3, side, side], values);
   }
+}
+
+function insideImage([x0, y0, x1, y1]: PixelBox, { width, height }: Raster): PixelBox {
+  const inside = (value: number, most: number): number => Math.min(Math.max(value, 0), most);
+  return [inside(x0, width), inside(y0, height), inside(x1, width), inside(y1, height)];
 }
 
 /**

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { FileError, naming } from '../checkpoints/fileError.ts';
 import { readJson } from '../checkpoints/jsonFile.ts';
-import { type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
+import { hashWeights, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
 import { readSafetensors } from '../checkpoints/safetensors.ts';
 import { blend } from '../distill/blend.ts';
 import { type DeviceTensor, disposeAll, type Engine, readFloats } from '../engines/engine.ts';
@@ -71,7 +71,7 @@ async function findRun(directory: string): Promise<Run | null> {
 async function wholeModel(files: ModelFiles, hashes: Hashes): Promise<ResolvedModel> {
   return {
     files,
-    hash: identity(files, [await hashes.of(files.weightsFile)]),
+    hash: identity(files, [await hashWeights(files, file => hashes.of(file))]),
     steps: [],
     step: null,
     source: null,
@@ -113,7 +113,7 @@ async function checkpointModel(
 ): Promise<ResolvedModel> {
   const { model, arch } = configuration.settings;
   const source = await resolveModel(model, arch);
-  const sourceHash = await hashes.of(source.weightsFile);
+  const sourceHash = await hashWeights(source, file => hashes.of(file));
   if (sourceHash !== configuration.modelHash) {
     const reason = `it is no longer the model that the run in ${files.directory} started from`;
     throw new FileError(source.weightsFile, reason, 'Restore it to look at checkpoints of the run');

@@ -1,8 +1,10 @@
 /**
  * What the inspector service and the extension say to each other: JSON-RPC (`vscode-jsonrpc`) over the stdin and stdout
  * of `cli.js inspect-service`. Feature maps never travel in messages: the service writes them to files of its cache
- * folder and answers with their paths. This module imports nothing.
+ * folder and answers with their paths. This module imports types alone.
  */
+
+import type { CocoSegmentation } from '../dense/cocoMask.ts';
 
 /**
  * How dense features are read out of the last block of a transformer.
@@ -34,7 +36,7 @@ export interface PatchGrid {
   columns: number;
 }
 
-/** [x0, y0, x1, y1] in pixels as the file stores them: like the published preprocessing, without EXIF rotation. */
+/** [x0, y0, x1, y1] in stored pixels, as everything here counts: the EXIF rotation of a file is never applied. */
 export type InspectBox = [number, number, number, number];
 
 export interface DescribeParams {
@@ -54,7 +56,7 @@ export interface DescribeResult {
   dimension: number;
   /** Identifies weights, step and blend; hex. */
   hash: string;
-  /** What it can give. */
+  /** Of its maps; `maskAttention`, which has none, is not among them. */
   readOuts: ReadOut[];
   /** True when `inspect/attention` works for it. */
   attention: boolean;
@@ -89,7 +91,7 @@ export interface FeaturesResult {
   /** Rows and columns that hold image; the rest is padding. */
   valid: PatchGrid;
   dimension: number;
-  /** Of the image file, without EXIF rotation. */
+  /** Of the image in stored pixels: its EXIF rotation is not applied. */
   imageWidth: number;
   imageHeight: number;
   patchSize: number;
@@ -171,10 +173,16 @@ export interface RegionsParams {
   image: string;
   size: number;
   boxes: InspectBox[];
+  /** One per box: features are pooled over it instead of the box, if it covers a pixel. The crop stays the box. */
+  masks?: (CocoSegmentation | null)[];
+  /** How regions are read; `value` without it. `maskAttention` takes boxes only and is for CLIP ViTs. */
+  readOut?: ReadOut;
+  /** As in `FeaturesParams`; `maskAttention` goes through all. */
+  layer?: number | null;
 }
 
 export interface RegionsResult {
-  /** Pooled dense feature and embedding of the same crop. */
+  /** The region's feature and the embedding of the same crop. */
   cosines: number[];
   /** Place of the region's own crop among the crops of all boxes, by cosine to its dense feature; 1 is the best. */
   ranks: number[];

@@ -1,8 +1,11 @@
+import { type CocoSegmentation, decodeMask, type Mask } from '../dense/cocoMask.ts';
 import { dotOfRows } from '../dense/dotProducts.ts';
 import { poolBoxes } from '../dense/imageFeatures.ts';
+import { poolMasksInto } from '../dense/maskPooling.ts';
 import { fractionsToPixels, gridCells } from '../distill/gridPatches.ts';
-import { cropImage, degenerateCropReason, teacherImage } from '../images/geometry.ts';
-import type { FeatureMaps, Subject } from './featureMaps.ts';
+import { cropImage, degenerateCropReason, fitLongestSide, teacherImage } from '../images/geometry.ts';
+import { hasMaskAttention } from '../models/maskAttention.ts';
+import { checkFits, checkSize, type FeatureMaps, type Subject } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
 import { Latest } from './latest.ts';
 import type { ResolvedModel } from './modelReference.ts';
@@ -66,31 +69,56 @@ export class RegionRequests {
     return { side, rgb: Buffer.from(rgb.buffer, rgb.byteOffset, rgb.byteLength).toString('base64') };
   }
 
-  /** Pooled dense features and crop embeddings of boxes, both [n, dimension] of unit norm. */
+  /** Features of boxes and embeddings of their crops, both [n, dimension] of unit norm. */
   async #compare(
     params: RegionsParams,
-    { model, image, imageHash }: Subject,
+    subject: Subject,
     context: RequestContext,
   ): Promise<{ dense: Float32Array; crops: Float32Array; dimension: number }> {
-    const { boxes, size } = params;
+    const { model, image, imageHash } = subject;
+    const { boxes } = params;
     const teacher = await this.#teacherOf(params, model);
     checkBoxes(boxes, teacher.files.architecture.imageSize);
-    const { key } = await this.#maps.features(
-      { ...params, readOut: 'value', layer: null },
-      context.part(0, 0.3),
-    );
-    const map = await this.#maps.read(key);
     const dimension = teacher.files.architecture.embeddingDimension;
-    if (map.dimension !== dimension) {
-      const message = `The teacher's embeddings have ${dimension} channels and the model's features ${map.dimension}. Choose the teacher that the model comes from`;
+    const own = model.files.architecture.embeddingDimension;
+    if (own !== dimension) {
+      const message = `The teacher's embeddings have ${dimension} channels and the model's features ${own}. Choose the teacher that the model comes from`;
       throw new InspectError('badRequest', message);
     }
-    const dense = poolBoxes({ features: map.features, side: map.rows }, image, size, boxes);
     return {
-      dense,
+      dense: await this.#regionFeatures(params, subject, context.part(0, 0.3)),
       crops: await this.#cropEmbeddings(teacher, { image, imageHash }, boxes, context.part(0.3, 1)),
       dimension,
     };
+  }
+
+  /** By mask attention, or pooled from the dense map of another read-out; [n, dimension] of unit norm. */
+  async #regionFeatures(
+    { boxes, masks, readOut = 'value', layer = null, ...params }: RegionsParams,
+    { model, image }: Subject,
+    context: RequestContext,
+  ): Promise<Float32Array> {
+    const { size } = params;
+    if (readOut === 'maskAttention') {
+      checkMaskAttention(model, layer);
+      if (masks?.some(mask => mask !== null))
+        throw new InspectError('badRequest', 'Mask attention takes boxes here. Leave the masks out');
+      checkSize(size, model);
+      checkFits(params.image, image, size);
+      return this.#maps.forward(model, size, model.files.architecture.layers + 3, context, features =>
+        features.maskAttention(image, size, boxes),
+      );
+    }
+    const { key } = await this.#maps.features({ ...params, readOut, layer }, context);
+    const map = await this.#maps.read(key);
+    const dense = { features: map.features, side: map.rows };
+    const pooled = poolBoxes(dense, image, size, boxes);
+    if (masks) {
+      const { scale } = fitLongestSide(image.width, image.height, size);
+      const { patchSize } = model.files.architecture;
+      poolMasksInto(pooled, dense, scale / patchSize, decodedMasks(masks, image));
+    }
+    return pooled;
   }
 
   async #teacherOf(params: RegionsParams, model: ResolvedModel): Promise<ResolvedModel> {
@@ -141,6 +169,33 @@ const boxesOf = (pixels: Float32Array): InspectBox[] =>
     const [x0, y0, x1, y1] = pixels.subarray(box * 4, box * 4 + 4);
     return [x0!, y0!, x1!, y1!];
   });
+
+/** One mask at a time: those of many regions at once could fill the memory. */
+function* decodedMasks(
+  masks: readonly (CocoSegmentation | null)[],
+  { width, height }: { width: number; height: number },
+): Generator<Mask | null> {
+  for (const [index, mask] of masks.entries())
+    try {
+      yield mask && decodeMask(mask, width, height);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new InspectError('badRequest', `Region ${index + 1}: ${reason}`);
+    }
+}
+
+/** Throws InspectError when the model has no mask attention, or none at a layer. */
+function checkMaskAttention({ files }: ResolvedModel, layer: number | null): void {
+  if (!hasMaskAttention(files.architecture)) {
+    const message = 'The model has no mask attention: it is defined for CLIP ViTs. Choose another read-out';
+    throw new InspectError('readOutUnsupported', message);
+  }
+  if (layer !== null && layer !== files.architecture.layers)
+    throw new InspectError(
+      'readOutUnsupported',
+      'Mask attention goes through all layers. Choose the last one',
+    );
+}
 
 function checkBoxes(boxes: readonly InspectBox[], imageSize: number): void {
   boxes.forEach((box, index) => {

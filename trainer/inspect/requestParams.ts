@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { isJsonObject } from '../checkpoints/jsonFile.ts';
+import { parseSegmentation } from '../dense/cocoMask.ts';
 import { InspectError } from './inspectError.ts';
 import type {
   AttentionParams,
@@ -19,6 +20,7 @@ import type {
 const largestSize = 16_384;
 const mostKeys = 16;
 const mostBoxes = 4_096;
+const mostMasks = 1_000;
 const mostGridSide = 64;
 
 export const readOuts: readonly ReadOut[] = [
@@ -100,15 +102,20 @@ function imageAndSize(fields: Fields): { model: ModelReference; image: string; s
 
 export const describeParams = (fields: Fields): DescribeParams => ({ model: model(fields) });
 
-export function featuresParams(fields: Fields): FeaturesParams {
-  const readOut = readOuts.find(known => known === fields.readOut);
-  if (!readOut) throw bad(`readOut must be one of ${readOuts.join(', ')}`);
-  return {
-    ...imageAndSize(fields),
-    readOut,
-    layer: orNull(fields, 'layer', () => integer(fields, 'layer', 1, 1_000)),
-  };
+function readOut(fields: Fields): ReadOut {
+  const found = readOuts.find(known => known === fields.readOut);
+  if (!found) throw bad(`readOut must be one of ${readOuts.join(', ')}`);
+  return found;
 }
+
+const layer = (fields: Fields): number | null =>
+  orNull(fields, 'layer', () => integer(fields, 'layer', 1, 1_000));
+
+export const featuresParams = (fields: Fields): FeaturesParams => ({
+  ...imageAndSize(fields),
+  readOut: readOut(fields),
+  layer: layer(fields),
+});
 
 const keys = (fields: Fields): string[] =>
   listOf(fields, 'keys', mostKeys, value => {
@@ -147,11 +154,31 @@ export const patchesParams = (fields: Fields): PatchesParams => ({
   columns: integer(fields, 'columns', 1, mostGridSide),
 });
 
-export const regionsParams = (fields: Fields): RegionsParams => ({
-  ...imageAndSize(fields),
-  teacher: teacher(fields),
-  boxes: listOf(fields, 'boxes', mostBoxes, box),
-});
+export function regionsParams(fields: Fields): RegionsParams {
+  const boxes = listOf(fields, 'boxes', mostBoxes, box);
+  const masks = orNull(fields, 'masks', () => regionMasks(fields, boxes.length));
+  return {
+    ...imageAndSize(fields),
+    teacher: teacher(fields),
+    boxes,
+    ...(masks ? { masks } : {}),
+    readOut: orNull(fields, 'readOut', () => readOut(fields)) ?? 'value',
+    layer: layer(fields),
+  };
+}
+
+function regionMasks(fields: Fields, boxes: number): NonNullable<RegionsParams['masks']> {
+  const masks = listOf(fields, 'masks', mostMasks, value => value);
+  if (masks.length !== boxes) throw bad('masks must have one entry per box');
+  return masks.map((value, index) => {
+    if (value === null) return null;
+    try {
+      return parseSegmentation(value);
+    } catch (error) {
+      throw bad(`Region ${index + 1}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  });
+}
 
 export const attentionParams = (fields: Fields): AttentionParams => ({
   ...imageAndSize(fields),

@@ -4,7 +4,7 @@ import { layerNorm, softmax } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { broadcastTo } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
-import type { ClipVitArchitecture } from './architecture.ts';
+import type { ClipVitArchitecture, VisionArchitecture } from './architecture.ts';
 import { attentionWeights, type Heads, joinHeads } from './attention.ts';
 import { type BlockValues, openBlock, projectHeads, projectOut, withMlp } from './residualBlock.ts';
 import { type ImageBatch, keyOf, layerNormEpsilon, tokenCount } from './visionStage.ts';
@@ -20,6 +20,10 @@ export interface MaskAttentionStage {
   outputs: { output: Value; readers: Value };
   parameters: Readonly<Record<string, string>>;
 }
+
+/** It is defined for CLIP's own vision transformers. */
+export const hasMaskAttention = (architecture: VisionArchitecture): architecture is ClipVitArchitecture =>
+  architecture.kind === 'openai' || architecture.kind === 'openclip';
 
 /** Input of a stage: true where a reader may look, `[regions, tokens]`; the class token's column is always true. */
 export const visibleInput = 'visible';

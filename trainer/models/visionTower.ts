@@ -6,7 +6,7 @@ import {
   gridSide,
   type VisionArchitecture,
 } from './architecture.ts';
-import { firstReaders, maskAttentionBlock, visibleInput } from './maskAttention.ts';
+import { firstReaders, hasMaskAttention, maskAttentionBlock, visibleInput } from './maskAttention.ts';
 import { interpolationMatrix } from './positionInterpolation.ts';
 import { rotaryTables } from './rotaryPositions.ts';
 import { imageHead, interpolationInput, needsInterpolation } from './stemAndHead.ts';
@@ -209,7 +209,7 @@ export class VisionTower {
 
   #requireMaskAttention(): ClipVitArchitecture {
     const { architecture } = this;
-    if (architecture.kind === 'openai' || architecture.kind === 'openclip') return architecture;
+    if (hasMaskAttention(architecture)) return architecture;
     throw new Error(
       `${describeArchitecture(architecture)} has no mask attention: it is defined for CLIP ViTs`,
     );

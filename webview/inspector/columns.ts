@@ -7,7 +7,7 @@ import { ExportMenu } from './exportMenu.ts';
 import { neighbourPatch, patchAt, patchCentre } from './featureMap.ts';
 import { problemOf } from './host.ts';
 import type { MapStore } from './mapStore.ts';
-import { sourceName } from './modelOptions.ts';
+import { followedSource, sourceName } from './modelOptions.ts';
 import type { InspectorPanel } from './panel.ts';
 import { type ColumnSettings, MAXIMUM_COLUMNS, type RunSteps } from './protocol.ts';
 import type { Point } from './stage.ts';
@@ -101,12 +101,8 @@ export class Columns {
   /** A column that shows the newest checkpoint of a run in training goes on to the next one. */
   followRuns(before: readonly RunSteps[], now: readonly RunSteps[]): void {
     this.#columns.forEach(({ column }, index) => {
-      const { source } = column.settings;
-      if (source?.kind !== 'run' || source.step === null) return;
-      const earlier = before.find(run => run.directory === source.directory)?.steps.at(-1);
-      const latest = now.find(run => run.directory === source.directory)?.steps.at(-1);
-      if (earlier === source.step && latest !== undefined && latest > earlier)
-        this.change(index, { source: { ...source, step: latest } });
+      const source = followedSource(column.settings.source, before, now);
+      if (source !== null) this.change(index, { source });
     });
   }
 

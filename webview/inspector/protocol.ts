@@ -17,9 +17,10 @@
  * `stateChanged`, so that the next panel of the workspace begins where this one was left.
  */
 
+import type { CocoSegmentation } from '../../trainer/dense/cocoMask.ts';
 import type { DescribeResult, InspectBox, PatchGrid, ReadOut } from '../../trainer/inspect/protocol.ts';
 
-export type { PatchGrid, ReadOut };
+export type { CocoSegmentation, PatchGrid, ReadOut };
 
 /** Views of the panel, in the order of its tabs; later views (those that need words) are added here. */
 export const inspectorViews = [
@@ -196,7 +197,11 @@ export interface RegionsQuery {
   /** As in `PatchesQuery`. */
   teacher: ModelSource | null;
   size: number;
+  readOut: ReadOut;
+  layer: number | null;
   boxes: Box[];
+  /** One per box; null where features are pooled over the box itself. */
+  masks: (CocoSegmentation | null)[];
 }
 
 export interface RegionsResult {
@@ -282,12 +287,14 @@ export interface CopyCommandQuery {
   columns?: number;
   /** Regions. */
   boxes?: Box[];
+  /** Regions: some have masks, which the command line does not take. */
+  masked?: boolean;
 }
 
 export interface LoadedBoxes {
   /** Name of the file they came from. */
   file: string;
-  boxes: { box: Box; label: string }[];
+  boxes: { box: Box; label: string; mask: CocoSegmentation | null }[];
 }
 
 /** Every request of the panel: what it takes and what it gives. A dialogue that the user dismisses gives null. */

@@ -4,12 +4,17 @@ import { formatMetric } from '../../format.ts';
 import { patchBox } from '../featureMap.ts';
 import { type ProgressListener, problemOf } from '../host.ts';
 import { drawOutline, drawPlate } from '../marks.ts';
-import type { Box, CopyCommandQuery, RegionsResult } from '../protocol.ts';
+import type { Box, CocoSegmentation, CopyCommandQuery, RegionsResult } from '../protocol.ts';
+import { drawMask } from './regionOutline.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
 interface Region {
   box: Box;
   label: string;
+  /** Features are pooled over it; null where over the box. */
+  mask: CocoSegmentation | null;
+  /** Tells apart regions of the same box but another mask. */
+  name: string;
 }
 
 interface Measured {
@@ -20,7 +25,7 @@ interface Measured {
 /** The service compares every region with every crop: more than this many boxes of a file are not taken. */
 const MAXIMUM_REGIONS = 200;
 
-/** Boxes of the image: does a region's pooled dense feature find its own crop among the crops of all regions? */
+/** Boxes and masks of the image: does a region's pooled dense feature find its own crop among the crops of all regions? */
 export class RegionsView implements View {
   readonly id = 'regions';
   readonly label = 'Regions';
@@ -31,6 +36,7 @@ export class RegionsView implements View {
   readonly #regions = new Map<number, Region[]>();
   readonly #results = new Map<string, Measured[]>();
   #selected = -1;
+  #masks = 0;
 
   constructor(context: ViewContext) {
     this.#context = context;
@@ -52,14 +58,15 @@ export class RegionsView implements View {
     progress: ProgressListener,
   ): Promise<void> {
     const boxes = this.#list.map(({ box }) => box);
+    const masks = this.#list.map(({ mask }) => mask);
     if (boxes.length === 0) return;
     for (const column of columns) {
       const name = this.#name(column);
       if (this.#results.has(name)) continue;
-      const { image, source } = column.query;
+      const { image, source, readOut, layer } = column.query;
       const result = await this.#context.host.request(
         'regions',
-        { image, source, teacher: null, size: column.map.size, boxes },
+        { image, source, teacher: null, size: column.map.size, readOut, layer, boxes, masks },
         { signal, progress },
       );
       if (this.#results.size >= 64) this.#results.clear();
@@ -75,12 +82,14 @@ export class RegionsView implements View {
     return {
       cells: null,
       marks: (context, placement) => {
-        list.forEach(({ box }, index) => {
+        list.forEach(({ box, mask }, index) => {
           const selected = index === this.#selected;
-          drawOutline(context, placement, box, palette, {
+          const line = {
             colour: selected || palette.highContrast ? palette.focus : palette.green,
             width: selected ? 3 : 2,
-          });
+          };
+          if (mask) drawMask(context, placement, mask, palette, line);
+          drawOutline(context, placement, box, palette, mask ? { ...line, width: 1, dashed: true } : line);
           const [left, top] = [
             placement.left + box[0] * placement.scale,
             placement.top + box[1] * placement.scale,
@@ -89,7 +98,7 @@ export class RegionsView implements View {
         });
       },
       legend: () => [this.#table(list, measured)],
-      legendKey: `${JSON.stringify(list)}|${JSON.stringify(measured)}|${this.#selected}`,
+      legendKey: `${JSON.stringify(list.map(({ name, label }) => [name, label]))}|${JSON.stringify(measured)}|${this.#selected}`,
       facts: summary(list, measured),
     };
   }
@@ -110,7 +119,7 @@ export class RegionsView implements View {
   }
 
   drawBox(box: Box): void {
-    this.#replace([...this.#list, { box, label: '' }]);
+    this.#replace([...this.#list, { box, label: '', mask: null, name: box.join() }]);
   }
 
   /** B adds the patch under the cursor: boxes without a pointer. */
@@ -127,11 +136,12 @@ export class RegionsView implements View {
   csv(column: ReadyColumn): string[][] {
     const measured = this.#results.get(this.#name(column)) ?? [];
     return [
-      ['region', 'label', 'x0', 'y0', 'x1', 'y1', 'cosine', 'rank'],
-      ...this.#list.map(({ box, label }, index) => [
+      ['region', 'label', 'x0', 'y0', 'x1', 'y1', 'pooled over', 'cosine', 'rank'],
+      ...this.#list.map(({ box, label, mask }, index) => [
         String(index + 1),
         label,
         ...box.map(String),
+        mask ? 'mask' : 'box',
         String(measured[index]?.cosine ?? ''),
         String(measured[index]?.rank ?? ''),
       ]),
@@ -139,7 +149,10 @@ export class RegionsView implements View {
   }
 
   commandOptions(): Partial<CopyCommandQuery> {
-    return { boxes: this.#list.map(({ box }) => box) };
+    return {
+      boxes: this.#list.map(({ box }) => box),
+      masked: this.#list.some(({ mask }) => mask !== null),
+    };
   }
 
   get #list(): Region[] {
@@ -153,7 +166,7 @@ export class RegionsView implements View {
   }
 
   #name({ map }: ReadyColumn): string {
-    return `${map.key}|${this.#list.map(({ box }) => box.join()).join(';')}`;
+    return `${map.key}|${this.#list.map(({ name }) => name).join(';')}`;
   }
 
   /** The smallest region under the cursor, which lies on top of those around it. */
@@ -172,7 +185,12 @@ export class RegionsView implements View {
   async #loadBoxes(): Promise<void> {
     try {
       const loaded = await this.#context.host.request('loadBoxes', { image: this.#context.state.image });
-      if (loaded !== null) this.#replace([...this.#list, ...loaded.boxes]);
+      if (loaded === null) return;
+      const regions = loaded.boxes.map(({ box, label, mask }) => ({
+        ...{ box, label, mask },
+        name: mask ? `${box.join()}m${this.#masks++}` : box.join(),
+      }));
+      this.#replace([...this.#list, ...regions]);
     } catch (error) {
       this.#context.say(problemOf(error).message);
     }
@@ -181,7 +199,7 @@ export class RegionsView implements View {
   #table(list: readonly Region[], measured: readonly Measured[]): HTMLElement {
     if (list.length === 0) return element('p', { class: 'empty', text: this.help });
     const { table, body } = createTable('Regions', ['Region', 'Label', 'Pixels', 'Cosine', 'Rank', '']);
-    list.forEach(({ box, label }, index) => {
+    list.forEach(({ box, label, mask }, index) => {
       const values = measured[index];
       const [x0, y0, x1, y1] = box.map(Math.round);
       const row = element(
@@ -189,7 +207,7 @@ export class RegionsView implements View {
         { class: index === this.#selected ? 'selected' : '' },
         element('th', { text: String(index + 1), attributes: { scope: 'row' } }),
         element('td', { text: label === '' ? 'drawn' : label }),
-        element('td', { class: 'pixels', text: `${x0}, ${y0} – ${x1}, ${y1}` }),
+        element('td', { class: 'pixels', text: `${x0}, ${y0} – ${x1}, ${y1}${mask ? ', mask' : ''}` }),
         element('td', { text: formatMetric(values?.cosine ?? null) }),
         element('td', { text: values ? `${values.rank} of ${list.length}` : '–' }),
         element(

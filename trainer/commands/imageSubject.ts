@@ -1,0 +1,39 @@
+import { decodeImage } from '../images/decode.ts';
+import type { Raster } from '../images/raster.ts';
+import type { DenseOptions, DenseReadOut } from '../models/visionStages.ts';
+import { SettingError } from '../training/settings.ts';
+import { checkSize, type ImageOptions } from './imageOptions.ts';
+import { type OpenTower, openReference } from './openTower.ts';
+
+/** A loaded model and the image it is to look at. */
+export interface ImageSubject {
+  tower: OpenTower;
+  image: Raster;
+  /** Longest side of the image as the model sees it, pixels. */
+  size: number;
+}
+
+/** Loads the model, checks size and layer against it, decodes the image, and lets go of the model after `work`. */
+export async function withImage<T>(
+  options: ImageOptions<string>,
+  work: (subject: ImageSubject) => Promise<T>,
+): Promise<T> {
+  const reference = { path: options.model, arch: options.arch, step: options.step, blend: null };
+  const tower = await openReference(reference, options.engine, options.threads);
+  try {
+    const { patchSize, imageSize, layers } = tower.model.architecture;
+    const size = options.size ?? 2 * imageSize;
+    checkSize(size, patchSize);
+    if (options.layer !== null && options.layer > layers)
+      throw new SettingError(`--layer takes 1 to ${layers} for this model; got ${options.layer}`);
+    return await work({ tower, image: await decodeImage(options.image), size });
+  } finally {
+    await tower.dispose();
+  }
+}
+
+/** What `dense` takes of the options. */
+export const denseOptions = (readOut: DenseReadOut, layer: number | null): DenseOptions => ({
+  readOut,
+  ...(layer === null ? {} : { layer }),
+});
