@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { FileError } from '../../trainer/checkpoints/fileError.ts';
 import { readSafetensors, writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import { CheckpointStore } from '../../trainer/runs/checkpointStore.ts';
+import { skipBecause } from '../support/skip.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const moduleUrl = (name: string) => JSON.stringify(new URL(`../../trainer/${name}`, import.meta.url).href);
@@ -152,7 +153,7 @@ describe('checkpoint store', () => {
   });
 
   it('reports a full device as one clear error', async function () {
-    if (process.platform !== 'linux') return this.skip();
+    if (process.platform !== 'linux') skipBecause(this, 'it needs Linux');
     await store.save(10, content(10));
     const failing = store.save(20, directory => writeFile(path.join(directory, '..', '..', 'full'), 'x'));
     await symlink('/dev/full', path.join(folder, '..', 'full'));
@@ -169,7 +170,7 @@ describe('checkpoint store', () => {
 
   it('keeps the earlier checkpoint on a disk that is really full', function () {
     this.timeout(20_000);
-    if (!canMount()) return this.skip();
+    if (!canMount()) skipBecause(this, 'mounting a small disk (unshare -rm) is not permitted here');
     const script = `
       const { CheckpointStore } = await import(${moduleUrl('runs/checkpointStore.ts')});
       const { writeSafetensors } = await import(${moduleUrl('checkpoints/safetensors.ts')});
@@ -207,7 +208,7 @@ describe('checkpoint store', () => {
       blocked.save(1, content(1)),
       /a part of the path is a file, not a folder \(ENOTDIR\)/,
     );
-    if (!canMount()) return this.skip();
+    if (!canMount()) skipBecause(this, 'mounting a small disk (unshare -rm) is not permitted here');
     const script = `
       const { CheckpointStore } = await import(${moduleUrl('runs/checkpointStore.ts')});
       await new CheckpointStore('/mnt/checkpoints', 3, () => {}).save(1, async () => {}).catch(error => console.log(error.message));

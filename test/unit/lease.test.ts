@@ -10,6 +10,7 @@ import type { TrainerLease } from '../../trainer/protocol.ts';
 import { acquireLease } from '../../trainer/runs/lease.ts';
 import { isLeaseLive, readLease } from '../../trainer/runs/leaseFile.ts';
 import { identifyProcess } from '../../trainer/runs/processIdentity.ts';
+import { skipBecause } from '../support/skip.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const leaseModule = JSON.stringify(new URL('../../trainer/runs/lease.ts', import.meta.url).href);
@@ -133,7 +134,7 @@ describe('lease of a run', () => {
   });
 
   it('of a process whose number was given to another is taken over', async function () {
-    if (process.platform !== 'linux') return this.skip();
+    if (process.platform !== 'linux') skipBecause(this, 'only Linux reports when a process started');
     await write({ pid: process.pid, processStart: '1' });
     await (await acquireLease(folder, options)).release();
     await write({ pid: process.pid, processStart: (await identifyProcess(process.pid))!.start });
@@ -141,7 +142,7 @@ describe('lease of a run', () => {
   });
 
   it('of a process that only waits to be reaped is taken over', async function () {
-    if (process.platform !== 'linux') return this.skip();
+    if (process.platform !== 'linux') skipBecause(this, 'only Linux reports when a process started');
     // The shell becomes a process that never reaps its child, which ended at once.
     const parent = spawn('sh', ['-c', 'sh -c "echo \\$\\$" & exec sleep 20'], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -10,6 +10,7 @@ import { FileError } from '../../trainer/checkpoints/fileError.ts';
 import type { EventRecord, MetricRecord, StepRecord } from '../../trainer/protocol.ts';
 import { formatMetricRecord, MetricHistory, parseMetricLine } from '../../trainer/runs/metricRecords.ts';
 import { MetricTail, MetricWriter, readMetricHistory } from '../../trainer/runs/metrics.ts';
+import { skipBecause } from '../support/skip.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -149,7 +150,7 @@ describe('metrics', () => {
 
     it('names a full disk and a path that is no place for a file', async function () {
       assert.throws(() => MetricWriter.open(path.join(folder, 'none', 'metrics.jsonl')), FileError);
-      if (process.platform !== 'linux') return this.skip();
+      if (process.platform !== 'linux') skipBecause(this, 'only Linux has /dev/full');
       await symlink('/dev/full', file);
       const writer = MetricWriter.open(file);
       assert.throws(
