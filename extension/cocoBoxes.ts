@@ -7,7 +7,7 @@ import {
   maskOfRunLengths,
   parseSegmentation,
 } from '../trainer/dense/cocoMask.ts';
-import type { Box, LoadedBoxes } from '../webview/inspector/protocol.ts';
+import type { Box, LoadedBoxes } from '../webview/inspector/protocol/requests.ts';
 
 /** Annotation files of COCO itself have 450 MB; larger ones are not read. */
 const MAXIMUM_BYTES = 600 * 1024 ** 2;

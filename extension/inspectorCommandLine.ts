@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { ModelReference } from '../trainer/inspect/protocol.ts';
-import type { CopyCommandQuery, InspectorState, InspectorView } from '../webview/inspector/protocol.ts';
+import type { CopyCommandQuery } from '../webview/inspector/protocol/requests.ts';
+import type { InspectorState, InspectorView } from '../webview/inspector/protocol/state.ts';
 
 /** Command of `clipself` that draws what a view shows; views without one of their own give the features. */
 const commands: Readonly<Record<InspectorView, 'kmeans' | 'pca' | 'similarity' | 'regions' | 'features'>> = {

@@ -1,12 +1,11 @@
 import type { FeaturesResult as StoredFeatures } from '../trainer/inspect/protocol.ts';
+import type { ModelDescription, ModelSource } from '../webview/inspector/protocol/models.ts';
 import type {
   FeaturesResult,
   InspectorMethod,
-  ModelDescription,
-  ModelSource,
   QueryOf,
   ResultOf,
-} from '../webview/inspector/protocol.ts';
+} from '../webview/inspector/protocol/requests.ts';
 import { readExactly, readFeatures } from './featureExport.ts';
 import type { Look } from './inspectorCommandLine.ts';
 import type { InspectorModels } from './inspectorModels.ts';

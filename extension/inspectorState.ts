@@ -1,13 +1,12 @@
 import path from 'node:path';
+import type { ReadOut } from '../trainer/inspect/protocol.ts';
+import type { ColumnSettings, ModelSource } from '../webview/inspector/protocol/models.ts';
 import {
-  type ColumnSettings,
   type InspectorState,
   type InspectorView,
   inspectorViews,
   MAXIMUM_COLUMNS,
-  type ModelSource,
-  type ReadOut,
-} from '../webview/inspector/protocol.ts';
+} from '../webview/inspector/protocol/state.ts';
 
 /** Bounds of the input's side, in pixels. */
 export const SIZE_RANGE = { minimum: 32, maximum: 4096 } as const;

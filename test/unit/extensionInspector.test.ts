@@ -15,7 +15,7 @@ import { defaultState, parseState, rememberedPart, withWishes } from '../../exte
 import { inspectorHtml } from '../../extension/webviewDocument.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import type { FeaturesResult } from '../../trainer/inspect/protocol.ts';
-import type { CopyCommandQuery } from '../../webview/inspector/protocol.ts';
+import type { CopyCommandQuery } from '../../webview/inspector/protocol/requests.ts';
 
 let folder: string;
 

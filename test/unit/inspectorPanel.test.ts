@@ -7,12 +7,9 @@ import {
   sourceName,
 } from '../../webview/inspector/modelOptions.ts';
 import { defaultState, restoreInspectorState } from '../../webview/inspector/panelState.ts';
-import type {
-  InspectorState,
-  MessageFromInspector,
-  ModelChoice,
-  RunSteps,
-} from '../../webview/inspector/protocol.ts';
+import type { MessageFromInspector } from '../../webview/inspector/protocol/messages.ts';
+import type { ModelChoice, RunSteps } from '../../webview/inspector/protocol/models.ts';
+import type { InspectorState } from '../../webview/inspector/protocol/state.ts';
 
 /** The host's end of the conversation, as VS Code's own object behaves: messages are kept, state is stored. */
 function openHost(): {

@@ -2,7 +2,8 @@ import type { Status } from './columnStatus.ts';
 import { type InspectorHost, problemOf } from './host.ts';
 import type { MapStore } from './mapStore.ts';
 import { SIZES } from './panelState.ts';
-import { type ColumnSettings, type FeatureQuery, type ModelDescription, sourceKey } from './protocol.ts';
+import { type ColumnSettings, type ModelDescription, sourceKey } from './protocol/models.ts';
+import type { FeatureQuery } from './protocol/requests.ts';
 import type { LoadedMap } from './views/view.ts';
 
 export interface ColumnEvents {

@@ -2,7 +2,7 @@ import type { ColumnDrawing } from './columnView.ts';
 import { differencePicture } from './difference.ts';
 import { patchAt, patchBox, patchName } from './featureMap.ts';
 import type { InspectorPanel } from './panel.ts';
-import type { Box } from './protocol.ts';
+import type { Box } from './protocol/requests.ts';
 import type { Picture, ReadyColumn } from './views/view.ts';
 
 export interface DrawableColumn {

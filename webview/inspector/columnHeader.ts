@@ -1,3 +1,4 @@
+import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import { type ButtonControl, createButton } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
@@ -8,10 +9,9 @@ import {
   type ModelChoice,
   type ModelDescription,
   type ModelSource,
-  type ReadOut,
   type RunSteps,
   sourceKey,
-} from './protocol.ts';
+} from './protocol/models.ts';
 import { createSelect } from './select.ts';
 import type { SelectOption } from './selectOption.ts';
 

@@ -1,7 +1,7 @@
 import { createButton, createProgressRing } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { icon } from '../icons.ts';
-import type { InspectorProblem } from './protocol.ts';
+import type { InspectorProblem } from './protocol/requests.ts';
 
 /** What stands between a column and its picture. */
 export type Status =

@@ -5,7 +5,7 @@ import type { ColumnHeader } from './columnHeader.ts';
 import { ColumnStatus, type StatusActions } from './columnStatus.ts';
 import type { MapGrid } from './featureMap.ts';
 import { drawOutline } from './marks.ts';
-import type { Box } from './protocol.ts';
+import type { Box } from './protocol/requests.ts';
 import { type Scene, Stage, type StageEvents } from './stage.ts';
 import type { Picture } from './views/view.ts';
 

@@ -2,11 +2,12 @@ import { clusterColour } from '../../trainer/dense/colourMaps.ts';
 import { blendLayer, drawLayer, type Layer } from '../../trainer/dense/overlay.ts';
 import { cssColour } from '../cosineColour.ts';
 import { formatSignificant } from '../format.ts';
+import type { PictureContext } from '../plate.ts';
 import type { Palette } from '../theme.ts';
 import { colourMapStops } from './cellPixels.ts';
 import type { MapGrid } from './featureMap.ts';
 import { layerPlacement } from './layerPlacement.ts';
-import type { Picture, PictureContext } from './views/view.ts';
+import type { Picture } from './views/view.ts';
 
 export interface PngOptions {
   image: CanvasImageSource | null;

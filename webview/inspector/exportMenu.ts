@@ -5,7 +5,7 @@ import { pngOf } from './exportImage.ts';
 import { gridSvg } from './exportSvg.ts';
 import { problemOf } from './host.ts';
 import type { InspectorPanel } from './panel.ts';
-import type { SaveQuery } from './protocol.ts';
+import type { SaveQuery } from './protocol/requests.ts';
 import { toCsv } from './views/cellTable.ts';
 import type { ReadyColumn } from './views/view.ts';
 

@@ -1,4 +1,4 @@
-import { type ModelChoice, type ModelSource, type RunSteps, sourceKey } from './protocol.ts';
+import { type ModelChoice, type ModelSource, type RunSteps, sourceKey } from './protocol/models.ts';
 import type { SelectOption } from './selectOption.ts';
 
 const groupNames: Record<ModelChoice['group'], string> = {

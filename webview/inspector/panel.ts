@@ -8,16 +8,14 @@ import { MapStore } from './mapStore.ts';
 import { defaultState, restoreInspectorState } from './panelState.ts';
 import type {
   InspectorInitialMessage,
-  InspectorProblem,
-  InspectorState,
-  InspectorView,
   MessageFromInspector,
   MessageToInspector,
-  ModelChoice,
   PanelImage,
-  RunSteps,
   ShowMessage,
-} from './protocol.ts';
+} from './protocol/messages.ts';
+import type { ModelChoice, RunSteps } from './protocol/models.ts';
+import type { InspectorProblem } from './protocol/requests.ts';
+import type { InspectorState, InspectorView } from './protocol/state.ts';
 import { ShownImage } from './shownImage.ts';
 import { Toolbar } from './toolbar.ts';
 import type { ReadyColumn, View, ViewContext } from './views/view.ts';

@@ -5,7 +5,7 @@ import { patchAt, patchName, validStatistics } from '../featureMap.ts';
 import type { ProgressListener } from '../host.ts';
 import { scalarLegend } from '../legend.ts';
 import { meanOfMaps } from '../mapStatistics.ts';
-import type { AttentionResult } from '../protocol.ts';
+import type { AttentionResult } from '../protocol/requests.ts';
 import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';

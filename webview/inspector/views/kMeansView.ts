@@ -4,7 +4,7 @@ import { cssColour } from '../../cosineColour.ts';
 import { element } from '../../dom.ts';
 import type { ProgressListener } from '../host.ts';
 import { K_RANGE } from '../panelState.ts';
-import type { CopyCommandQuery } from '../protocol.ts';
+import type { CopyCommandQuery } from '../protocol/requests.ts';
 import { cellTable } from './cellTable.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 

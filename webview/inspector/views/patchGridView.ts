@@ -2,14 +2,15 @@ import { createCheckbox, createSlider } from '../../controls.ts';
 import { cosineColour, cssColour } from '../../cosineColour.ts';
 import { element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
+import { drawPlate, type PictureContext } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import type { ProgressListener } from '../host.ts';
 import { scalarLegend } from '../legend.ts';
-import { drawGridLines, drawIndices, drawOutline, drawPlate } from '../marks.ts';
+import { drawGridLines, drawIndices, drawOutline } from '../marks.ts';
 import { MAXIMUM_SPLIT } from '../panelState.ts';
-import type { Box, CopyCommandQuery, PatchesResult } from '../protocol.ts';
+import type { Box, CopyCommandQuery, PatchesResult } from '../protocol/requests.ts';
 import { cropFigure } from './cropFigure.ts';
-import type { Picture, PictureContext, ReadyColumn, View, ViewContext } from './view.ts';
+import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
 /** Waits this long after a slider moved before cosines are asked for, in milliseconds. */
 const SLIDER_DELAY = 150;

@@ -1,6 +1,6 @@
 import { element } from '../../dom.ts';
 import type { ProgressListener } from '../host.ts';
-import type { CopyCommandQuery, PcaResult } from '../protocol.ts';
+import type { CopyCommandQuery, PcaResult } from '../protocol/requests.ts';
 import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';

@@ -1,10 +1,12 @@
+import type { CocoSegmentation } from '../../../trainer/dense/cocoMask.ts';
 import { createButton } from '../../controls.ts';
 import { createTable, element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
+import { drawPlate } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import { type ProgressListener, problemOf } from '../host.ts';
-import { drawOutline, drawPlate } from '../marks.ts';
-import type { Box, CocoSegmentation, CopyCommandQuery, RegionsResult } from '../protocol.ts';
+import { drawOutline } from '../marks.ts';
+import type { Box, CopyCommandQuery, RegionsResult } from '../protocol/requests.ts';
 import { drawMask } from './regionOutline.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
