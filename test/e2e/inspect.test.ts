@@ -7,10 +7,8 @@ import { promisify } from 'node:util';
 import type { Frame, Locator } from 'playwright-core';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
+import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
-
-/** Milliseconds that an answer of the service may take on a slow machine. */
-const PATIENCE = 90_000;
 
 const IMAGE = 'scene-07.jpg';
 
@@ -39,59 +37,14 @@ describe('inspecting dense features in a real VS Code', function () {
 
   const panel = (): Promise<Frame> => workbench.webviewFrame('.inspector-toolbar');
 
-  async function until<Result>(what: string, look: () => Promise<Result | null | false>): Promise<Result> {
-    const deadline = Date.now() + PATIENCE;
-    while (Date.now() < deadline) {
-      const found = await look().catch(() => null);
-      if (found) return found;
-      await sleep(200);
-    }
-    throw new Error(`waited in vain for ${what}`);
-  }
-
   const fileInExplorer = (name: string): Locator =>
     workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
-
-  /** Different colours in what the stage shows; an image alone has many, a blank canvas one. */
-  const colours = (frame: Frame): Promise<number> =>
-    frame.evaluate(() => {
-      const canvas = document.querySelector<HTMLCanvasElement>('.stage-canvas')!;
-      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
-      const seen = new Set<number>();
-      for (let i = 0; i < data.length; i += 4 * 97) {
-        seen.add((data[i]! << 16) | (data[i + 1]! << 8) | data[i + 2]!);
-      }
-      return seen.size;
-    });
-
-  /** A short text that changes when the picture does. */
-  const picture = (frame: Frame): Promise<string> =>
-    frame.evaluate(() => {
-      const canvas = document.querySelector<HTMLCanvasElement>('.stage-canvas')!;
-      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
-      let hash = 0;
-      for (let i = 0; i < data.length; i += 4 * 31) hash = (hash * 31 + data[i]! + data[i + 1]! * 7) | 0;
-      return `${canvas.width}x${canvas.height}:${hash}`;
-    });
 
   async function showView(view: string): Promise<Frame> {
     const frame = await panel();
     await frame.locator(`[role="tab"][data-view="${view}"]`).click();
     await frame.locator(`[role="tab"][data-view="${view}"][aria-selected="true"]`).waitFor();
     return frame;
-  }
-
-  /** Waits until the column has its map and nothing is being computed. */
-  async function settled(frame: Frame): Promise<void> {
-    await until('the picture', async () => {
-      const idle = await frame.evaluate(
-        () =>
-          document.querySelector<HTMLElement>('.column .status')?.hidden === true &&
-          !/…$/.test(document.querySelector('.toast:not([hidden])')?.textContent ?? ''),
-      );
-      return idle && (await colours(frame)) > 8;
-    });
-    await sleep(300);
   }
 
   it('opens from the context menu of an image and offers the demo model', async () => {
@@ -124,7 +77,7 @@ describe('inspecting dense features in a real VS Code', function () {
     it(`draws the view ${view}`, async () => {
       const frame = await showView(view);
       await settled(frame);
-      seen.set(view, await picture(frame));
+      seen.set(view, await columnPicture(frame));
       assert.equal(await frame.locator('[role="alert"]:visible').count(), 0);
     });
   }
@@ -136,16 +89,16 @@ describe('inspecting dense features in a real VS Code', function () {
     const box = (await canvas.boundingBox())!;
     await canvas.hover({ position: { x: box.width * 0.35, y: box.height * 0.5 } });
     await sleep(300);
-    const first = await picture(frame);
+    const first = await columnPicture(frame);
     await canvas.hover({ position: { x: box.width * 0.6, y: box.height * 0.6 } });
     await sleep(300);
-    const second = await picture(frame);
+    const second = await columnPicture(frame);
     assert.notEqual(first, second);
     seen.set('similarity', second);
     await canvas.focus();
     await workbench.page.keyboard.press('ArrowRight');
     await sleep(300);
-    assert.notEqual(await picture(frame), second, 'the arrow keys do not move the patch');
+    assert.notEqual(await columnPicture(frame), second, 'the arrow keys do not move the patch');
   });
 
   it('shows something else in each view', () => {
@@ -245,7 +198,7 @@ describe('inspecting dense features in a real VS Code', function () {
     await writeFile(file, JSON.stringify(annotations));
     const frame = await showView('regions');
     await settled(frame);
-    const before = await picture(frame);
+    const before = await columnPicture(frame);
     await frame.getByText('Load boxes…', { exact: true }).click();
     const input = workbench.page.locator('.quick-input-widget:visible input.input').first();
     await input.waitFor();
@@ -262,7 +215,7 @@ describe('inspecting dense features in a real VS Code', function () {
     const cosines = rows.map(row => row.split('\t')[3]);
     assert.notEqual(cosines[0], cosines[1], 'the mask is pooled like its box');
     await settled(frame);
-    assert.notEqual(await picture(frame), before, 'nothing is drawn');
+    assert.notEqual(await columnPicture(frame), before, 'nothing is drawn');
     await frame.getByText('Clear', { exact: true }).click();
     await rm(file);
   });
@@ -298,7 +251,7 @@ describe('inspecting dense features in a real VS Code', function () {
       await slider.fill(stop);
       await sleep(1500);
       await settled(frame);
-      return picture(frame);
+      return columnPicture(frame);
     };
     const first = await goTo('0');
     const last = await goTo('4');

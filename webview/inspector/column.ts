@@ -4,6 +4,7 @@ import type { MapStore } from './mapStore.ts';
 import { SIZES } from './panelState.ts';
 import { type ColumnSettings, type ModelDescription, sourceKey } from './protocol/models.ts';
 import type { FeatureQuery } from './protocol/requests.ts';
+import { RunFollowing } from './runFollowing.ts';
 import type { LoadedMap } from './views/view.ts';
 
 export interface ColumnEvents {
@@ -29,11 +30,13 @@ export class Column {
   map: LoadedMap | null = null;
   /** The query that `map` answers. */
   query: FeatureQuery | null = null;
+  readonly following = new RunFollowing();
   readonly #host: InspectorHost;
   readonly #store: MapStore;
   readonly #events: ColumnEvents;
   #describedSource = '';
   #abort: AbortController | null = null;
+  #loading = false;
 
   constructor(settings: ColumnSettings, host: InspectorHost, store: MapStore, events: ColumnEvents) {
     this.settings = settings;
@@ -42,16 +45,26 @@ export class Column {
     this.#events = events;
   }
 
+  /** Its map is on its way. */
+  get isLoading(): boolean {
+    return this.#loading;
+  }
+
   /** Forgets the map: the image is another one, or changed. */
   forget(): void {
     this.map = null;
     this.query = null;
   }
 
-  /** Asks for the map of an image with the settings of now, and gives up what was asked before. */
-  async load(image: number, trusted: boolean): Promise<void> {
+  /**
+   * Asks for the map of an image with the settings of now, and gives up what was asked before.
+   *
+   * @param quietly Progress is not shown over the map that is there: nobody asked for another one.
+   */
+  async load(image: number, trusted: boolean, quietly = false): Promise<void> {
     this.#abort?.abort();
     this.#abort = null;
+    this.#loading = false;
     const { source } = this.settings;
     if (source === null || !trusted) {
       this.forget();
@@ -60,10 +73,14 @@ export class Column {
     }
     const abort = new AbortController();
     this.#abort = abort;
+    this.#loading = true;
     const query: FeatureQuery = { ...this.settings, source, image };
     let stage = 'Starting';
     let fraction: number | null = null;
-    const show = (): void => this.#setStatus({ kind: 'loading', stage, fraction });
+    const hidden = quietly && this.map !== null;
+    const show = (): void => {
+      if (!hidden) this.#setStatus({ kind: 'loading', stage, fraction });
+    };
     const spinner = setTimeout(show, SPINNER_DELAY);
     const started = performance.now();
     try {
@@ -77,6 +94,7 @@ export class Column {
         },
       });
       if (this.#abort !== abort) return;
+      this.#loading = false;
       this.map = this.#store.add(query, result, this.#events.keysInView());
       this.query = query;
       this.#setStatus({ kind: 'ready' });
@@ -114,6 +132,7 @@ export class Column {
 
   #fail(error: unknown): void {
     const problem = problemOf(error);
+    this.#loading = false;
     this.map = null;
     this.query = null;
     const smaller = SIZES.findLast(size => size < this.settings.size) ?? null;

@@ -13,12 +13,14 @@ export interface DrawableColumn {
   /** Shown as difference to the first column. */
   isDifference: boolean;
   name: string;
+  /** The next map is on its way while this one is shown. */
+  loading: boolean;
 }
 
 /** What a column shows now; null where there is nothing at all to show. */
 export function drawColumn(drawable: DrawableColumn): ColumnDrawing | null {
   const { panel, ready, name } = drawable;
-  const { view, state, image, imageSize } = panel;
+  const { view, state, image, imageAddress, imageSize } = panel;
   const grid = ready?.map.grid ?? null;
   // Where a browser cannot draw the image, its features are shown on an empty field of its size.
   const size = imageSize ?? (grid ? { width: grid.imageWidth, height: grid.imageHeight } : null);
@@ -26,13 +28,14 @@ export function drawColumn(drawable: DrawableColumn): ColumnDrawing | null {
   const picture = ready === null ? null : pictureOf(drawable, ready);
   return {
     image,
+    imageName: imageAddress,
     size,
     grid,
     picture,
     marks: marksOf(panel, ready),
     opacity: state.opacity,
     smooth: state.smooth,
-    facts: factsOf(ready, picture),
+    facts: factsOf(drawable, picture),
     readout: ready === null ? '' : readoutOf(drawable, ready, picture),
     label: `${panel.imageName}, ${view?.label ?? ''}, ${name}. ${view?.help ?? ''} Plus and minus zoom, 0 shows all.`,
   };
@@ -40,7 +43,7 @@ export function drawColumn(drawable: DrawableColumn): ColumnDrawing | null {
 
 /** The picture of a column, and for the export the same without a panel in between. */
 export function pictureOf(
-  { panel, first, isDifference }: Omit<DrawableColumn, 'name'>,
+  { panel, first, isDifference }: Omit<DrawableColumn, 'name' | 'loading'>,
   ready: ReadyColumn,
 ): Picture | null {
   if (isDifference && first !== null) return differencePicture(panel, first, ready);
@@ -70,8 +73,8 @@ function readoutOf({ panel }: DrawableColumn, ready: ReadyColumn, picture: Pictu
   return `${place.charAt(0).toUpperCase()}${place.slice(1)}${described === '' ? '' : `: ${described}`}`;
 }
 
-function factsOf(ready: ReadyColumn | null, picture: Picture | null): string {
-  const parts = [picture?.facts ?? ''];
+function factsOf({ ready, loading, name }: DrawableColumn, picture: Picture | null): string {
+  const parts = [loading ? `loading ${name}…` : '', picture?.facts ?? ''];
   if (ready !== null) {
     const { cached, milliseconds, size } = ready.map;
     parts.push(`${size} px`, cached ? 'from the cache' : `${Math.round(milliseconds.forward)} ms forward`);

@@ -50,20 +50,3 @@ export function runOfSource(runs: readonly RunSteps[], source: ModelSource): Run
 export function baseName(path: string): string {
   return path.split(/[\\/]/).filter(Boolean).pop() ?? path;
 }
-
-/**
- * The newest checkpoint for a column that showed the newest one before; null where the column stays at its step, because
- * it shows another one or nothing newer was saved.
- */
-export function followedSource(
-  source: ModelSource | null,
-  before: readonly RunSteps[],
-  now: readonly RunSteps[],
-): ModelSource | null {
-  if (source?.kind !== 'run' || source.step === null) return null;
-  const newest = (runs: readonly RunSteps[]): number | undefined =>
-    runs.find(run => run.directory === source.directory)?.steps.at(-1);
-  const latest = newest(now);
-  if (newest(before) !== source.step || latest === undefined || latest <= source.step) return null;
-  return { ...source, step: latest };
-}

@@ -53,6 +53,7 @@ export class InspectorPanel implements ViewContext {
   #runs: readonly RunSteps[] = [];
   #trusted = false;
   #viewLoad: AbortController | null = null;
+  #preparation: AbortController | null = null;
   #redrawScheduled = false;
   #viewProblem = '';
   #noticeTimer: ReturnType<typeof setTimeout> | null = null;
@@ -98,6 +99,11 @@ export class InspectorPanel implements ViewContext {
     return this.#image.source;
   }
 
+  /** Another one for each image, and for each change of its file. */
+  get imageAddress(): string {
+    return this.#image.source?.src ?? '';
+  }
+
   get imageSize(): { width: number; height: number } | null {
     return this.#image.size;
   }
@@ -124,6 +130,11 @@ export class InspectorPanel implements ViewContext {
 
   get columns(): readonly ReadyColumn[] {
     return this.#columns.ready;
+  }
+
+  /** The view's answers for the maps of now are on their way. */
+  get isViewLoading(): boolean {
+    return this.#viewLoad !== null;
   }
 
   get view(): View | null {
@@ -156,11 +167,15 @@ export class InspectorPanel implements ViewContext {
   /** Fetches what the view needs for all columns that have a map. */
   reload(): void {
     this.#viewLoad?.abort();
+    this.#preparation?.abort();
     this.#viewLoad = null;
     this.#viewProblem = '';
     const { view } = this;
     this.redraw();
-    if (!view?.load || this.columns.length === 0) return;
+    if (!view?.load || this.columns.length === 0) {
+      this.#viewLoaded();
+      return;
+    }
     const abort = new AbortController();
     this.#viewLoad = abort;
     const started = performance.now();
@@ -175,7 +190,27 @@ export class InspectorPanel implements ViewContext {
       .catch((error: unknown) => {
         if (this.#viewLoad === abort) this.#viewFailed(problemOf(error));
       })
-      .finally(() => this.redraw());
+      .finally(() => {
+        if (this.#viewLoad === abort) this.#viewLoaded();
+        this.redraw();
+      });
+  }
+
+  #viewLoaded(): void {
+    this.#viewLoad = null;
+    this.#columns.followRuns(this.#runs, this.#runs);
+    if (!this.#columns.isLoading && !this.#runs.some(({ live }) => live)) void this.#prepareOthers();
+  }
+
+  /** Asks for what the other views need, as far as that takes no forward pass: switching to them is then at once. */
+  async #prepareOthers(): Promise<void> {
+    const abort = new AbortController();
+    this.#preparation = abort;
+    for (const view of this.#views) {
+      if (view.isCheap !== true || view === this.view || abort.signal.aborted) continue;
+      // A problem is told when the view is looked at.
+      await view.load?.(this.columns, abort.signal, () => undefined).catch(() => undefined);
+    }
   }
 
   #viewFailed({ kind, message }: InspectorProblem): void {

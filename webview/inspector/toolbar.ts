@@ -65,7 +65,7 @@ export class Toolbar {
         { class: 'toolbar-line' },
         this.#viewControls,
         this.#opacitySlider(state.opacity),
-        createCheckbox('Smooth', state.smooth, smooth => actions.remember({ smooth })),
+        this.#smoothing(state.smooth),
         this.#colourMap.root,
         this.#sync,
         this.#difference,
@@ -116,7 +116,7 @@ export class Toolbar {
   }
 
   #opacitySlider(opacity: number): HTMLElement {
-    return createSlider({
+    const slider = createSlider({
       label: 'Opacity',
       minimum: 0,
       maximum: 1,
@@ -125,5 +125,13 @@ export class Toolbar {
       format: value => value.toFixed(2),
       onInput: value => this.#actions.remember({ opacity: value }),
     });
+    slider.dataset.control = 'opacity';
+    return slider;
+  }
+
+  #smoothing(smooth: boolean): HTMLElement {
+    const box = createCheckbox('Smooth', smooth, checked => this.#actions.remember({ smooth: checked }));
+    box.dataset.control = 'smooth';
+    return box;
   }
 }

@@ -6,6 +6,7 @@ import type { ProgressListener } from '../host.ts';
 import { K_RANGE } from '../panelState.ts';
 import type { CopyCommandQuery } from '../protocol/requests.ts';
 import { cellTable } from './cellTable.ts';
+import { LastShown } from './lastShown.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
 interface Clusters {
@@ -13,21 +14,22 @@ interface Clusters {
   shares: number[];
 }
 
-/** Waits this long after the slider moved before clusters are asked for, in milliseconds. */
-const SLIDER_DELAY = 120;
-
 /** Clusters of the patches. All columns are clustered in one request, so that like clusters have like colours. */
 export class KMeansView implements View {
   readonly id = 'kMeans';
   readonly label = 'K-Means';
   readonly help = 'Click a patch, or press Enter, to show its cluster alone.';
+  readonly isCheap = true;
   readonly controls: HTMLElement;
   readonly #context: ViewContext;
+  readonly #last = new LastShown<Clusters>();
   /** By `settings|key`, for the columns in view. */
   #clusters = new Map<string, Clusters>();
   #highlighted = -1;
   readonly #masked = new Map<Int16Array, Int16Array>();
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** Requests under way, and whether the settings changed since the last of them was sent. */
+  #asking = 0;
+  #changed = false;
 
   constructor(context: ViewContext) {
     this.#context = context;
@@ -58,20 +60,22 @@ export class KMeansView implements View {
     const wanted = keys.map(key => this.#name(key, keys));
     if (wanted.every(name => this.#clusters.has(name))) return;
     const { k, seed, restarts, smooth } = kMeans;
-    const result = await this.#context.host.request(
-      'kMeans',
-      { keys, k, seed, restarts, smooth, reference: null },
-      { signal, progress },
-    );
+    this.#asking++;
+    const query = { keys, k, seed, restarts, smooth, reference: null };
+    const result = await this.#context.host.request('kMeans', query, { signal, progress }).finally(() => {
+      this.#asking--;
+      if (this.#changed && this.#asking === 0) this.#askAgain();
+    });
     const next = new Map<string, Clusters>();
-    for (const map of result.maps)
-      next.set(this.#name(map.key, keys), { labels: Int16Array.from(map.labels), shares: map.shares });
+    result.maps.forEach(({ labels, shares }, index) => {
+      next.set(wanted[index]!, { labels: Int16Array.from(labels), shares });
+    });
     this.#clusters = next;
     if (this.#highlighted >= k) this.#highlighted = -1;
   }
 
   picture(column: ReadyColumn): Picture | null {
-    const clusters = this.#of(column);
+    const clusters = this.#last.orBefore(column, this.#of(column));
     if (clusters === null) return null;
     const { labels, shares } = clusters;
     const found = shares.filter(share => share > 0).length;
@@ -149,8 +153,15 @@ export class KMeansView implements View {
 
   #change(change: Partial<ViewContext['state']['kMeans']>): void {
     this.#context.remember({ kMeans: { ...this.#context.state.kMeans, ...change } });
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#context.reload(), SLIDER_DELAY);
+    // One request at a time: a slider that moves faster than the clusters come shows those on its way.
+    if (this.#asking === 0) this.#context.reload();
+    else this.#changed = true;
+  }
+
+  #askAgain(): void {
+    this.#changed = false;
+    // After this answer has been taken.
+    setTimeout(() => this.#context.reload());
   }
 
   #legend(shares: readonly number[]): HTMLElement {

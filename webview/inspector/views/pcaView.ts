@@ -3,6 +3,7 @@ import type { ProgressListener } from '../host.ts';
 import type { CopyCommandQuery, PcaResult } from '../protocol/requests.ts';
 import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
+import { LastShown } from './lastShown.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
 const channels = ['Red', 'Green', 'Blue'] as const;
@@ -20,8 +21,10 @@ export class PcaView implements View {
   readonly id = 'pca';
   readonly label = 'PCA';
   readonly help = 'Patches of like colour have like features.';
+  readonly isCheap = true;
   readonly controls: HTMLElement;
   readonly #context: ViewContext;
+  readonly #last = new LastShown<Colours>();
   readonly #selects: Select[];
   #colours = new Map<string, Colours>();
 
@@ -75,7 +78,7 @@ export class PcaView implements View {
   }
 
   picture(column: ReadyColumn): Picture | null {
-    const colours = this.#of(column);
+    const colours = this.#last.orBefore(column, this.#of(column));
     if (colours === null) return null;
     const { components } = this.#context.state.pca;
     const total = components.reduce((sum, index) => sum + (colours.explainedVariance[index] ?? 0), 0);

@@ -80,6 +80,8 @@ export interface View {
   readonly help: string;
   /** Controls of this view only, shown under the toolbar. */
   readonly controls: HTMLElement;
+  /** What `load` asks for takes no forward pass and little time: it may be fetched before the view is looked at. */
+  readonly isCheap?: boolean;
   /** Brings the controls up to the state and the columns. */
   refreshControls?(): void;
   /** Fetches what the columns need beyond their features and is not there yet. */
