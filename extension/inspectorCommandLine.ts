@@ -14,6 +14,10 @@ const commands: Readonly<Record<InspectorView, 'kmeans' | 'pca' | 'similarity' |
   attention: 'features',
 };
 
+/** The cosines of a patch grid are those of regions that lie as its cells do. */
+const commandOf = ({ view, boxes }: CopyCommandQuery) =>
+  view === 'patches' && boxes !== undefined ? 'regions' : commands[view];
+
 /** How the picture looks beyond its numbers. */
 export type Look = Pick<InspectorState, 'opacity' | 'smooth' | 'colourMap'>;
 
@@ -74,7 +78,7 @@ export function inspectArguments(
   image: string,
   look: Look,
 ): string[] {
-  const command = commands[query.view];
+  const command = commandOf(query);
   const draws = command !== 'features' && command !== 'regions';
   const { name } = path.parse(image);
   return [
@@ -123,7 +127,7 @@ export function reproducingLine(
   platform: NodeJS.Platform,
 ): string {
   const line = commandLineOf(inspectArguments(query, model, image, look), platform);
-  if (query.view !== 'regions') return line;
+  if (commandOf(query) !== 'regions') return line;
   if (!query.boxes?.length) throw new Error('Draw or load a box first: the regions are boxes.');
   if (query.masked) {
     throw new Error(

@@ -96,9 +96,9 @@ export class InspectorHandlers {
         const { maps, ...rest } = await service.request('pca', query, options);
         return { ...rest, maps: maps.map(({ key, rgb }) => ({ key, rgb: bytesOfBase64(rgb) })) };
       },
-      patches: async ({ image, source, teacher, size, rows, columns }, options) => {
+      patches: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
-        return service.request('patches', { ...models, image: imageAt(image), size, rows, columns }, options);
+        return service.request('patches', { ...models, image: imageAt(image), ...asked }, options);
       },
       regions: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };

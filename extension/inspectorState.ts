@@ -39,7 +39,7 @@ export function defaultState({ size, colourMap }: InspectorDefaults): InspectorS
     smooth: false,
     difference: false,
     colourMap,
-    kMeans: { k: 6, seed: 0, restarts: 5, smooth: false },
+    kMeans: { k: 6, seed: 0, restarts: 4, smooth: false },
     pca: { components: [0, 1, 2] },
     patches: { rows: 4, columns: 4, tokens: false },
     attention: { layer: null, head: null },

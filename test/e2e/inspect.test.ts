@@ -199,7 +199,7 @@ describe('inspecting dense features in a real VS Code', function () {
     const frame = await showView('regions');
     await settled(frame);
     const before = await columnPicture(frame);
-    await frame.getByText('Load boxes…', { exact: true }).click();
+    await frame.getByText('Load boxes or masks…', { exact: true }).click();
     const input = workbench.page.locator('.quick-input-widget:visible input.input').first();
     await input.waitFor();
     await sleep(1000);

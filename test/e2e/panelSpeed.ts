@@ -9,6 +9,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import type { Frame } from 'playwright-core';
 import sharp from 'sharp';
@@ -128,10 +129,21 @@ async function timeViews(frame: Frame): Promise<void> {
 }
 
 async function timeSettings(frame: Frame): Promise<void> {
-  const set = (selector: string, facts: string) => (values: readonly (string | null)[]) =>
-    repeat(values.length, index =>
-      timeGesture(frame, { selector, value: values[index]!, facts: facts.replace('#', values[index] ?? '') }),
-    );
+  const set =
+    (selector: string, facts: string, fresh = false) =>
+    (values: readonly (string | null)[]) =>
+      repeat(values.length, async index => {
+        const value = values[index]!;
+        const time = await timeGesture(frame, {
+          selector,
+          value,
+          facts: facts.replace('#', value ?? ''),
+          fresh,
+        });
+        // A hand takes a moment between two settings.
+        await sleep(400);
+        return time;
+      });
   await timeGesture(frame, tabOf('kMeans', 'clusters over'));
   await frame.locator('[data-control="k"] input').fill('16');
   await settled(frame);
@@ -147,7 +159,7 @@ async function timeSettings(frame: Frame): Promise<void> {
   await settled(frame);
   report(
     'PCA, other components',
-    await set('.view-controls .select-field:nth-child(3) select', '')(['4', '5', '6', '3', '2']),
+    await set('.view-controls .select-field:nth-child(3) select', '', true)(['4', '5', '6', '3', '2']),
   );
   await timeGesture(frame, tabOf('similarity', 'query'));
   await frame.getByText('Release pin', { exact: true }).click();

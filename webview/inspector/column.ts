@@ -1,3 +1,4 @@
+import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import type { Status } from './columnStatus.ts';
 import { type InspectorHost, problemOf } from './host.ts';
 import type { MapStore } from './mapStore.ts';
@@ -74,7 +75,7 @@ export class Column {
     const abort = new AbortController();
     this.#abort = abort;
     this.#loading = true;
-    const query: FeatureQuery = { ...this.settings, source, image };
+    const query: FeatureQuery = { ...this.settings, readOut: mapReadOut(this.settings), source, image };
     let stage = 'Starting';
     let fraction: number | null = null;
     const hidden = quietly && this.map !== null;
@@ -143,4 +144,9 @@ export class Column {
     this.status = status;
     this.#events.onStatus();
   }
+}
+
+/** The read-out of a column's map: mask attention has none, and lies on the grid of the others. */
+function mapReadOut({ readOut }: ColumnSettings): ReadOut {
+  return readOut === 'maskAttention' ? 'value' : readOut;
 }

@@ -1,5 +1,5 @@
 import type { ColumnDrawing } from './columnView.ts';
-import { differencePicture } from './difference.ts';
+import { differencePicture, messagePicture } from './difference.ts';
 import { patchAt, patchBox, patchName } from './featureMap.ts';
 import type { InspectorPanel } from './panel.ts';
 import type { Box } from './protocol/requests.ts';
@@ -46,6 +46,11 @@ export function pictureOf(
   { panel, first, isDifference }: Omit<DrawableColumn, 'name' | 'loading'>,
   ready: ReadyColumn,
 ): Picture | null {
+  const used = isDifference && first !== null ? [first, ready] : [ready];
+  if (panel.view?.readsRegions !== true && used.some(({ settings }) => settings.readOut === 'maskAttention'))
+    return messagePicture(
+      'Mask attention reads regions and has no value for each patch. Choose Regions, or the patch grid with cosines.',
+    );
   if (isDifference && first !== null) return differencePicture(panel, first, ready);
   return panel.view?.picture(ready) ?? null;
 }

@@ -35,7 +35,7 @@ const readOutLabels: Record<ReadOut, string> = {
   queryQuery: 'q·q attention',
   keyKey: 'k·k attention',
   valueValue: 'v·v attention',
-  maskAttention: 'Mask attention',
+  maskAttention: 'Mask attention (v1)',
 };
 
 /** Model, size, read-out, layer and, for a run, the saved step of one column. */
@@ -77,7 +77,10 @@ export class ColumnHeader {
       label: 'Read-out',
       options: [],
       value: '',
-      onChange: value => actions.change({ readOut: value as ReadOut }),
+      onChange: value => {
+        const readOut = value as ReadOut;
+        actions.change(readOut === 'maskAttention' ? { readOut, layer: null } : { readOut });
+      },
     });
     this.#layer = createSelect({
       label: 'Layer',
@@ -121,7 +124,7 @@ export class ColumnHeader {
     choices: readonly ModelChoice[],
     runs: readonly RunSteps[],
     description: ModelDescription | null,
-    removable: boolean,
+    { removable, readsRegions }: { removable: boolean; readsRegions: boolean },
   ): void {
     this.#settings = settings;
     this.#choices = choices;
@@ -136,12 +139,11 @@ export class ColumnHeader {
     this.#model.value = source === null ? NONE : sourceKey(source);
     this.#size.setOptions(sizeOptions(settings.size, description?.patchSize ?? 1));
     this.#size.value = String(settings.size);
-    const readOuts = description?.readOuts.filter(readOut => readOut !== 'maskAttention') ?? [
-      settings.readOut,
-    ];
+    const readOuts = offeredReadOuts(settings.readOut, description, readsRegions);
     this.#readOut.setOptions(readOuts.map(value => ({ value, label: readOutLabels[value] })));
     this.#readOut.value = settings.readOut;
     this.#layer.setOptions(layerOptions(description?.layers ?? 0, settings.layer));
+    this.#layer.disabled = settings.readOut === 'maskAttention';
     this.#layer.value = settings.layer === null ? 'last' : String(settings.layer);
     this.#updateStep(source);
   }
@@ -221,6 +223,17 @@ export class ColumnHeader {
     const step = this.#stops(source)[this.#stepInput.valueAsNumber];
     if (step !== undefined) this.#actions.change({ source: { ...source, step } });
   }
+}
+
+/** Mask attention is offered where regions are read, and stays listed while it is in force. */
+function offeredReadOuts(
+  current: ReadOut,
+  description: ModelDescription | null,
+  readsRegions: boolean,
+): ReadOut[] {
+  if (description === null) return [current];
+  const offered = description.maskAttention && (readsRegions || current === 'maskAttention');
+  return offered ? [...description.readOuts, 'maskAttention'] : description.readOuts;
 }
 
 /** Sizes that are whole patches along a side, and the one in force. */

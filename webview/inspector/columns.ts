@@ -122,13 +122,10 @@ export class Columns {
   updateHeaders(): void {
     this.#columns.forEach(({ column, view }, index) => {
       view.header.setPlace(index);
-      view.header.update(
-        column.settings,
-        this.#panel.models,
-        this.#panel.runs,
-        column.description,
-        this.#columns.length > 1,
-      );
+      view.header.update(column.settings, this.#panel.models, this.#panel.runs, column.description, {
+        removable: this.#columns.length > 1,
+        readsRegions: this.#panel.view?.readsRegions === true,
+      });
     });
     this.#root.dataset.count = String(this.#columns.length);
   }
@@ -177,8 +174,10 @@ export class Columns {
     const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);
     const browse = (): void => void this.#browse(column);
     const menu = new ExportMenu(() => {
-      const drawable = this.#drawableAt(this.#indexOf(column));
-      return drawable.ready === null ? null : { ...drawable, ready: drawable.ready };
+      const columns = this.#columns.map((_, index) => this.#drawableAt(index));
+      const { ready, ...own } = columns[this.#indexOf(column)]!;
+      const all = columns.flatMap(other => (other.ready === null ? [] : { ...other, ready: other.ready }));
+      return ready === null ? null : { ...own, ready, all };
     });
     const view = new ColumnView(
       new ColumnHeader(settings, {

@@ -149,6 +149,7 @@ export class InspectorPanel implements ViewContext {
     this.#state = { ...this.#state, ...change };
     this.host.remember(this.#state);
     this.#toolbar?.update(this.#state, this.#images);
+    if (change.view !== undefined || change.patches !== undefined) this.#columns.updateHeaders();
     this.redraw();
   }
 
@@ -199,17 +200,17 @@ export class InspectorPanel implements ViewContext {
   #viewLoaded(): void {
     this.#viewLoad = null;
     this.#columns.followRuns(this.#runs, this.#runs);
-    if (!this.#columns.isLoading && !this.#runs.some(({ live }) => live)) void this.#prepareOthers();
+    if (!this.#columns.isLoading && !this.#runs.some(({ live }) => live)) void this.#prepareViews();
   }
 
-  /** Asks for what the other views need, as far as that takes no forward pass: switching to them is then at once. */
-  async #prepareOthers(): Promise<void> {
+  /** Lets views ask for what comes next: switching to them, or another cluster more, is then at once. */
+  async #prepareViews(): Promise<void> {
     const abort = new AbortController();
     this.#preparation = abort;
     for (const view of this.#views) {
-      if (view.isCheap !== true || view === this.view || abort.signal.aborted) continue;
+      if (abort.signal.aborted || this.columns.length === 0) return;
       // A problem is told when the view is looked at.
-      await view.load?.(this.columns, abort.signal, () => undefined).catch(() => undefined);
+      await view.prepare?.(this.columns, abort.signal).catch(() => undefined);
     }
   }
 

@@ -96,10 +96,7 @@ export interface CopyCommandQuery {
   components?: [number, number, number];
   /** Similarity: row-major index of the query patch. */
   patch?: number;
-  /** Patch grid. */
-  rows?: number;
-  columns?: number;
-  /** Regions. */
+  /** Regions, the cells of a patch grid with cosines, or the box of a similarity. */
   boxes?: Box[];
   /** Regions: some have masks, which the command line does not take. */
   masked?: boolean;

@@ -32,6 +32,7 @@ export class RegionsView implements View {
   readonly id = 'regions';
   readonly label = 'Regions';
   readonly help = 'Hold shift and drag to draw a box.';
+  readonly readsRegions = true;
   readonly controls: HTMLElement;
   readonly #context: ViewContext;
   /** By image index. */
@@ -45,7 +46,7 @@ export class RegionsView implements View {
     this.controls = element(
       'div',
       { class: 'view-controls' },
-      createButton({ label: 'Load boxes…', onClick: () => void this.#loadBoxes() }),
+      createButton({ label: 'Load boxes or masks…', onClick: () => void this.#loadBoxes() }),
       createButton({ label: 'Clear', onClick: () => this.#replace([]) }),
       element('span', {
         class: 'card-note',
@@ -65,10 +66,12 @@ export class RegionsView implements View {
     for (const column of columns) {
       const name = this.#name(column);
       if (this.#results.has(name)) continue;
-      const { image, source, readOut, layer } = column.query;
+      const { image, source } = column.query;
+      const { readOut, layer } = column.settings;
+      const regions = readOut === 'maskAttention' ? { boxes } : { boxes, masks };
       const result = await this.#context.host.request(
         'regions',
-        { image, source, teacher: null, size: column.map.size, readOut, layer, boxes, masks },
+        { image, source, teacher: null, size: column.map.size, readOut, layer, ...regions },
         { signal, progress },
       );
       if (this.#results.size >= 64) this.#results.clear();
@@ -101,7 +104,14 @@ export class RegionsView implements View {
       },
       legend: () => [this.#table(list, measured)],
       legendKey: `${JSON.stringify(list.map(({ name, label }) => [name, label]))}|${JSON.stringify(measured)}|${this.#selected}`,
-      facts: summary(list, measured),
+      facts: [
+        summary(list, measured),
+        column.settings.readOut === 'maskAttention' && list.some(({ mask }) => mask !== null)
+          ? 'mask attention sees the boxes of masks'
+          : '',
+      ]
+        .filter(part => part !== '')
+        .join(' · '),
     };
   }
 
@@ -167,8 +177,9 @@ export class RegionsView implements View {
     this.#context.reload();
   }
 
-  #name({ map }: ReadyColumn): string {
-    return `${map.key}|${this.#list.map(({ name }) => name).join(';')}`;
+  #name({ map, settings }: ReadyColumn): string {
+    // Mask attention has no map of its own, and so no key.
+    return `${map.key}|${settings.readOut}|${this.#list.map(({ name }) => name).join(';')}`;
   }
 
   /** The smallest region under the cursor, which lies on top of those around it. */

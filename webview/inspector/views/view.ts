@@ -80,8 +80,13 @@ export interface View {
   readonly help: string;
   /** Controls of this view only, shown under the toolbar. */
   readonly controls: HTMLElement;
-  /** What `load` asks for takes no forward pass and little time: it may be fetched before the view is looked at. */
-  readonly isCheap?: boolean;
+  /**
+   * Fetches, while nothing else is asked for, what a next step of the user would need, as far as that takes no forward
+   * pass: the view itself while another is shown, its neighbouring settings while it is.
+   */
+  prepare?(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void>;
+  /** It reads whole regions, not a value for each patch: mask attention can be asked. */
+  readonly readsRegions?: boolean;
   /** Brings the controls up to the state and the columns. */
   refreshControls?(): void;
   /** Fetches what the columns need beyond their features and is not there yet. */
