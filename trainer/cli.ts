@@ -35,6 +35,14 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'cosine of every patch with one patch or box, drawn over the image',
     load: async () => (await import('./commands/similarity.ts')).similarityCommand,
   },
+  norms: {
+    summary: 'norms of the tokens, drawn over the image',
+    load: async () => (await import('./commands/tokenMaps.ts')).normsCommand,
+  },
+  attention: {
+    summary: 'attention of the class token or of a patch, drawn over the image',
+    load: async () => (await import('./commands/tokenMaps.ts')).attentionCommand,
+  },
   describe: {
     summary: 'architecture, parameters and origin of a model',
     load: async () => (await import('./commands/describe.ts')).describeCommand,

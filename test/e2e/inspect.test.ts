@@ -123,6 +123,10 @@ describe('inspecting dense features in a real VS Code', function () {
     );
     assert.equal(new Set(pictures).size, 2, 'both columns show the same');
     await workbench.screenshot('docs/images/inspector-compare-dark.png');
+    const file = await take(frame, 'Comparison with legends (PNG)', /^Saved (.+-comparison-kMeans\.png)$/);
+    const { width, height } = pngSize(await readFile(file));
+    assert.ok(width > 2 * height, `${width} × ${height} is not two landscape pictures side by side`);
+    await rename(file, '/tmp/w/comparison.png');
     await second.locator('[title="Remove column"]').click();
     await second.waitFor({ state: 'detached' });
   });
@@ -142,6 +146,16 @@ describe('inspecting dense features in a real VS Code', function () {
       return said.exec(text)?.[1]?.trim() ?? null;
     });
   }
+
+  /** Runs a copied line with another place for what it writes; gives what it reports. */
+  async function runClipself(line: string, out: string): Promise<Record<string, unknown>> {
+    const clipself = `clipself() { ${process.execPath} ${repositoryRoot}dist/trainer/cli.js "$@"; }`;
+    const script = `${clipself}; ${line} --out ${out} --json`;
+    const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: workspace.path });
+    return JSON.parse(stdout);
+  }
+
+  const factsOf = (frame: Frame): Promise<string> => frame.locator('.facts-line').first().innerText();
 
   it('hands out the picture, the numbers and the features as files', async () => {
     const frame = await showView('kMeans');
@@ -165,18 +179,73 @@ describe('inspecting dense features in a real VS Code', function () {
     const frame = await showView('kMeans');
     const line = await take(frame, 'Copy as command', /^Copied: (clipself .+)$/);
     const out = join(workspace.path, 'terminal.png');
-    const { stdout } = await promisify(execFile)('sh', [
-      '-c',
-      `clipself() { ${process.execPath} ${repositoryRoot}dist/trainer/cli.js "$@"; }; ${line} --out ${out} --json`,
-    ]);
-    const report: { out: string; clusters: { share: number }[] } = JSON.parse(stdout);
+    const report = await runClipself(line, out);
     const shares = await frame.locator('.cluster-share').allInnerTexts();
     assert.deepEqual(
-      report.clusters.map(({ share }) => (100 * share).toFixed(1)),
+      (report.clusters as { share: number }[]).map(({ share }) => (100 * share).toFixed(1)),
       shares.map(text => Number.parseFloat(text).toFixed(1)),
     );
-    assert.ok((await stat(report.out)).size > 1000);
-    await rm(report.out);
+    assert.ok((await stat(out)).size > 1000);
+    await rm(out);
+  });
+
+  it('compares the patches of a grid with the teacher, as a picture and as a table', async () => {
+    const frame = await showView('patches');
+    await frame.getByText('Cosine with the teacher', { exact: true }).click();
+    await settled(frame);
+    await until('the cosines', async () => (await factsOf(frame)).includes('mean cosine'));
+    await frame.getByText('Cosines as a table', { exact: true }).click();
+    const cells = await frame.locator('.cosine-table td').allInnerTexts();
+    assert.equal(cells.length, 16);
+    assert.ok(cells.every(text => Math.abs(Number(text)) <= 1));
+    await workbench.page.screenshot({ path: '/tmp/w/patches.png' });
+    const line = await take(frame, 'Copy as command', /^Copied: (printf .+clipself .+)$/);
+    const { cosines } = await runClipself(line, join(workspace.path, 'grid.safetensors'));
+    assert.deepEqual(
+      (cosines as number[]).map(cosine => cosine.toFixed(3)),
+      cells.map(text => Number(text).toFixed(3)),
+    );
+    await frame.getByText('Cosine with the teacher', { exact: true }).click();
+  });
+
+  it('reads regions by mask attention, which other views say they cannot', async () => {
+    const frame = await showView('regions');
+    const canvas = frame.locator('.stage-canvas').first();
+    const box = (await canvas.boundingBox())!;
+    for (const left of [0.35, 0.5]) {
+      await canvas.hover({ position: { x: box.width * left, y: box.height * 0.5 } });
+      await canvas.focus();
+      await workbench.page.keyboard.press('b');
+    }
+    const cosinesOf = async () => {
+      const texts = await frame.locator('.column table tbody tr').allInnerTexts();
+      return texts.length === 2 && texts.every(text => /of 2/.test(text))
+        ? texts.map(text => text.split('\t')[3]!)
+        : null;
+    };
+    const pooled = await until('pooled cosines', cosinesOf);
+    const readOut = frame.locator('.column label', { hasText: 'Read-out' }).locator('select').first();
+    await readOut.selectOption('maskAttention');
+    await settled(frame);
+    const attended = await until('other cosines', async () => {
+      const cosines = await cosinesOf();
+      return cosines?.some((cosine, index) => cosine !== pooled[index]) ? cosines : null;
+    });
+    const line = await take(frame, 'Copy as command', /^Copied: (printf .+--read-out maskAttention .+)$/);
+    const { cosines } = await runClipself(line, join(workspace.path, 'attended.safetensors'));
+    assert.deepEqual(
+      (cosines as number[]).map(cosine => cosine.toFixed(3)),
+      attended.map(text => Number(text).toFixed(3)),
+    );
+    await showView('pca');
+    await until(
+      'the reason',
+      async () => (await frame.getByText('Mask attention reads regions').count()) > 0,
+    );
+    await workbench.page.screenshot({ path: '/tmp/w/maskattention.png' });
+    await readOut.selectOption('value');
+    await showView('regions');
+    await frame.getByText('Clear', { exact: true }).click();
   });
 
   it('takes boxes and masks from COCO annotations, and draws and measures both', async () => {
@@ -305,3 +374,8 @@ describe('inspecting dense features in a real VS Code', function () {
     await workbench.screenshot('docs/images/inspector-kmeans-high-contrast.png');
   });
 });
+
+/** Pixels of a PNG, from its header. */
+function pngSize(bytes: Buffer): { width: number; height: number } {
+  return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
+}

@@ -15,6 +15,8 @@ export interface ColumnEvents {
   onDescribed: () => void;
   /** Status or description changed. */
   onStatus: () => void;
+  /** The column is further with what it was doing. */
+  onProgress: () => void;
   /** Keys of the maps that must stay in memory. */
   keysInView: () => ReadonlySet<string>;
 }
@@ -141,8 +143,10 @@ export class Column {
   }
 
   #setStatus(status: Status): void {
+    const further = status.kind === 'loading' && this.status.kind === 'loading';
     this.status = status;
-    this.#events.onStatus();
+    if (further) this.#events.onProgress();
+    else this.#events.onStatus();
   }
 }
 

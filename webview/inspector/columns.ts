@@ -169,6 +169,7 @@ export class Columns {
         this.updateHeaders();
         panel.redraw();
       },
+      onProgress: () => this.#columns[this.#indexOf(column)]?.view.status.show(column.status),
       keysInView: () => new Set(this.#columns.flatMap(({ column: { map } }) => map?.key ?? [])),
     });
     const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);

@@ -38,7 +38,8 @@ export function timeGesture(frame: Frame, gesture: Gesture): Promise<number> {
       target.dispatchEvent(new Event(target instanceof HTMLInputElement ? 'input' : 'change'));
     }
     while (!drawn || !pattern.test(line.textContent ?? '') || (fresh && line.textContent === before)) {
-      if (performance.now() - started > 30_000) throw new Error(`${selector}: ${facts} was not drawn`);
+      if (performance.now() - started > 30_000)
+        throw new Error(`${selector}: ${facts} was not drawn, but "${line.textContent}"`);
       await new Promise(requestAnimationFrame);
     }
     Reflect.deleteProperty(context, 'clearRect');

@@ -94,17 +94,24 @@ export interface CopyCommandQuery {
   smooth?: boolean;
   /** PCA. */
   components?: [number, number, number];
-  /** Similarity: row-major index of the query patch. */
+  /** Similarity and attention: row-major index of the query patch. */
   patch?: number;
+  /** Attention: layer is null for the last. */
+  attention?: { head: number | 'rollout' | 'mean'; layer: number | null };
   /** Regions, the cells of a patch grid with cosines, or the box of a similarity. */
   boxes?: Box[];
   /** Regions: some have masks, which the command line does not take. */
   masked?: boolean;
 }
 
+/** At most so many regions of one image: each is compared with the crops of all. */
+export const MAXIMUM_REGIONS = 1000;
+
 export interface LoadedBoxes {
   /** Name of the file they came from. */
   file: string;
+  /** Regions of the image in the file; those beyond `MAXIMUM_REGIONS` are left out. */
+  total: number;
   boxes: { box: Box; label: string; mask: CocoSegmentation | null }[];
 }
 

@@ -2,11 +2,17 @@ import type { CocoSegmentation } from '../../../trainer/dense/cocoMask.ts';
 import { createButton } from '../../controls.ts';
 import { createTable, element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
+import { icon } from '../../icons.ts';
 import { drawPlate } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import { type ProgressListener, problemOf } from '../host.ts';
 import { drawOutline } from '../marks.ts';
-import type { Box, CopyCommandQuery, RegionsResult } from '../protocol/requests.ts';
+import {
+  type Box,
+  type CopyCommandQuery,
+  MAXIMUM_REGIONS,
+  type RegionsResult,
+} from '../protocol/requests.ts';
 import { drawMask } from './regionOutline.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
@@ -23,9 +29,6 @@ interface Measured {
   cosine: number;
   rank: number;
 }
-
-/** The service compares every region with every crop: more than this many boxes of a file are not taken. */
-const MAXIMUM_REGIONS = 200;
 
 /** Boxes and masks of the image: does a region's pooled dense feature find its own crop among the crops of all regions? */
 export class RegionsView implements View {
@@ -203,7 +206,13 @@ export class RegionsView implements View {
         ...{ box, label, mask },
         name: mask ? `${box.join()}m${this.#masks++}` : box.join(),
       }));
+      const before = this.#list.length;
       this.#replace([...this.#list, ...regions]);
+      const taken = this.#list.length - before;
+      if (taken < loaded.total)
+        this.#context.say(
+          `${loaded.file} has ${loaded.total} regions of this image; ${taken} were added, because at most ${MAXIMUM_REGIONS} are compared.`,
+        );
     } catch (error) {
       this.#context.say(problemOf(error).message);
     }
@@ -226,12 +235,7 @@ export class RegionsView implements View {
         element(
           'td',
           {},
-          createButton({
-            label: `Remove region ${index + 1}`,
-            icon: 'close',
-            appearance: 'icon',
-            onClick: () => this.#replace(list.filter((_, other) => other !== index)),
-          }),
+          removeButton(index, () => this.#replace(list.filter((_, other) => other !== index))),
         ),
       );
       body.append(row);
@@ -242,6 +246,18 @@ export class RegionsView implements View {
       table,
     );
   }
+}
+
+/** The browser's own button: there may be a thousand. */
+function removeButton(index: number, remove: () => void): HTMLElement {
+  const name = `Remove region ${index + 1}`;
+  const button = element(
+    'button',
+    { class: 'row-button', title: name, attributes: { type: 'button', 'aria-label': name } },
+    icon('close'),
+  );
+  button.addEventListener('click', remove);
+  return button;
 }
 
 function measuredOf({ cosines, ranks }: RegionsResult): Measured[] {
