@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Frame, Locator } from 'playwright-core';
+import sharp from 'sharp';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
 import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
@@ -125,7 +126,9 @@ describe('inspecting dense features in a real VS Code', function () {
     await workbench.screenshot('docs/images/inspector-compare-dark.png');
     const file = await take(frame, 'Comparison with legends (PNG)', /^Saved (.+-comparison-kMeans\.png)$/);
     const { width, height } = pngSize(await readFile(file));
-    assert.ok(width > 2 * height, `${width} × ${height} is not two landscape pictures side by side`);
+    const image = await sharp(join(workspace.images, IMAGE)).metadata();
+    assert.ok(width > 2 * image.width && width < 2.1 * image.width, `${width} pixels are not two pictures`);
+    assert.ok(height > image.height, 'the legends are missing');
     await rename(file, '/tmp/w/comparison.png');
     await second.locator('[title="Remove column"]').click();
     await second.waitFor({ state: 'detached' });

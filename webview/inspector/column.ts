@@ -9,8 +9,8 @@ import { RunFollowing } from './runFollowing.ts';
 import type { LoadedMap } from './views/view.ts';
 
 export interface ColumnEvents {
-  /** The map is there. */
-  onMap: () => void;
+  /** The map is there; `quietly` when nobody asked for another one. */
+  onMap: (quietly: boolean) => void;
   /** The model is known now. */
   onDescribed: () => void;
   /** Status or description changed. */
@@ -101,7 +101,7 @@ export class Column {
       this.map = this.#store.add(query, result, this.#events.keysInView());
       this.query = query;
       this.#setStatus({ kind: 'ready' });
-      this.#events.onMap();
+      this.#events.onMap(quietly);
     } catch (error) {
       if (this.#abort === abort) this.#fail(error);
     } finally {

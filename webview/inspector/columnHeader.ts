@@ -12,6 +12,7 @@ import {
   type RunSteps,
   sourceKey,
 } from './protocol/models.ts';
+import { readOutLabels } from './readOutLabels.ts';
 import { createSelect } from './select.ts';
 import type { SelectOption } from './selectOption.ts';
 
@@ -28,15 +29,6 @@ const PLAY_INTERVAL = 700;
 
 const BROWSE = 'browse';
 const NONE = 'none';
-
-const readOutLabels: Record<ReadOut, string> = {
-  value: 'Value path (CLIPSelf)',
-  tokens: 'Last-layer tokens',
-  queryQuery: 'q·q attention',
-  keyKey: 'k·k attention',
-  valueValue: 'v·v attention',
-  maskAttention: 'Mask attention (v1)',
-};
 
 /** Model, size, read-out, layer and, for a run, the saved step of one column. */
 export class ColumnHeader {

@@ -163,7 +163,7 @@ export class Columns {
   #append(settings: ColumnSettings): void {
     const panel = this.#panel;
     const column: Column = new Column(settings, panel.host, this.#store, {
-      onMap: () => panel.reload(),
+      onMap: quietly => panel.reload(quietly),
       onDescribed: () => panel.reload(),
       onStatus: () => {
         this.updateHeaders();

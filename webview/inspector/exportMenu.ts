@@ -7,6 +7,7 @@ import { gridSvg } from './exportSvg.ts';
 import { problemOf } from './host.ts';
 import type { InspectorPanel } from './panel.ts';
 import type { SaveQuery } from './protocol/requests.ts';
+import { readingName } from './readOutLabels.ts';
 import { toCsv } from './views/cellTable.ts';
 import type { ReadyColumn } from './views/view.ts';
 
@@ -114,7 +115,7 @@ function pictureOfColumn(source: Omit<ExportSource, 'all'>, withLegend: boolean)
   const picture = pictureOf(source, ready);
   if (picture === null) throw new Error('There is no picture yet.');
   const { opacity, smooth } = panel.state;
-  const title = `${panel.imageName} · ${panel.view?.label ?? ''} · ${ready.name} · ${ready.map.size} px`;
+  const title = `${panel.imageName} · ${panel.view?.label ?? ''} · ${ready.name} · ${readingName(ready.settings)}`;
   return drawPicture({
     image: panel.image,
     grid: ready.map.grid,

@@ -1,3 +1,4 @@
+import { createButton } from '../controls.ts';
 import { element, setText } from '../dom.ts';
 import { onThemeChange, type Palette, readPalette } from '../theme.ts';
 import { acquireApi } from '../vscodeApi.ts';
@@ -41,7 +42,14 @@ export class InspectorPanel implements ViewContext {
   /** What is wrong with the image file or the view, as long as it is. */
   readonly #problemLine = element('p', { class: 'notice-line', attributes: { role: 'alert' } });
   /** What was done or is being done; goes away by itself. */
-  readonly #notice = element('p', { class: 'toast', attributes: { role: 'status' } });
+  readonly #notice = element('div', { class: 'toast', attributes: { role: 'status' } });
+  readonly #noticeText = element('span');
+  readonly #cancelView = createButton({
+    label: 'Cancel',
+    icon: 'close',
+    appearance: 'icon',
+    onClick: () => this.#viewLoad?.abort(),
+  });
   readonly #columns: Columns;
   readonly #columnsRoot = element('div', { class: 'columns' });
   #views: readonly View[] = [];
@@ -64,6 +72,7 @@ export class InspectorPanel implements ViewContext {
     const stored = api.getState();
     this.#stored = stored === undefined ? null : restoreInspectorState(stored);
     this.#root = root;
+    this.#notice.append(this.#noticeText, this.#cancelView);
     this.host = new InspectorHost(api);
     this.#store = new MapStore(key => this.host.post({ kind: 'released', key }));
     this.#columns = new Columns(this, this.#columnsRoot, this.#store);
@@ -165,8 +174,8 @@ export class InspectorPanel implements ViewContext {
     });
   }
 
-  /** Fetches what the view needs for all columns that have a map. */
-  reload(): void {
+  /** Fetches what the view needs for all columns that have a map; tells how far it is unless `quietly`. */
+  reload(quietly = false): void {
     this.#viewLoad?.abort();
     this.#preparation?.abort();
     this.#viewLoad = null;
@@ -183,13 +192,17 @@ export class InspectorPanel implements ViewContext {
     view
       .load(this.columns, abort.signal, stage => {
         const late = performance.now() - started > PROGRESS_DELAY;
-        if (late && this.#viewLoad === abort) this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
+        if (quietly || !late || this.#viewLoad !== abort) return;
+        this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
+        this.#cancelView.hidden = false;
       })
       .then(() => {
         if (this.#viewLoad === abort && performance.now() - started > PROGRESS_DELAY) this.say('');
       })
       .catch((error: unknown) => {
-        if (this.#viewLoad === abort) this.#viewFailed(problemOf(error));
+        if (this.#viewLoad !== abort) return;
+        if (!this.#cancelView.hidden) this.say('');
+        this.#viewFailed(problemOf(error));
       })
       .finally(() => {
         if (this.#viewLoad === abort) this.#viewLoaded();
@@ -215,7 +228,7 @@ export class InspectorPanel implements ViewContext {
   }
 
   #viewFailed({ kind, message }: InspectorProblem): void {
-    this.#viewProblem = message;
+    this.#viewProblem = kind === 'cancelled' ? 'Cancelled. Choose the view again to compute it.' : message;
     // The service's cache is bounded: maps that fell out of it are asked for again, but not over and over.
     const now = performance.now();
     if (kind !== 'unknownKey' || now - this.#renewed < RENEWAL_PAUSE) return;
@@ -225,7 +238,8 @@ export class InspectorPanel implements ViewContext {
 
   /** Shows a line over the panel for a while; empty for none. */
   say(text: string): void {
-    setText(this.#notice, text);
+    setText(this.#noticeText, text);
+    this.#cancelView.hidden = true;
     this.#notice.hidden = text === '';
     if (this.#noticeTimer !== null) clearTimeout(this.#noticeTimer);
     this.#noticeTimer = setTimeout(() => {
