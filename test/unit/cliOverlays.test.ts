@@ -9,6 +9,7 @@ import { pcaCommand } from '../../trainer/commands/pca.ts';
 import { similarityCommand } from '../../trainer/commands/similarity.ts';
 import { attentionCommand, normsCommand } from '../../trainer/commands/tokenMaps.ts';
 import { clusterColour } from '../../trainer/dense/colourMaps.ts';
+import { fromFloat16, toFloat16 } from '../../trainer/dense/float16.ts';
 import { normaliseRows } from '../../trainer/dense/imageFeatures.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
 import { SettingError } from '../../trainer/training/settings.ts';
@@ -146,7 +147,8 @@ describe('clipself kmeans, pca, similarity, norms and attention', function () {
     const tower = await openReference(modelAt(folder.file('model')), 'auto', 1);
     const { features } = await tower.features.dense(await decodeImage(folder.file('image.png')), 64);
     await tower.dispose();
-    const unit = normaliseRows(features, 16);
+    // The command draws what the inspector keeps.
+    const unit = normaliseRows(fromFloat16(toFloat16(features)), 16);
     const { rows } = await rowsOf('s.csv');
     for (const [row, column, cosine] of rows) {
       let expected = 0;

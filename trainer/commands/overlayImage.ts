@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { writeAtomically, writeFully } from '../checkpoints/atomicFile.ts';
 import type { FeatureMap, MapSize } from '../dense/featureMap.ts';
+import { fromFloat16, toFloat16 } from '../dense/float16.ts';
 import { blendLayer, drawLayer, type Layer, type Placement } from '../dense/overlay.ts';
 import { placeAsRgb, type Raster } from '../images/raster.ts';
 import { denseOptions, type ImageSubject, withImage } from './imageSubject.ts';
@@ -22,11 +23,14 @@ export function mapImage(options: OverlayOptions): Promise<MappedImage> {
     const grid = { rows: side, columns: side, valid };
     return {
       image,
-      map: { features, dimension: features.length / (side * side), ...grid },
+      map: { features: asKept(features), dimension: features.length / (side * side), ...grid },
       placement: placeMap(subject, grid),
     };
   });
 }
+
+/** The features as the inspector keeps them, in float16, so that both draw the same pixels. */
+const asKept = (features: Float32Array): Float32Array => fromFloat16(toFloat16(features));
 
 /** Where a map lies on a picture of its image's own size. */
 export function placeMap({ tower, image, size }: ImageSubject, map: MapSize): Placement {
