@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -78,6 +78,8 @@ describe('the picture of the panel and of the command that it copies', function 
         const out = folder.file('terminal.png');
         await promisify(execFile)('sh', ['-c', `${clipself}; ${line} --out ${out}`]);
         const [panel, terminal] = [await pixelsOf(file), await pixelsOf(out)];
+        // A file that is there would be asked about the next time.
+        await rm(file);
         assert.equal(panel.length, terminal.length);
         const differing = panel.filter((value, index) => value !== terminal[index]).length;
         assert.equal(differing, 0, `${differing} of ${panel.length} bytes differ; ${line}`);

@@ -147,8 +147,12 @@ export class PatchGridView implements View {
       },
       legend: () => [
         scalarLegend('viridis', [0, 1], format, 'Cosine'),
-        cropFigure(image, boxes[selected] ?? null, selected < 0 ? '' : this.#cellName(selected)),
-        this.#table(cosines),
+        element(
+          'div',
+          { class: 'patch-figures' },
+          cropFigure(image, boxes[selected] ?? null, selected < 0 ? '' : this.#cellName(selected)),
+          this.#table(cosines),
+        ),
       ],
       legendKey: `${selected}|${this.#name(column)}`,
       facts: summary(cosines, index => this.#cellName(index)),
