@@ -23,6 +23,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'pooled dense features and crop embeddings of boxes',
     load: async () => (await import('./commands/regions.ts')).regionsCommand,
   },
+  text: {
+    summary: 'embeddings of prompts, or of the classes of a list',
+    load: async () => (await import('./commands/text.ts')).textCommand,
+  },
   kmeans: {
     summary: 'K-Means clusters of dense features, drawn over the image',
     load: async () => (await import('./commands/kmeans.ts')).kMeansCommand,

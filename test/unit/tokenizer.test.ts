@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
+import { demoTokenizer } from '../../media/demo/vocabulary.ts';
 import { FileError } from '../../trainer/checkpoints/fileError.ts';
 import { cleanText } from '../../trainer/text/cleanText.ts';
 import { clipTokenizer, readTokenizer } from '../../trainer/text/tokenizer.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
-import { tinyTokenizerJson } from '../support/tinyTokenizer.ts';
 
 describe('cleaning of texts', () => {
   for (const [what, given, expected] of [
@@ -43,17 +43,19 @@ describe('tokeniser', () => {
   });
 
   it("takes the vocabulary of a model's own tokenizer.json", async () => {
-    await writeFile(file, JSON.stringify(tinyTokenizerJson()));
+    const json = demoTokenizer(256);
+    await writeFile(file, JSON.stringify(json));
     const tokenizer = await readTokenizer(file);
-    assert.deepEqual([tokenizer.vocabularySize, tokenizer.endOfText], [62, 61]);
-    assert.deepEqual(
-      [...tokenizer.encode('The cat, a PHOTO.', 12)],
-      [...[60, 57, 55, 53, 26, 59, 19, 40, 52, 61, 0, 0]],
-    );
+    assert.deepEqual([tokenizer.vocabularySize, tokenizer.endOfText], [256, 255]);
+    const { vocab } = json.model as { vocab: Record<string, number> };
+    const words = ['the</w>', 'cat</w>', ',</w>', 'a</w>', 'photo</w>', '.</w>'].map(token => vocab[token]);
+    assert.deepEqual([...tokenizer.encode('The cat, a PHOTO.', 10)], [254, ...words, 255, 0, 0]);
+    // What the vocabulary cannot spell counts as the end of a text, as in Hugging Face's tokeniser.
+    assert.deepEqual([...tokenizer.encode('ж', 5)].slice(0, 2), [254, 255]);
   });
 
   it('refuses files that are none of a CLIP model', async () => {
-    const json = tinyTokenizerJson();
+    const json = demoTokenizer(256);
     const model = json.model as Record<string, unknown>;
     const slow = { type: 'Split', pattern: { Regex: '(a+)+$' }, behavior: 'Removed' };
     for (const [content, message] of [

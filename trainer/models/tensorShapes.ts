@@ -39,9 +39,9 @@ export function textTensorShapes(text: TextArchitecture, embeddingDimension: num
   return new Map<string, readonly number[]>([
     ['token_embedding.weight', [vocabularySize, width]],
     ['positional_embedding', [contextLength, width]],
-    ...sequence(layers, index => residualBlock(`transformer.resblocks.${index}`, width, mlpWidth)),
     ...norm('ln_final', width),
     ['text_projection', [width, embeddingDimension]],
+    ...sequence(layers, index => residualBlock(`transformer.resblocks.${index}`, width, mlpWidth)),
   ]);
 }
 

@@ -65,7 +65,7 @@ export function locateTextTower(
     throw new NoTextTowerError(file, 'its configuration does not describe its text tower (text_cfg)');
   if (text.kind === 'other')
     throw new NoTextTowerError(file, `its text tower is not read here: ${text.reason}`);
-  const described = describeTextTower(text);
+  const described = `text tower (${describeTextTower(text)})`;
   const shapes = [...textTensorShapes(text, embeddingDimension)];
   checkTensors(
     tensors,
@@ -77,6 +77,6 @@ export function locateTextTower(
   return { architecture: text, prefix };
 }
 
-/** For messages: `text tower (77 tokens of 49408, width 512, 12 layers, 8 heads)`. */
+/** For messages: `77 tokens of 49408, width 512, 12 layers, 8 heads`. */
 export const describeTextTower = (text: TextArchitecture): string =>
-  `text tower (${text.contextLength} tokens of ${text.vocabularySize}, width ${text.width}, ${text.layers} layers, ${text.heads} heads)`;
+  `${text.contextLength} tokens of ${text.vocabularySize}, width ${text.width}, ${text.layers} layers, ${text.heads} heads`;

@@ -17,9 +17,9 @@ const lengthStep = 8;
 
 export interface EmbedTextOptions {
   /** Ends the work between two batches with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Told after each batch how many of how many texts are done. */
-  onProgress?: (done: number, all: number) => void;
+  onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
 /** Runs a text tower without gradients, texts of like length together. */
