@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
-import { cp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { FileError } from '../../trainer/checkpoints/fileError.ts';
+import { writeJson } from '../../trainer/checkpoints/jsonFile.ts';
 import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import {
+  clipNormalisation,
+  toOpenClipConfiguration,
+} from '../../trainer/checkpoints/openClipConfiguration.ts';
 import { readSafetensors, writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import { textCommand } from '../../trainer/commands/text.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
-import { NoTextTowerError } from '../../trainer/models/textArchitecture.ts';
+import { sizeOf } from '../../trainer/graph/shape.ts';
+import { textTensorShapes } from '../../trainer/models/tensorShapes.ts';
+import { NoTextTowerError, type TextArchitecture } from '../../trainer/models/textArchitecture.ts';
 import { readClassEmbeddings } from '../../trainer/text/classEmbeddings.ts';
 import { type EmbeddingCache, embedClasses } from '../../trainer/text/embedClasses.ts';
 import { findTextSource, PromptEncoder } from '../../trainer/text/promptEncoder.ts';
@@ -16,6 +25,13 @@ import { UsageError } from '../../trainer/usageError.ts';
 import { fixturePath, maxAbsDifference } from '../support/goldenTensors.ts';
 import { printed } from '../support/printed.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+import {
+  buildTrainer,
+  tinyArchitecture,
+  tinyTensors,
+  trainerProgram,
+  writeTinyModel,
+} from '../support/trainingFixture.ts';
 
 const demo = fileURLToPath(new URL('../../media/demo/model', import.meta.url));
 const names = ['person', 'boat', 'bird', 'cat', 'sky', 'grass', 'sea'];
@@ -86,6 +102,41 @@ describe('words of a model', function () {
       await assert.rejects(text('--prompt', 'a', '--out', out, '--threads', 'many'), SettingError);
       await assert.rejects(text('--prompt', 'a', '--out', out, '--step', '3'), /no run directory/);
     });
+  });
+
+  it("has CLIP's whole vocabulary in the program that is shipped", async () => {
+    await buildTrainer();
+    const tensors = tinyTensors();
+    const sizes = { contextLength: 77, vocabularySize: 49408, width: 8, heads: 2, layers: 1, mlpWidth: 32 };
+    const text: TextArchitecture = { kind: 'clip', ...sizes, endOfText: null };
+    const shapes = textTensorShapes(text, tinyArchitecture.embeddingDimension);
+    for (const [name, shape] of shapes)
+      tensors.set(name, { shape, dtype: 'float32', data: new Float32Array(sizeOf(shape)).fill(0.5) });
+    const model = folder.file('vocabulary');
+    await writeTinyModel(model, tensors);
+    const architecture = { ...tinyArchitecture, text };
+    const configuration = toOpenClipConfiguration({ architecture, normalisation: clipNormalisation });
+    await writeJson(`${model}/open_clip_config.json`, configuration);
+    const golden = JSON.parse(await readFile(fixturePath('text/tokenizer.json'), 'utf8')) as {
+      text: string;
+      ids: number[];
+    }[];
+    const prompts = golden.flatMap(({ text: prompt }) => [`--prompt=${prompt}`]);
+    const out = folder.file('vocabulary.safetensors');
+    await promisify(execFile)(process.execPath, [
+      trainerProgram,
+      'text',
+      '--model',
+      model,
+      ...prompts,
+      '--out',
+      out,
+    ]);
+    const ids = (await readSafetensors(out)).tensors.get('tokens')!.data as BigInt64Array;
+    assert.deepEqual(
+      Array.from(ids, Number),
+      golden.flatMap(({ ids: expected }) => expected),
+    );
   });
 
   describe('clipself text --classes', () => {
