@@ -4,10 +4,9 @@ import { configurationMetadataKey, type ModelFiles, resolveModel } from '../chec
 import { toOpenClipConfiguration } from '../checkpoints/openClipConfiguration.ts';
 import { writePytorch } from '../checkpoints/pytorchWriter.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
-import { checkRange } from '../training/settings.ts';
+import { checkRange, checkSize } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 import type { ExportedGraph } from './exportOnnx.ts';
-import { checkSize } from './imageOptions.ts';
 
 const help = `usage: clipself export --model M --format safetensors|openclip|onnx --out F [--arch A] [--graph image|dense] [--size S] [--json]
 
@@ -50,10 +49,10 @@ async function exportGraph(
   graph: ExportedGraph,
   sizeText: string | undefined,
 ): Promise<string[]> {
-  const { imageSize, patchSize } = model.architecture;
+  const { imageSize } = model.architecture;
   const size = sizeText === undefined ? imageSize : Number(sizeText);
   checkRange('size', Number.isNaN(size) ? sizeText : size);
-  if (size !== imageSize) checkSize(size, patchSize);
+  if (size !== imageSize) checkSize(size, model.architecture);
   const { exportOnnx } = await import('./exportOnnx.ts');
   return exportOnnx({ model, graph, size, out });
 }
