@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { readCheckpoint, underSourceNames } from '../checkpoints/checkpoint.ts';
 import { configurationMetadataKey, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { toOpenClipConfiguration } from '../checkpoints/openClipConfiguration.ts';
 import { writePytorch } from '../checkpoints/pytorchWriter.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
@@ -83,7 +84,7 @@ export async function exportCommand(args: string[]): Promise<void> {
   if (format !== 'onnx' && (values.graph !== undefined || values.size !== undefined))
     throw new UsageError('--graph and --size belong to --format onnx');
   const graph = oneOf('graph', graphs, values.graph ?? 'image');
-  const model = await resolveModel(source, values.arch ?? null);
+  const model = await resolveModel(await modelPath(source), values.arch ?? null);
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
   const files =
     format === 'onnx'

@@ -1,3 +1,4 @@
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { decodeImage } from '../images/decode.ts';
 import type { Raster } from '../images/raster.ts';
 import type { DenseOptions, DenseReadOut } from '../models/visionStages.ts';
@@ -18,7 +19,12 @@ export async function withImage<T>(
   options: ImageOptions<string>,
   work: (subject: ImageSubject) => Promise<T>,
 ): Promise<T> {
-  const reference = { path: options.model, arch: options.arch, step: options.step, blend: null };
+  const reference = {
+    path: await modelPath(options.model),
+    arch: options.arch,
+    step: options.step,
+    blend: null,
+  };
   const tower = await openReference(reference, options.engine, options.threads);
   try {
     const { architecture } = tower.model;
