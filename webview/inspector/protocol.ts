@@ -310,6 +310,8 @@ export interface InspectorRequests {
   attention: { query: AttentionQuery; result: AttentionResult };
   /** Opens a file dialogue for a model. */
   browseModel: { query: null; result: ModelSource | null };
+  /** Asks which published model to fetch from the hub, and fetches it. */
+  getModel: { query: null; result: ModelSource | null };
   /** Opens a file dialogue for COCO-style annotations and takes those of this image. */
   loadBoxes: { query: { image: number }; result: LoadedBoxes | null };
   /** Opens a save dialogue; the result is the path written. */
