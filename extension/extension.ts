@@ -17,7 +17,7 @@ import { getModel } from './vscode/getModel.ts';
 import { Inspector } from './vscode/inspector.ts';
 import { LogChannel } from './vscode/logChannel.ts';
 import { workspaceMemory } from './vscode/memento.ts';
-import { sayFarewell, sayProblem } from './vscode/notifications.ts';
+import { sayFarewell, sayModelReady, sayProblem } from './vscode/notifications.ts';
 import { TrainingProgress } from './vscode/progress.ts';
 import { RunCommands } from './vscode/runCommands.ts';
 import { RunTree } from './vscode/runTree.ts';
@@ -99,7 +99,11 @@ export function activate(context: vscode.ExtensionContext): void {
     registerCommands(
       {
         ...commandHandlers(trainCommands, runCommands, registry, inspector),
-        'clipself.getModel': () => models.get(),
+        'clipself.getModel': async () => {
+          const directory = await models.get();
+          if (directory !== null) void sayModelReady(directory);
+          return directory;
+        },
       },
       failed,
     ),

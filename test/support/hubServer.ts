@@ -3,6 +3,8 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
+import { visionTensorShapes } from '../../trainer/models/architecture.ts';
 
 export interface HubServer {
   /** For HF_ENDPOINT. */
@@ -146,3 +148,19 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Weights of the smallest published image tower, all zeros. */
+export function hollowWeights(): Uint8Array {
+  const header: Record<string, unknown> = {};
+  let begin = 0;
+  for (const [tensor, shape] of visionTensorShapes(knownArchitectures.get('RN50-quickgelu')!)) {
+    const end = begin + 2 * shape.reduce((product, dimension) => product * dimension, 1);
+    header[tensor] = { dtype: 'F16', shape, data_offsets: [begin, end] };
+    begin = end;
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const bytes = Buffer.alloc(8 + json.length + begin);
+  bytes.writeBigUInt64LE(BigInt(json.length));
+  bytes.set(json, 8);
+  return bytes;
+}

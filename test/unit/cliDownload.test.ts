@@ -5,30 +5,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
-import { visionTensorShapes } from '../../trainer/models/architecture.ts';
-import { type HubServer, startHubServer } from '../support/hubServer.ts';
+import { type HubServer, hollowWeights, startHubServer } from '../support/hubServer.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { buildTrainer, trainerProgram } from '../support/trainingFixture.ts';
 
 const name = 'RN50-openai';
 const repository = 'timm/resnet50_clip.openai';
-
-/** Weights of the smallest published image tower, all zeros. */
-function hollowWeights(): Uint8Array {
-  const header: Record<string, unknown> = {};
-  let begin = 0;
-  for (const [tensor, shape] of visionTensorShapes(knownArchitectures.get('RN50-quickgelu')!)) {
-    const end = begin + 2 * shape.reduce((product, dimension) => product * dimension, 1);
-    header[tensor] = { dtype: 'F16', shape, data_offsets: [begin, end] };
-    begin = end;
-  }
-  const json = Buffer.from(JSON.stringify(header));
-  const bytes = Buffer.alloc(8 + json.length + begin);
-  bytes.writeBigUInt64LE(BigInt(json.length));
-  bytes.set(json, 8);
-  return bytes;
-}
 
 describe('clipself download', function () {
   this.timeout(60_000);
