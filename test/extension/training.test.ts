@@ -93,7 +93,7 @@ describe('training from the extension host', function () {
   });
 
   it('tells the caller why a run cannot start, in one line', async () => {
-    const call = vscode.commands.executeCommand('clipself.fineTune', request({ size: 8 }));
-    await assert.rejects(Promise.resolve(call), /--size takes a whole number from 16 to 8192; got '?8/);
+    const call = vscode.commands.executeCommand('clipself.fineTune', request({ batch: 4096 }));
+    await assert.rejects(Promise.resolve(call), /images to train on .* do not fill one batch of 4096/);
   });
 });
