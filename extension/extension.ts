@@ -1,9 +1,11 @@
+import path from 'node:path';
 import * as vscode from 'vscode';
 import type { PanelCommand } from '../webview/training/protocol.ts';
 import { demoAssets } from './demoAssets.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
 import { settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
+import { ModelDownloadCancelledError, ModelDownloads } from './modelDownload.ts';
 import { RunLauncher } from './runLauncher.ts';
 import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
@@ -11,10 +13,11 @@ import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
+import { getModel } from './vscode/getModel.ts';
 import { Inspector } from './vscode/inspector.ts';
 import { LogChannel } from './vscode/logChannel.ts';
 import { workspaceMemory } from './vscode/memento.ts';
-import { sayFarewell, sayProblem } from './vscode/notifications.ts';
+import { sayFarewell, sayModelReady, sayProblem } from './vscode/notifications.ts';
 import { TrainingProgress } from './vscode/progress.ts';
 import { RunCommands } from './vscode/runCommands.ts';
 import { RunTree } from './vscode/runTree.ts';
@@ -43,7 +46,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const progress = new TrainingProgress(directory => guarded(() => runCommands.stop(directory)));
   const runCommands = new RunCommands({ registry, memory, panels, logs, channel });
   const demo = demoAssets(context.extensionPath);
-  const inspector = new Inspector({ extension: context, registry, memory, channel, demo });
+  const downloads = new ModelDownloads(
+    context.extensionPath,
+    path.join(context.globalStorageUri.fsPath, 'models'),
+  );
+  const models = { present: () => downloads.present(), get: () => getModel(downloads, memory) };
+  const inspector = new Inspector({ extension: context, registry, memory, channel, demo, models });
   const trainCommands = new TrainCommands({
     launcher: new RunLauncher(context.extensionPath, context.logUri.fsPath),
     registry,
@@ -51,6 +59,7 @@ export function activate(context: vscode.ExtensionContext): void {
     panels,
     progress,
     demo,
+    models,
   });
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
@@ -64,7 +73,7 @@ export function activate(context: vscode.ExtensionContext): void {
   }
 
   function tellFailure(error: unknown): void {
-    if (error instanceof StartCancelledError) return;
+    if (error instanceof StartCancelledError || error instanceof ModelDownloadCancelledError) return;
     const message = error instanceof Error ? error.message : String(error);
     channel.error(message);
     void sayProblem(message);
@@ -87,7 +96,17 @@ export function activate(context: vscode.ExtensionContext): void {
     panels,
     progress,
     inspector,
-    registerCommands(commandHandlers(trainCommands, runCommands, registry, inspector), failed),
+    registerCommands(
+      {
+        ...commandHandlers(trainCommands, runCommands, registry, inspector),
+        'clipself.getModel': async () => {
+          const directory = await models.get();
+          if (directory !== null) void sayModelReady(directory);
+          return directory;
+        },
+      },
+      failed,
+    ),
     ...presentRuns({ registry, channel, logs, panels, progress, guarded }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => registry.watch(runsFolders())),
     vscode.workspace.onDidChangeConfiguration(event => {
@@ -104,7 +123,7 @@ function commandHandlers(
   runCommands: RunCommands,
   registry: RunRegistry,
   inspector: Inspector,
-): CommandHandlers {
+): Omit<CommandHandlers, 'clipself.getModel'> {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
     'clipself.openTrainingPanel': argument => runCommands.openPanel(argument),

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { writeAtomically } from '../trainer/checkpoints/atomicFile.ts';
+import { npyBytes } from '../trainer/checkpoints/npyFile.ts';
 import { writeSafetensors } from '../trainer/checkpoints/safetensors.ts';
 import type { FeaturesResult } from '../trainer/inspect/protocol.ts';
 
@@ -28,20 +29,6 @@ export async function readExactly(file: string, expected: number): Promise<Array
   return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + expected) as ArrayBuffer;
 }
 
-/** NumPy's file format, version 1.0, of little-endian halves in C order. */
-export function npyOf(data: ArrayBuffer, shape: readonly number[]): Uint8Array {
-  const header = `{'descr': '<f2', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`;
-  const preamble = 10;
-  // The data begins at a multiple of 64 bytes; the header ends in a line feed.
-  const padded = Math.ceil((preamble + header.length + 1) / 64) * 64;
-  const result = new Uint8Array(padded + data.byteLength);
-  result.set([0x93, ...Buffer.from('NUMPY'), 1, 0]);
-  new DataView(result.buffer).setUint16(8, padded - preamble, true);
-  result.set(Buffer.from(`${header.padEnd(padded - preamble - 1)}\n`, 'latin1'), preamble);
-  result.set(new Uint8Array(data), padded);
-  return result;
-}
-
 /**
  * Writes a feature map: `.npy` holds [rows, columns, dimension]; `.safetensors` holds it as `dense` beside `valid`, as
  * `clipself features` does, in half precision.
@@ -54,7 +41,8 @@ export async function writeFeatures(
   const data = await readFeatures(features);
   const shape = [features.rows, features.columns, features.dimension];
   if (format === 'npy') {
-    await writeAtomically(target, handle => handle.writeFile(npyOf(data, shape)));
+    const bytes = npyBytes(shape, { float16: new Uint16Array(data) });
+    await writeAtomically(target, handle => handle.writeFile(bytes));
     return;
   }
   const valid = Int32Array.of(features.valid.rows, features.valid.columns);

@@ -19,6 +19,7 @@ export const commandTitles = {
   'clipself.showLog': 'Show Log',
   'clipself.refreshRuns': 'Refresh Runs',
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
+  'clipself.getModel': 'Get a Model',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;

@@ -23,6 +23,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'pooled dense features and crop embeddings of boxes',
     load: async () => (await import('./commands/regions.ts')).regionsCommand,
   },
+  text: {
+    summary: 'embeddings of prompts, or of the classes of a list',
+    load: async () => (await import('./commands/text.ts')).textCommand,
+  },
   kmeans: {
     summary: 'K-Means clusters of dense features, drawn over the image',
     load: async () => (await import('./commands/kmeans.ts')).kMeansCommand,
@@ -50,6 +54,10 @@ const commands: Readonly<Record<string, Command>> = {
   export: {
     summary: 'a model as .safetensors, as an OpenCLIP .pt file or as ONNX',
     load: async () => (await import('./commands/export.ts')).exportCommand,
+  },
+  download: {
+    summary: 'published weights from the Hugging Face hub',
+    load: async () => (await import('./commands/download.ts')).downloadCommand,
   },
   doctor: {
     summary: 'which engines work here, and why the others do not',

@@ -14,7 +14,9 @@ import {
 } from '../../trainer/checkpoints/openClipConfiguration.ts';
 import { writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import { visionTensorShapes } from '../../trainer/models/architecture.ts';
+import { textTensorShapes } from '../../trainer/models/tensorShapes.ts';
 import { type KeyedRandom, keyedRandom } from '../../trainer/random.ts';
+import { demoTokenizer } from './vocabulary.ts';
 
 const configurationFile = 'open_clip_config.json';
 const text = { context_length: 16, vocab_size: 256, width: 64, heads: 2, layers: 1 };
@@ -30,36 +32,8 @@ const { architecture } = parseOpenClipConfiguration(
   configurationFile,
 );
 
-/** Names and shapes of OpenCLIP's text tower. */
-function textTensorShapes(): Map<string, number[]> {
-  const { width, layers, vocab_size: vocabulary, context_length: context } = text;
-  const shapes = new Map<string, number[]>([
-    ['token_embedding.weight', [vocabulary, width]],
-    ['positional_embedding', [context, width]],
-    ['ln_final.weight', [width]],
-    ['ln_final.bias', [width]],
-    ['text_projection', [width, architecture.embeddingDimension]],
-  ]);
-  for (let layer = 0; layer < layers; layer++) {
-    const prefix = `transformer.resblocks.${layer}`;
-    for (const [name, shape] of Object.entries({
-      'ln_1.weight': [width],
-      'ln_1.bias': [width],
-      'attn.in_proj_weight': [3 * width, width],
-      'attn.in_proj_bias': [3 * width],
-      'attn.out_proj.weight': [width, width],
-      'attn.out_proj.bias': [width],
-      'ln_2.weight': [width],
-      'ln_2.bias': [width],
-      'mlp.c_fc.weight': [4 * width, width],
-      'mlp.c_fc.bias': [4 * width],
-      'mlp.c_proj.weight': [width, 4 * width],
-      'mlp.c_proj.bias': [width],
-    }))
-      shapes.set(`${prefix}.${name}`, shape);
-  }
-  return shapes;
-}
+if (architecture.text.kind !== 'clip') throw new Error('the demo has a text tower');
+const textShapes = textTensorShapes(architecture.text, architecture.embeddingDimension);
 
 /** A sample of the standard normal distribution (Box–Muller). */
 const normal = (random: KeyedRandom): number =>
@@ -80,7 +54,7 @@ function initialise(name: string, shape: readonly number[]): HostTensor {
 
 const folder = process.argv[2] ?? fileURLToPath(new URL('./model', import.meta.url));
 const tensors = new Map<string, HostTensor>();
-for (const [name, shape] of [...visionTensorShapes(architecture), ...textTensorShapes()])
+for (const [name, shape] of [...visionTensorShapes(architecture), ...textShapes])
   tensors.set(name, initialise(name, shape));
 tensors.set('logit_scale', { shape: [], dtype: 'float32', data: Float32Array.of(Math.log(1 / 0.07)) });
 
@@ -90,3 +64,4 @@ await writeJson(
   path.join(folder, configurationFile),
   toOpenClipConfiguration({ architecture, normalisation: clipNormalisation }),
 );
+await writeJson(path.join(folder, 'tokenizer.json'), demoTokenizer(text.vocab_size));

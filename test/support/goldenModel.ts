@@ -40,8 +40,12 @@ export async function goldenArchitecture(model: string): Promise<VisionArchitect
 }
 
 /** Uploads the float32 tensors of a weights fixture by name. */
-export async function uploadGoldenWeights(engine: Engine, model: string): Promise<Map<string, DeviceTensor>> {
-  const { tensors } = await readSafetensors(resolve(fixturePath(`${model}/weights.safetensors`)));
+export async function uploadGoldenWeights(
+  engine: Engine,
+  model: string,
+  file = 'weights.safetensors',
+): Promise<Map<string, DeviceTensor>> {
+  const { tensors } = await readSafetensors(resolve(fixturePath(`${model}/${file}`)));
   const uploaded = new Map<string, DeviceTensor>();
   for (const [name, { shape, data }] of tensors)
     if (data instanceof Float32Array) uploaded.set(name, engine.upload(shape, data));

@@ -31,7 +31,7 @@ export async function writeRandomModel(folder: string, options: TowerOptions): P
   await writeFile(join(folder, 'open_clip_config.json'), JSON.stringify(configuration));
   const tensors: Record<string, HostTensor> = {};
   const shapes = visionTensorShapes({
-    ...{ kind: 'openclip', name: null, activation: 'gelu', text: {} },
+    ...{ kind: 'openclip', name: null, activation: 'gelu', text: { kind: 'none' } },
     ...{ embeddingDimension, imageSize, patchSize, layers, width },
     ...{ heads: width / headWidth, mlpWidth: 4 * width },
   });

@@ -41,7 +41,10 @@ describe('vision architecture', () => {
       mlpWidth: 256,
       embeddingDimension: 32,
       activation: 'quickGelu',
-      text: { context_length: 12, vocab_size: 96, width: 32, heads: 2, layers: 2 },
+      text: {
+        ...{ kind: 'clip', contextLength: 12, vocabularySize: 96, width: 32, heads: 2, layers: 2 },
+        ...{ mlpWidth: 128, endOfText: null },
+      },
     });
     assert.deepEqual(normalisation.std, [0.26862954, 0.26130258, 0.27577711]);
     assert.equal(gridSide(architecture), 4);
@@ -63,7 +66,7 @@ describe('vision architecture', () => {
 
   it('takes the defaults of OpenCLIP for missing sizes and recognises known models', () => {
     const { architecture } = parseOpenClipConfiguration(withVision({}), file);
-    assert.deepEqual(architecture, { ...knownArchitectures.get('ViT-B-16'), text: {} });
+    assert.deepEqual(architecture, { ...knownArchitectures.get('ViT-B-16'), text: { kind: 'none' } });
     const bare = { embed_dim: 512, quick_gelu: true, vision_cfg: { image_size: [224, 224], patch_size: 32 } };
     assert.equal(parseOpenClipConfiguration(bare, file).architecture.name, 'ViT-B-32-quickgelu');
   });

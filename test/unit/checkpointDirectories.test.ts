@@ -6,8 +6,13 @@ import { openCheckpoint, readCheckpoint, underSourceNames } from '../../trainer/
 import { FileError } from '../../trainer/checkpoints/fileError.ts';
 import type { HostTensor } from '../../trainer/checkpoints/hostTensor.ts';
 import { hashFile, hashWeights, resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import {
+  parseOpenClipConfiguration,
+  toOpenClipConfiguration,
+} from '../../trainer/checkpoints/openClipConfiguration.ts';
 import { writePytorch } from '../../trainer/checkpoints/pytorchWriter.ts';
 import { readSafetensors, writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
+import { locateTextTower, NoTextTowerError } from '../../trainer/models/textArchitecture.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
 const golden = fileURLToPath(new URL('../fixtures/openai_vit', import.meta.url));
@@ -128,6 +133,8 @@ describe('checkpoint folders', () => {
       },
       text_config: {
         hidden_size: text.width,
+        intermediate_size: 4 * text.width,
+        eos_token_id: 2,
         num_hidden_layers: text.layers,
         num_attention_heads: text.heads,
         max_position_embeddings: text.context_length,
@@ -221,6 +228,42 @@ describe('checkpoint folders', () => {
       }
     });
 
+    it('finds the text tower, and says where a text is read out', async () => {
+      const configuration = await huggingFaceConfiguration();
+      const text = configuration.text_config as Record<string, unknown>;
+      const textOf = async (changes: object) => {
+        await writeHuggingFace({ ...configuration, text_config: { ...text, ...changes } });
+        return resolveModel(folder.path);
+      };
+      const published = await textOf({});
+      assert.equal(locateTextTower(published.header, published.architecture).architecture.endOfText, null);
+      const corrected = await textOf({ eos_token_id: 95 });
+      const { architecture, prefix } = locateTextTower(corrected.header, corrected.architecture);
+      assert.deepEqual([architecture.endOfText, prefix], [95, '']);
+      const written = toOpenClipConfiguration(corrected);
+      assert.deepEqual(parseOpenClipConfiguration(written, 'x').architecture, corrected.architecture);
+      for (const [changes, message] of [
+        [{ hidden_act: 'gelu' }, /hidden_act \("gelu"\) asks for another text tower/],
+        [{ layer_norm_eps: 1e-6 }, /layer_norm_eps/],
+        [{ num_attention_heads: 5 }, /heads \(5\) must divide width/],
+      ] as const) {
+        const { header, architecture } = await textOf(changes);
+        assert.throws(
+          () => locateTextTower(header, architecture),
+          (error: unknown) => {
+            assert.ok(error instanceof NoTextTowerError);
+            assert.match(error.message, message);
+            return true;
+          },
+        );
+      }
+      const wider = await textOf({ intermediate_size: 64 });
+      assert.throws(
+        () => locateTextTower(wider.header, wider.architecture),
+        /c_fc\.weight' has shape \[128, 32\], but text tower .* needs \[64, 32\]/,
+      );
+    });
+
     it('gives back the names of the source', async () => {
       await writeHuggingFace(await huggingFaceConfiguration());
       const source = await readSafetensors(folder.file('model.safetensors'));
@@ -255,6 +298,7 @@ describe('checkpoint folders', () => {
       );
       const model = await resolveModel(folder.path);
       assert.equal(model.architecture.width, tensors.get('visual.class_embedding')!.shape[0]);
+      assert.throws(() => locateTextTower(model.header, model.architecture), NoTextTowerError);
       const withoutProjection = names.filter(([name]) => name !== 'visual_projection.weight');
       await writeSafetensors(folder.file('model.safetensors'), new Map(withoutProjection));
       await refuses(resolveModel(folder.path), /lacks the projection .*'visual_projection\.weight'/);

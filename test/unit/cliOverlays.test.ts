@@ -15,21 +15,9 @@ import { decodeImage } from '../../trainer/images/decode.ts';
 import { SettingError } from '../../trainer/training/settings.ts';
 import { UsageError } from '../../trainer/usageError.ts';
 import { modelAt } from '../support/inspectClient.ts';
+import { printed } from '../support/printed.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { writeTinyModel } from '../support/trainingFixture.ts';
-
-/** What a command prints on standard output. */
-async function printed(work: () => Promise<void>): Promise<string> {
-  const log = console.log;
-  const lines: string[] = [];
-  console.log = (line: string) => lines.push(line);
-  try {
-    await work();
-  } finally {
-    console.log = log;
-  }
-  return lines.join('\n');
-}
 
 describe('clipself kmeans, pca, similarity, norms and attention', function () {
   this.timeout(30_000);
@@ -236,12 +224,6 @@ describe('clipself kmeans, pca, similarity, norms and attention', function () {
       () => pcaCommand([...common, ...out, '--opacity', '2']),
       SettingError,
       /--opacity takes a number from 0 to 1; got '2'/,
-    ],
-    [
-      'an odd size',
-      () => pcaCommand([...common, ...out, '--size', '60']),
-      SettingError,
-      /multiple of the patch size 8/,
     ],
     ['a layer', () => pcaCommand([...common, ...out, '--layer', '3']), SettingError, /--layer takes 1 to 2/],
     [

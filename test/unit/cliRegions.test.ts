@@ -14,21 +14,9 @@ import { SettingError } from '../../trainer/training/settings.ts';
 import { UsageError } from '../../trainer/usageError.ts';
 import { fixturePath } from '../support/goldenTensors.ts';
 import { modelAt } from '../support/inspectClient.ts';
+import { printed } from '../support/printed.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { writeTinyModel } from '../support/trainingFixture.ts';
-
-/** What a command prints on standard output. */
-async function printed(work: () => Promise<void>): Promise<string> {
-  const log = console.log;
-  const lines: string[] = [];
-  console.log = (line: string) => lines.push(line);
-  try {
-    await work();
-  } finally {
-    console.log = log;
-  }
-  return lines.join('\n');
-}
 
 describe('clipself features and regions', function () {
   this.timeout(30_000);

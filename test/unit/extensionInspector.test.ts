@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { readCocoBoxes } from '../../extension/cocoBoxes.ts';
-import { npyOf, readFeatures, writeFeatures } from '../../extension/featureExport.ts';
+import { readFeatures, writeFeatures } from '../../extension/featureExport.ts';
 import {
   commandLineOf,
   inspectArguments,
@@ -13,6 +13,7 @@ import {
 import { checkImages, isInspectArgument, parseInspectArguments } from '../../extension/inspectorRequest.ts';
 import { defaultState, parseState, rememberedPart, withWishes } from '../../extension/inspectorState.ts';
 import { inspectorHtml } from '../../extension/webviewDocument.ts';
+import { npyBytes } from '../../trainer/checkpoints/npyFile.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import type { FeaturesResult } from '../../trainer/inspect/protocol.ts';
 import type { CopyCommandQuery } from '../../webview/inspector/protocol/requests.ts';
@@ -218,14 +219,14 @@ describe('exported features', () => {
   }
 
   it('are an array that NumPy reads', async () => {
-    const npy = npyOf(await readFeatures(await features()), [2, 3, 4]);
+    const npy = npyBytes([2, 3, 4], { float16: new Uint16Array(await readFeatures(await features())) });
     const text = Buffer.from(npy).toString('latin1');
     const headerLength = new DataView(npy.buffer).getUint16(8, true);
     const start = 10 + headerLength;
     assert.equal(start % 64, 0);
     assert.equal(text.slice(0, 8), '\x93NUMPY\x01\x00');
     const header = text.slice(10, start);
-    assert.match(header, /^\{'descr': '<f2', 'fortran_order': False, 'shape': \(2, 3, 4,\), \} +\n$/);
+    assert.match(header, /^\{'descr': '<f2', 'fortran_order': False, 'shape': \(2, 3, 4\), \} +\n$/);
     assert.deepEqual(new Uint16Array(npy.buffer, start), halves);
   });
 

@@ -24,7 +24,7 @@ const architecture: VisionArchitecture = {
   mlpWidth: 64,
   embeddingDimension: 8,
   activation: 'gelu',
-  text: {},
+  text: { kind: 'none' },
 };
 const size = 32;
 const tokens = (size / architecture.patchSize) ** 2;

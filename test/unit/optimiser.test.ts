@@ -205,7 +205,7 @@ describe('trainable parameters', () => {
     mlpWidth: 64,
     embeddingDimension: 8,
     activation: 'gelu',
-    text: {},
+    text: { kind: 'none' },
   };
   const names = [...visionTensorShapes(architecture).keys(), 'logit_scale', 'positional_embedding'];
   const unlocked = (groups: number): string[] => trainableNames(architecture, names, groups);

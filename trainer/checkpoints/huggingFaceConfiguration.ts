@@ -19,11 +19,19 @@ const visionDefaults = {
 };
 const textDefaults = {
   hidden_size: 512,
+  intermediate_size: 2048,
   num_hidden_layers: 12,
   num_attention_heads: 8,
   max_position_embeddings: 77,
   vocab_size: 49408,
 };
+
+/**
+ * Where a text is read out. With the value 2, a mistake in OpenAI's published configuration, Hugging Face's own code
+ * takes the highest id of the text instead.
+ */
+const endOfTextDefault = 49407;
+const highestId = 2;
 const projectionDefault = 512;
 
 /** Our names of Hugging Face's activations. */
@@ -88,6 +96,25 @@ function visionSection(reader: ConfigurationReader, content: Section): Section {
   return reader.fail(`model_type is ${type}; only "clip" and "clip_vision_model" are supported`);
 }
 
+/** What OpenCLIP would say of the text tower; what it cannot say stays under Hugging Face's name and is refused there. */
+function toTextConfiguration(reader: ConfigurationReader, content: Section, activation: unknown): Section {
+  const source = reader.section(content, 'text_config');
+  const text = reader.integers(source, textDefaults);
+  const endOfText = source.eos_token_id ?? endOfTextDefault;
+  const { hidden_act: act = 'quick_gelu', layer_norm_eps: epsilon = usualEpsilon } = source;
+  return {
+    context_length: text.max_position_embeddings,
+    vocab_size: text.vocab_size,
+    width: text.hidden_size,
+    heads: text.num_attention_heads,
+    layers: text.num_hidden_layers,
+    mlp_ratio: (text.intermediate_size + 0.25) / text.hidden_size,
+    ...(endOfText === highestId ? {} : { pool_type: 'eos', eos_id: endOfText }),
+    ...(act === activation ? {} : { hidden_act: act }),
+    ...(epsilon === usualEpsilon ? {} : { layer_norm_eps: epsilon }),
+  };
+}
+
 function toOpenClip(reader: ConfigurationReader, content: Section): Section {
   const visionSource = visionSection(reader, content);
   const vision = reader.integers(visionSource, visionDefaults);
@@ -96,7 +123,6 @@ function toOpenClip(reader: ConfigurationReader, content: Section): Section {
     reader.fail(
       `num_attention_heads (${vision.num_attention_heads}) must divide hidden_size (${vision.hidden_size})`,
     );
-  const text = reader.integers(reader.section(content, 'text_config'), textDefaults);
   return {
     embed_dim: reader.integer(content, 'projection_dim', projectionDefault),
     quick_gelu: reader.activation(visionSource) === 'quickGelu',
@@ -109,16 +135,9 @@ function toOpenClip(reader: ConfigurationReader, content: Section): Section {
       // OpenCLIP truncates width × ratio: a quotient that rounds down would lose a channel.
       mlp_ratio: (vision.intermediate_size + 0.25) / vision.hidden_size,
     },
-    text_cfg:
-      content.model_type === 'clip'
-        ? {
-            context_length: text.max_position_embeddings,
-            vocab_size: text.vocab_size,
-            width: text.hidden_size,
-            heads: text.num_attention_heads,
-            layers: text.num_hidden_layers,
-          }
-        : {},
+    ...(content.model_type === 'clip'
+      ? { text_cfg: toTextConfiguration(reader, content, visionSource.hidden_act ?? 'quick_gelu') }
+      : {}),
   };
 }
 

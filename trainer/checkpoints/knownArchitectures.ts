@@ -4,6 +4,7 @@ import type {
   ResNetArchitecture,
   VisionArchitecture,
 } from '../models/architecture.ts';
+import type { TextArchitecture } from '../models/textArchitecture.ts';
 
 type Sizes = Pick<
   ClipVitArchitecture,
@@ -51,12 +52,15 @@ const families: Readonly<Record<string, Family>> = {
 
 type TextSizes = readonly [width: number, heads: number, layers: number];
 
-const textConfiguration = ([width, heads, layers]: TextSizes) => ({
-  context_length: 77,
-  vocab_size: 49408,
+const textTower = ([width, heads, layers]: TextSizes): TextArchitecture => ({
+  kind: 'clip',
+  contextLength: 77,
+  vocabularySize: 49408,
   width,
   heads,
   layers,
+  mlpWidth: 4 * width,
+  endOfText: null,
 });
 
 const clipVit = (
@@ -68,7 +72,7 @@ const clipVit = (
   name,
   ...sizes,
   activation,
-  text: textConfiguration(text),
+  text: textTower(text),
 });
 
 const clipVits = Object.entries(families).flatMap(([name, family]) => [
@@ -84,13 +88,13 @@ const eva02s: Eva02Architecture[] = [
     ...eva02,
     name: 'EVA02-CLIP-B-16',
     ...{ ...base, patchSize: 16, mlpWidth: 2048 },
-    text: textConfiguration([512, 8, 12]),
+    text: textTower([512, 8, 12]),
   },
   {
     ...eva02,
     name: 'EVA02-CLIP-L-14-336',
     ...{ ...large, imageSize: 336, mlpWidth: 2730 },
-    text: textConfiguration([768, 12, 12]),
+    text: textTower([768, 12, 12]),
   },
 ];
 
@@ -160,7 +164,7 @@ const resNet = (name: string, sizes: ResNetSizes, activation: 'gelu' | 'quickGel
   mlpWidth: sizes.width * 8,
   embeddingDimension: sizes.embeddingDimension,
   activation,
-  text: textConfiguration(sizes.text),
+  text: textTower(sizes.text),
 });
 
 const resNets = Object.entries(resNetSizes).flatMap(([name, sizes]) => [

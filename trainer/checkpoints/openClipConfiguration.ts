@@ -3,6 +3,7 @@ import { configurationAdvice, Fields, type Triple } from './configurationFields.
 import { FileError } from './fileError.ts';
 import { isJsonObject, readJson } from './jsonFile.ts';
 import { knownName } from './knownArchitectures.ts';
+import { parseTextConfiguration, toTextConfiguration } from './textConfiguration.ts';
 import { parseVisionConfiguration, toVisionConfiguration } from './visionConfiguration.ts';
 
 /** Mean and standard deviation per colour channel (red, green, blue), for pixels in 0 … 1. */
@@ -40,8 +41,7 @@ export function parseOpenClipConfiguration(content: unknown, file: string): Mode
   if (quickGelu !== undefined && typeof quickGelu !== 'boolean')
     model.fail('quick_gelu', 'must be true or false');
   const vision = parseVisionConfiguration(model);
-  const text = model.value('text_cfg');
-  const found = { ...vision, name: null, text: isJsonObject(text) ? text : {} };
+  const found = { ...vision, name: null, text: parseTextConfiguration(model) };
   const architecture: VisionArchitecture = { ...found, name: knownName(found) };
   return { architecture, normalisation: parseNormalisation(root) };
 }
@@ -74,7 +74,7 @@ export function toOpenClipConfiguration({
       embed_dim: architecture.embeddingDimension,
       ...(architecture.activation === 'quickGelu' ? { quick_gelu: true } : {}),
       vision_cfg: toVisionConfiguration(architecture),
-      text_cfg: architecture.text,
+      ...toTextConfiguration(architecture.text),
     },
     preprocess_cfg: { mean: normalisation.mean, std: normalisation.std },
   };

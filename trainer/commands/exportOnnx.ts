@@ -8,8 +8,9 @@ import { readFloats } from '../engines/engine.ts';
 import { type ExternalNumbers, lowerToOnnx } from '../engines/onnx/lower.ts';
 import { reshape } from '../graph/operations/layout.ts';
 import { sizeOf } from '../graph/shape.ts';
-import { topologicalOrder, Value } from '../graph/value.ts';
-import type { ImageBatch, VisionStage } from '../models/visionStage.ts';
+import { Value } from '../graph/value.ts';
+import { joinStages } from '../models/joinStages.ts';
+import type { ImageBatch } from '../models/visionStage.ts';
 import { denseStages, imageStages } from '../models/visionStages.ts';
 import { imageBatchOf, PositionInterpolations } from '../models/visionTower.ts';
 
@@ -28,38 +29,6 @@ export interface OnnxExport {
 const pixelsName = 'pixels';
 /** Readers map the numbers; pages of this size suit every one of them. */
 const alignment = 4096;
-
-/** A stage's result with every input replaced: operations are applied anew, so shapes are checked again. */
-function graft(output: Value, replacement: (input: Value) => Value): Value {
-  const replaced = new Map<Value, Value>();
-  for (const value of topologicalOrder([output])) {
-    const operands = value.inputs.map(operand => replaced.get(operand)!);
-    if (value.name !== null) replaced.set(value, replacement(value));
-    else if (value.operation === null) replaced.set(value, value);
-    else replaced.set(value, Value.apply(value.operation, operands, value.attributes));
-  }
-  return replaced.get(output)!;
-}
-
-/** One graph of all stages; its inputs are the pixels, the parameters under their checkpoint names, and the tables. */
-function joined(
-  stages: readonly VisionStage[],
-  pixels: Value,
-): { output: Value; inputs: Map<string, Value> } {
-  const inputs = new Map<string, Value>();
-  let current = pixels;
-  for (const stage of stages) {
-    const previous = current;
-    current = graft(stage.output, input => {
-      if (input.name === 'input') return previous;
-      const name = stage.parameters[input.name!] ?? input.name!;
-      const known = inputs.get(name) ?? Value.input(name, input.shape, input.dtype);
-      inputs.set(name, known);
-      return known;
-    });
-  }
-  return { output: current, inputs };
-}
 
 function layOut(inputs: ReadonlyMap<string, Value>, location: string): Map<string, ExternalNumbers> {
   const places = new Map<string, ExternalNumbers>();
@@ -127,7 +96,7 @@ export async function exportOnnx({ model, graph, size, out }: OnnxExport): Promi
   const shape = [1, 3, size, size];
   const batch = imageBatchOf(architecture, { shape, dtype: 'float32', dispose: () => undefined });
   const stages = graph === 'image' ? imageStages(architecture, batch) : denseStages(architecture, batch);
-  const { output, inputs } = joined(stages, Value.input(pixelsName, shape));
+  const { output, inputs } = joinStages(stages, Value.input(pixelsName, shape));
   const dataFile = `${out}.data`;
   const places = layOut(inputs, path.basename(dataFile));
   const outputs =

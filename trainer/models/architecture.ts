@@ -1,5 +1,6 @@
 import { FileError } from '../checkpoints/fileError.ts';
 import { clipVitTensorShapes, eva02TensorShapes, resNetTensorShapes } from './tensorShapes.ts';
+import type { TextDescription } from './textArchitecture.ts';
 
 interface TowerSizes {
   /** Known name such as `ViT-B-16`; null for any other combination of sizes. */
@@ -20,8 +21,7 @@ interface TowerSizes {
   readonly embeddingDimension: number;
   /** Activation of the MLPs; of EVA-02 and ResNets that of the text tower alone. */
   readonly activation: 'quickGelu' | 'gelu';
-  /** `text_cfg` as found, for the text tower; empty when unknown. */
-  readonly text: Readonly<Record<string, unknown>>;
+  readonly text: TextDescription;
 }
 
 /** A CLIP vision transformer of OpenAI or OpenCLIP. */
@@ -70,6 +70,26 @@ export function gridSide(architecture: Pick<VisionArchitecture, 'imageSize' | 'p
   return Math.floor(architecture.imageSize / architecture.patchSize);
 }
 
+/** Whole patches along a side of a square input; pixels beyond the last one are not seen, as a convolution has it. */
+export const cellsAlong = (size: number, { patchSize }: Pick<VisionArchitecture, 'patchSize'>): number =>
+  Math.floor(size / patchSize);
+
+/**
+ * Why a tower cannot take a square input, and the nearest side in pixels that it can take; null when it can. A
+ * transformer needs one whole patch. A ResNet's convolutions halve the input with padding, which agrees with its grid
+ * for multiples of its stride only.
+ */
+export function unsuitableSize(
+  size: number,
+  { kind, patchSize }: Pick<VisionArchitecture, 'kind' | 'patchSize'>,
+): { rule: string; nearest: number } | null {
+  if (kind === 'resnet') {
+    const nearest = Math.max(1, Math.round(size / patchSize)) * patchSize;
+    return nearest === size ? null : { rule: `be a multiple of ${patchSize} for a ResNet`, nearest };
+  }
+  return size >= patchSize ? null : { rule: `hold one patch of ${patchSize} pixels`, nearest: patchSize };
+}
+
 /** Names and shapes of the image tower's tensors. */
 export function visionTensorShapes(architecture: VisionArchitecture): Map<string, readonly number[]> {
   switch (architecture.kind) {
@@ -111,15 +131,33 @@ export function checkVisionTensors(
   file: string,
 ): void {
   const described = describeArchitecture(architecture);
-  const advice =
-    'Name the right architecture with --arch, or use the open_clip_config.json that belongs to the weights';
-  for (const [name, shape] of visionTensorShapes(architecture)) {
+  checkTensors(tensors, visionTensorShapes(architecture), described, file);
+  checkBlockCount(
+    tensors,
+    blockPrefix(architecture, architecture.layers),
+    architecture.layers,
+    described,
+    file,
+  );
+}
+
+const shapeAdvice =
+  'Name the right architecture with --arch, or use the open_clip_config.json that belongs to the weights';
+
+/** Throws FileError naming the first tensor of `shapes` that is missing, of another shape or no float. */
+export function checkTensors(
+  tensors: ReadonlyMap<string, ShapedTensor>,
+  shapes: Iterable<readonly [name: string, shape: readonly number[]]>,
+  described: string,
+  file: string,
+): void {
+  for (const [name, shape] of shapes) {
     const found = tensors.get(name);
     if (found === undefined)
-      throw new FileError(file, `it lacks the tensor '${name}' of ${described}`, advice);
+      throw new FileError(file, `it lacks the tensor '${name}' of ${described}`, shapeAdvice);
     if (found.shape.join() !== shape.join()) {
-      const shapes = `[${found.shape.join(', ')}], but ${described} needs [${shape.join(', ')}]`;
-      throw new FileError(file, `tensor '${name}' has shape ${shapes}`, advice);
+      const both = `[${found.shape.join(', ')}], but ${described} needs [${shape.join(', ')}]`;
+      throw new FileError(file, `tensor '${name}' has shape ${both}`, shapeAdvice);
     }
     if (!floatTypes.has(found.dtype)) {
       throw new FileError(
@@ -129,8 +167,17 @@ export function checkVisionTensors(
       );
     }
   }
-  const extra = blockPrefix(architecture, architecture.layers);
+}
+
+/** Throws FileError when there is a block beyond the last, whose names begin with `extra`. */
+export function checkBlockCount(
+  tensors: ReadonlyMap<string, ShapedTensor>,
+  extra: string,
+  layers: number,
+  described: string,
+  file: string,
+): void {
   for (const name of tensors.keys())
     if (name.startsWith(extra))
-      throw new FileError(file, `it has more blocks than the ${architecture.layers} of ${described}`, advice);
+      throw new FileError(file, `it has more blocks than the ${layers} of ${described}`, shapeAdvice);
 }

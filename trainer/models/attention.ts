@@ -17,8 +17,11 @@ export function joinHeads(attended: Value): Value {
   return reshape(transpose(attended, [0, 2, 1, 3]), [batch * tokens, heads * channels]);
 }
 
-/** softmax(q kᵀ / √d), `[B, heads, queries, keys]` */
-export function attentionWeights(query: Value, key: Value): Value {
+/** q kᵀ / √d, `[B, heads, queries, keys]` */
+export function attentionScores(query: Value, key: Value): Value {
   const scaled = multiply(query, Value.constant(1 / Math.sqrt(query.shape.at(-1)!)));
-  return softmax(matmul(scaled, key, { transposeB: true }));
+  return matmul(scaled, key, { transposeB: true });
 }
+
+/** softmax(q kᵀ / √d), `[B, heads, queries, keys]` */
+export const attentionWeights = (query: Value, key: Value): Value => softmax(attentionScores(query, key));

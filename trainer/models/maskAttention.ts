@@ -1,11 +1,11 @@
-import { add, multiply, select } from '../graph/operations/arithmetic.ts';
+import { add, select } from '../graph/operations/arithmetic.ts';
 import { reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { layerNorm, softmax } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { broadcastTo } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
 import type { ClipVitArchitecture, VisionArchitecture } from './architecture.ts';
-import { attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { attentionScores, attentionWeights, type Heads, joinHeads } from './attention.ts';
 import { type BlockValues, openBlock, projectHeads, projectOut, withMlp } from './residualBlock.ts';
 import { type ImageBatch, keyOf, layerNormEpsilon, tokenCount } from './visionStage.ts';
 
@@ -42,7 +42,7 @@ export function maskAttentionBlock(
   regions: number,
 ): MaskAttentionStage {
   const { values, parameters, x, normed } = openBlock(architecture, image, index);
-  const heads = projectHeads(architecture, values, normed, image);
+  const heads = projectHeads(architecture, values, normed, image.batch, tokenCount(image));
   const joined = joinHeads(matmul(attentionWeights(heads.query, heads.key), heads.value));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   const readers = Value.input('readers', [regions, architecture.width]);
@@ -68,10 +68,8 @@ function readMasked(
   const weight = slice(values['attn.in_proj_weight'], 0, 0, width);
   const asked = affine(normed, weight, slice(values['attn.in_proj_bias'], 0, 0, width));
   const query = transpose(reshape(asked, [1, regions, heads, width / heads]), [0, 2, 1, 3]);
-  const scaled = multiply(query, Value.constant(1 / Math.sqrt(width / heads)));
   const visible = Value.input(visibleInput, [regions, tokens], 'bool');
-  const scores = matmul(scaled, key, { transposeB: true });
-  const masked = select(visible, scores, Value.constant(Number.NEGATIVE_INFINITY));
+  const masked = select(visible, attentionScores(query, key), Value.constant(Number.NEGATIVE_INFINITY));
   return joinHeads(matmul(softmax(masked), value));
 }
 

@@ -4,7 +4,7 @@ import { reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
-import type { ClipVitArchitecture } from './architecture.ts';
+import { blockPrefix, type ClipVitArchitecture } from './architecture.ts';
 import { attentionWeights, type Heads, joinHeads } from './attention.ts';
 import {
   classTokens,
@@ -17,10 +17,12 @@ import {
   type VisionStage,
 } from './visionStage.ts';
 
-/** Parameters of residual block `index`. */
-export function blockParameters(architecture: ClipVitArchitecture, index: number) {
-  const { width, mlpWidth } = architecture;
-  return parameterInputs(`visual.transformer.resblocks.${index}.`, {
+/** What a residual block has to know; CLIP's image and text transformers share it. */
+export type BlockSizes = Pick<ClipVitArchitecture, 'width' | 'heads' | 'mlpWidth' | 'activation'>;
+
+/** Parameters of the residual block whose names begin with `prefix`. */
+export function blockParameters({ width, mlpWidth }: BlockSizes, prefix: string) {
+  return parameterInputs(prefix, {
     'ln_1.weight': [width],
     'ln_1.bias': [width],
     'attn.in_proj_weight': [3 * width, width],
@@ -40,25 +42,24 @@ export type BlockValues = ReturnType<typeof blockParameters>['values'];
 
 /** Projects normed tokens `[B · tokens, width]` and parts them into heads. */
 export function projectHeads(
-  architecture: ClipVitArchitecture,
+  { width, heads }: BlockSizes,
   values: BlockValues,
   normed: Value,
-  batch: ImageBatch,
+  batch: number,
+  tokens: number,
 ): Heads {
-  const { width, heads } = architecture;
-  const tokens = tokenCount(batch);
   const packed = affine(normed, values['attn.in_proj_weight'], values['attn.in_proj_bias']);
-  const split = reshape(packed, [batch.batch, tokens, 3, heads, width / heads]);
+  const split = reshape(packed, [batch, tokens, 3, heads, width / heads]);
   const byHead = transpose(split, [2, 0, 3, 1, 4]);
   const [query, key, value] = [0, 1, 2].map(part =>
-    reshape(slice(byHead, 0, part, part + 1), [batch.batch, heads, tokens, width / heads]),
+    reshape(slice(byHead, 0, part, part + 1), [batch, heads, tokens, width / heads]),
   ) as [Value, Value, Value];
   return { query, key, value };
 }
 
 /** Input, parameters and first norm that every kind of block begins with. */
 export function openBlock(architecture: ClipVitArchitecture, batch: ImageBatch, index: number) {
-  const { values, parameters } = blockParameters(architecture, index);
+  const { values, parameters } = blockParameters(architecture, blockPrefix(architecture, index));
   const x = Value.input('input', [batch.batch * tokenCount(batch), architecture.width]);
   const normed = layerNorm(x, values['ln_1.weight'], values['ln_1.bias'], layerNormEpsilon);
   return { values, parameters, x, normed };
@@ -71,7 +72,7 @@ export function attentionBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
-  const { query, key, value } = projectHeads(architecture, values, normed, batch);
+  const { query, key, value } = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
   const joined = joinHeads(matmul(attentionWeights(query, key), value));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   return { key: keyOf('block', batch), output, parameters };
@@ -88,7 +89,7 @@ export function selfLikenessBlock(
   projection: keyof Heads,
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
-  const heads = projectHeads(architecture, values, normed, batch);
+  const heads = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
   const joined = joinHeads(matmul(attentionWeights(heads[projection], heads[projection]), heads.value));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   return { key: keyOf(`${projection} likeness block`, batch), output, parameters };
@@ -101,7 +102,7 @@ export function attentionWeightsStage(
   index: number,
 ): VisionStage {
   const { values, parameters, normed } = openBlock(architecture, batch, index);
-  const { query, key } = projectHeads(architecture, values, normed, batch);
+  const { query, key } = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
   return { key: keyOf('attention weights', batch), output: attentionWeights(query, key), parameters };
 }
 
@@ -133,7 +134,7 @@ export function classTokenBlock(
 /** The last block of `encode_dense`: each token's value, projected out, with residual and MLP. */
 export function valueBlock(architecture: ClipVitArchitecture, batch: ImageBatch, index: number): VisionStage {
   const { width } = architecture;
-  const { values, parameters } = blockParameters(architecture, index);
+  const { values, parameters } = blockParameters(architecture, blockPrefix(architecture, index));
   const x = Value.input('input', [batch.batch * tokenCount(batch), width]);
   const patches = patchTokens(x, batch);
   const normed = layerNorm(patches, values['ln_1.weight'], values['ln_1.bias'], layerNormEpsilon);
@@ -150,8 +151,8 @@ export const projectOut = (values: BlockValues, joined: Value): Value =>
   affine(joined, values['attn.out_proj.weight'], values['attn.out_proj.bias']);
 
 /** x + MLP(ln_2(x)). */
-export function withMlp(architecture: ClipVitArchitecture, values: BlockValues, x: Value): Value {
-  const activation = architecture.activation === 'quickGelu' ? quickGelu : gelu;
+export function withMlp(sizes: BlockSizes, values: BlockValues, x: Value): Value {
+  const activation = sizes.activation === 'quickGelu' ? quickGelu : gelu;
   const normed = layerNorm(x, values['ln_2.weight'], values['ln_2.bias'], layerNormEpsilon);
   const hidden = activation(affine(normed, values['mlp.c_fc.weight'], values['mlp.c_fc.bias']));
   return add(x, affine(hidden, values['mlp.c_proj.weight'], values['mlp.c_proj.bias']));

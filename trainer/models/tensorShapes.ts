@@ -1,4 +1,5 @@
 import type { ClipVitArchitecture, Eva02Architecture, ResNetArchitecture } from './architecture.ts';
+import type { TextArchitecture } from './textArchitecture.ts';
 
 /** Names and shapes of an image tower's tensors in a checkpoint. */
 export type TensorShapes = Map<string, readonly number[]>;
@@ -21,25 +22,39 @@ const linear = (prefix: string, outputs: number, inputs: number): Entries => [
 const sequence = (count: number, entries: (index: number) => Entries): Entries =>
   Array.from({ length: count }, (_, index) => entries(index)).flat();
 
+/** A block of CLIP's own transformers, of images and of texts. */
+const residualBlock = (prefix: string, width: number, mlpWidth: number): Entries => [
+  ...norm(`${prefix}.ln_1`, width),
+  [`${prefix}.attn.in_proj_weight`, [3 * width, width]],
+  [`${prefix}.attn.in_proj_bias`, [3 * width]],
+  ...linear(`${prefix}.attn.out_proj`, width, width),
+  ...norm(`${prefix}.ln_2`, width),
+  ...linear(`${prefix}.mlp.c_fc`, mlpWidth, width),
+  ...linear(`${prefix}.mlp.c_proj`, width, mlpWidth),
+];
+
+/** CLIP's text transformer; every name below a prefix of the checkpoint. */
+export function textTensorShapes(text: TextArchitecture, embeddingDimension: number): TensorShapes {
+  const { width, mlpWidth, layers, vocabularySize, contextLength } = text;
+  return new Map<string, readonly number[]>([
+    ['token_embedding.weight', [vocabularySize, width]],
+    ['positional_embedding', [contextLength, width]],
+    ...norm('ln_final', width),
+    ['text_projection', [width, embeddingDimension]],
+    ...sequence(layers, index => residualBlock(`transformer.resblocks.${index}`, width, mlpWidth)),
+  ]);
+}
+
 /** The layout that OpenAI and OpenCLIP share. */
 export function clipVitTensorShapes(architecture: ClipVitArchitecture): TensorShapes {
-  const { width, mlpWidth, patchSize, layers, embeddingDimension } = architecture;
-  const block = (prefix: string): Entries => [
-    ...norm(`${prefix}.ln_1`, width),
-    [`${prefix}.attn.in_proj_weight`, [3 * width, width]],
-    [`${prefix}.attn.in_proj_bias`, [3 * width]],
-    ...linear(`${prefix}.attn.out_proj`, width, width),
-    ...norm(`${prefix}.ln_2`, width),
-    ...linear(`${prefix}.mlp.c_fc`, mlpWidth, width),
-    ...linear(`${prefix}.mlp.c_proj`, width, mlpWidth),
-  ];
+  const { width, patchSize, layers, embeddingDimension, mlpWidth } = architecture;
   return new Map<string, readonly number[]>([
     ['visual.class_embedding', [width]],
     ['visual.positional_embedding', [gridCells(architecture) + 1, width]],
     ['visual.proj', [width, embeddingDimension]],
     ['visual.conv1.weight', [width, 3, patchSize, patchSize]],
     ...norm('visual.ln_pre', width),
-    ...sequence(layers, index => block(`visual.transformer.resblocks.${index}`)),
+    ...sequence(layers, index => residualBlock(`visual.transformer.resblocks.${index}`, width, mlpWidth)),
     ...norm('visual.ln_post', width),
   ]);
 }

@@ -54,7 +54,7 @@ export type ModelDescription = Omit<DescribeResult, 'source' | 'steps'>;
 export interface ColumnSettings {
   /** Null: no model yet; the panel offers the demo model. */
   source: ModelSource | null;
-  /** Side of the network's square input in pixels; a multiple of the patch size. */
+  /** Side of the network's square input in pixels. */
   size: number;
   /** `maskAttention` reads regions alone: views of maps say so. */
   readOut: ReadOut;
