@@ -204,7 +204,6 @@ describe('inspecting dense features in a real VS Code', function () {
     const cells = await frame.locator('.cosine-table td').allInnerTexts();
     assert.equal(cells.length, 16);
     assert.ok(cells.every(text => Math.abs(Number(text)) <= 1));
-    await workbench.screenshot('docs/images/inspector-patches-dark.png');
     const line = await take(frame, 'Copy as command', /^Copied: (printf .+clipself .+)$/);
     const { cosines } = await runClipself(line);
     assertNear(cosines, cells);
