@@ -53,7 +53,11 @@ const bundles = [
     },
   },
   {
-    entryPoints: { training: 'webview/training/main.ts', inspector: 'webview/inspector/main.ts' },
+    entryPoints: {
+      training: 'webview/training/main.ts',
+      inspector: 'webview/inspector/main.ts',
+      evaluation: 'webview/evaluation/main.ts',
+    },
     outdir: 'dist/webview',
     format: 'iife',
     platform: 'browser',

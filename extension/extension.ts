@@ -2,6 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { PanelCommand } from '../webview/training/protocol.ts';
 import { demoAssets } from './demoAssets.ts';
+import { isEvaluationArgument } from './evaluationRequest.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
 import { settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
@@ -13,6 +14,7 @@ import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
+import { Evaluations } from './vscode/evaluations.ts';
 import { getModel } from './vscode/getModel.ts';
 import { Inspector } from './vscode/inspector.ts';
 import { LogChannel } from './vscode/logChannel.ts';
@@ -52,6 +54,9 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   const models = { present: () => downloads.present(), get: () => getModel(downloads, memory) };
   const inspector = new Inspector({ extension: context, registry, memory, channel, demo, models });
+  const evaluations = new Evaluations({
+    ...{ extension: context, registry, channel, inspector, trainingPanels: panels },
+  });
   const trainCommands = new TrainCommands({
     launcher: new RunLauncher(context.extensionPath, context.logUri.fsPath),
     registry,
@@ -85,7 +90,8 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const failed = (error: unknown, argument: unknown) => {
     // A program that calls the command gets the reason itself.
-    if (isProgrammatic(argument) || isInspectArgument(argument)) throw error;
+    if (isProgrammatic(argument) || isInspectArgument(argument) || isEvaluationArgument(argument))
+      throw error;
     tellFailure(error);
   };
 
@@ -96,9 +102,10 @@ export function activate(context: vscode.ExtensionContext): void {
     panels,
     progress,
     inspector,
+    evaluations,
     registerCommands(
       {
-        ...commandHandlers(trainCommands, runCommands, registry, inspector),
+        ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluations),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -123,6 +130,7 @@ function commandHandlers(
   runCommands: RunCommands,
   registry: RunRegistry,
   inspector: Inspector,
+  evaluations: Evaluations,
 ): Omit<CommandHandlers, 'clipself.getModel'> {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
@@ -142,6 +150,7 @@ function commandHandlers(
     'clipself.showLog': argument => runCommands.showLog(argument),
     'clipself.refreshRuns': () => registry.refresh(),
     'clipself.inspectDenseFeatures': (argument, selection) => inspector.inspect(argument, selection),
+    'clipself.openEvaluation': argument => evaluations.open(argument),
   };
 }
 

@@ -20,6 +20,7 @@ export const commandTitles = {
   'clipself.refreshRuns': 'Refresh Runs',
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
   'clipself.getModel': 'Get a Model',
+  'clipself.openEvaluation': 'Open Evaluation',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;
@@ -31,6 +32,10 @@ export const TRAINING_PANEL_TYPE = 'clipself.training';
 export const INSPECTOR_EDITOR_TYPE = 'clipself.inspector';
 /** Panel that the command opens. */
 export const INSPECTOR_PANEL_TYPE = 'clipself.inspectorPanel';
+
+export const EVALUATION_PANEL_TYPE = 'clipself.evaluationPanel';
+/** Custom editor of “Reopen With…” on a report. */
+export const EVALUATION_EDITOR_TYPE = 'clipself.evaluation';
 
 /** Context keys of `when` clauses. */
 export const contextKeys = {

@@ -104,10 +104,13 @@ export class InspectorPanelModel implements Disposable {
 
   /** The command was called again: shows one of the images, with what was asked for. */
   show(image: number, wishes: InspectorWishes): void {
-    const { source, size, view } = wishes;
+    const { source, size, view, boxes } = wishes;
     const column = { ...(source === undefined ? {} : { source }), ...(size === undefined ? {} : { size }) };
     if (this.#listening) {
-      this.#post({ kind: 'show', image, view: view ?? null, column });
+      this.#post({
+        ...{ kind: 'show', image, view: view ?? null, column },
+        ...(boxes === undefined ? {} : { boxes }),
+      });
     } else {
       this.#imageWished = image;
       this.#wishes = { ...this.#wishes, ...wishes };
@@ -139,6 +142,7 @@ export class InspectorPanelModel implements Disposable {
     const imageBefore = stored === null ? 0 : before.image;
     const image = Math.min(this.#imageWished ?? imageBefore, this.images.length - 1);
     const state = withWishes({ ...before, images: [...this.images], image }, this.#wishes);
+    const { boxes } = this.#wishes;
     // What was asked for counts once; from then on the panel's own state does.
     this.#wishes = {};
     this.#imageWished = null;
@@ -151,6 +155,7 @@ export class InspectorPanelModel implements Disposable {
       state,
       trusted: isTrusted(),
     });
+    if (boxes !== undefined) this.#post({ kind: 'show', image, view: null, column: {}, boxes });
     void models.refresh();
   }
 

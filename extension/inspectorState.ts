@@ -5,6 +5,7 @@ import {
   type InspectorState,
   type InspectorView,
   inspectorViews,
+  type LoadedBoxes,
   MAXIMUM_COLUMNS,
 } from '../webview/inspector/protocol/state.ts';
 
@@ -140,6 +141,8 @@ export interface InspectorWishes {
   source?: ModelSource;
   size?: number;
   view?: InspectorView;
+  /** Regions to mark in the image. */
+  boxes?: LoadedBoxes['boxes'];
 }
 
 /** The state with what was asked for in its first column. */

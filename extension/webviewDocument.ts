@@ -56,3 +56,13 @@ export function inspectorHtml(resources: WebviewResources): string {
 <main id="inspector"></main>`,
   });
 }
+
+/** The document of an evaluation panel. */
+export function evaluationHtml(resources: WebviewResources): string {
+  return webviewDocument({
+    ...resources,
+    title: 'CLIPSelf evaluation',
+    body: `<body>
+<main id="evaluation"></main>`,
+  });
+}

@@ -9,9 +9,11 @@ import {
   type Button,
   type Checkbox,
   provideVSCodeDesignSystem,
+  type TextField,
   vsCodeButton,
   vsCodeCheckbox,
   vsCodeProgressRing,
+  vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
 import { type IconName, icon } from './icons.ts';
 
@@ -20,7 +22,12 @@ export type CheckboxControl = Checkbox;
 
 /** Defines the custom elements; once, before the first control is made. */
 export function registerControls(): void {
-  provideVSCodeDesignSystem().register(vsCodeButton(), vsCodeCheckbox(), vsCodeProgressRing());
+  provideVSCodeDesignSystem().register(
+    vsCodeButton(),
+    vsCodeCheckbox(),
+    vsCodeProgressRing(),
+    vsCodeTextField(),
+  );
 }
 
 export interface ButtonOptions {
@@ -62,6 +69,24 @@ export function createCheckbox(
   checkbox.checked = checked;
   checkbox.addEventListener('change', () => onChange(checkbox.checked));
   return checkbox;
+}
+
+export interface TextFieldOptions {
+  /** Only spoken. */
+  label: string;
+  placeholder: string;
+  value: string;
+  onInput: (text: string) => void;
+}
+
+/** A line of text. */
+export function createTextField(options: TextFieldOptions): TextField {
+  const field = document.createElement('vscode-text-field') as TextField;
+  field.setAttribute('aria-label', options.label);
+  field.placeholder = options.placeholder;
+  field.value = options.value;
+  field.addEventListener('input', () => options.onInput(field.value));
+  return field;
 }
 
 /** The indeterminate spinner. */

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { DemoAssets } from '../demoAssets.ts';
 import { InspectorModels } from '../inspectorModels.ts';
 import { InspectorService } from '../inspectorService.ts';
+import type { InspectorWishes } from '../inspectorState.ts';
 import type { RunRegistry } from '../runRegistry.ts';
 import type { ModelSupply } from './fineTunePicks.ts';
 import { inspectDenseFeatures } from './inspectCommand.ts';
@@ -59,6 +60,11 @@ export class Inspector implements vscode.Disposable {
   /** The command. */
   inspect(argument: unknown, selection: unknown): Promise<string[] | null> {
     return inspectDenseFeatures(this.#panels, argument, selection);
+  }
+
+  /** Shows an image, beside what is in view, with what is wished for. */
+  showBeside(image: string, wishes: InspectorWishes): void {
+    this.#panels.show([image], wishes, vscode.ViewColumn.Beside);
   }
 
   /** Ends the service: unlike a trainer it is of no use to anybody else. */

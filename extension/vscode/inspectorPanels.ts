@@ -42,13 +42,17 @@ export class InspectorPanels implements Disposable {
   }
 
   /** Shows images in a panel that has them all, or in a new one. */
-  show(images: readonly string[], wishes: InspectorWishes): void {
+  show(
+    images: readonly string[],
+    wishes: InspectorWishes,
+    viewColumn: vscode.ViewColumn = vscode.ViewColumn.Active,
+  ): void {
     const open = [...this.#open].find(panel => images.every(image => panel.images.includes(image)));
     if (open !== undefined) {
       open.show(images[0]!, wishes);
       return;
     }
-    const column = { viewColumn: vscode.ViewColumn.Active, preserveFocus: false };
+    const column = { viewColumn, preserveFocus: false };
     const panel = vscode.window.createWebviewPanel(INSPECTOR_PANEL_TYPE, 'Dense Features', column);
     dressPanel(panel, images, this.#host.extensionUri);
     this.#adopt(panel, images, wishes);

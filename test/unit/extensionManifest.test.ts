@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { IMAGE_EXTENSIONS } from '../../extension/candidates.ts';
 import { settingFlags } from '../../extension/commandLine.ts';
 import {
   COMMAND_CATEGORY,
   commandTitles,
   contextKeys,
+  EVALUATION_EDITOR_TYPE,
+  EVALUATION_PANEL_TYPE,
   INSPECTOR_EDITOR_TYPE,
   INSPECTOR_PANEL_TYPE,
   RUNS_VIEW,
@@ -17,6 +20,7 @@ import {
 import { presetIds, presetOf } from '../../extension/presets.ts';
 import { isTunableSetting, problemWithSetting, settingRules } from '../../extension/trainingSettings.ts';
 import { colourMapNames } from '../../trainer/dense/colourMaps.ts';
+import { runReportPath } from '../../trainer/evaluate/protocol.ts';
 import { settingRanges, trainingDefaults } from '../../trainer/training/settings.ts';
 
 interface Command {
@@ -108,7 +112,7 @@ describe('the manifest and the code', () => {
       views[VIEW_CONTAINER]?.map(({ id }) => id),
       [RUNS_VIEW],
     );
-    for (const type of [TRAINING_PANEL_TYPE, INSPECTOR_PANEL_TYPE]) {
+    for (const type of [TRAINING_PANEL_TYPE, INSPECTOR_PANEL_TYPE, EVALUATION_PANEL_TYPE]) {
       assert.ok(manifest.activationEvents.includes(`onWebviewPanel:${type}`), type);
     }
   });
@@ -135,6 +139,18 @@ describe('the manifest and the code', () => {
       for (const extension of IMAGE_EXTENSIONS) assert.match(`.${extension.toUpperCase()}`, pattern, menu);
       assert.doesNotMatch('.safetensors', pattern);
     }
+  });
+
+  it('offer the evaluation panel for the reports that runs keep', () => {
+    const { customEditors, menus } = manifest.contributes;
+    const editor = customEditors.find(({ viewType }) => viewType === EVALUATION_EDITOR_TYPE);
+    assert.equal(editor?.priority, 'option');
+    assert.deepEqual(editor.selector, [{ filenamePattern: '*report.json' }]);
+    const entry = menus['explorer/context']!.find(({ command }) => command === 'clipself.openEvaluation');
+    const pattern = new RegExp(/resourceFilename =~ \/(.+)\/i/.exec(entry?.when ?? '')![1]!, 'i');
+    for (const name of [path.basename(runReportPath(3)), 'first.report.json', 'lvis-report.json'])
+      assert.match(name, pattern);
+    for (const name of ['package.json', 'report.json.bak', 'report.ts']) assert.doesNotMatch(name, pattern);
   });
 
   it('offer every colour map of values for the inspector, and no other', () => {

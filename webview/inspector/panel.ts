@@ -316,8 +316,9 @@ export class InspectorPanel implements ViewContext {
     this.#columns.loadAll();
   }
 
-  #show({ image, view, column }: ShowMessage): void {
+  #show({ image, view, column, boxes }: ShowMessage): void {
     if (image !== this.#state.image) this.#showImage(image);
+    if (boxes !== undefined) for (const each of this.#views) each.takeBoxes?.(boxes);
     if (view !== null) this.#showView(view);
     if (Object.keys(column).length > 0) this.#columns.change(0, column);
   }

@@ -23,6 +23,8 @@ export interface Curve {
   width: number;
   /** Every point gets a dot: for curves of few points. */
   dots?: boolean;
+  /** Lengths of dashes and gaps in pixels; a whole line when absent. */
+  dash?: number[];
 }
 
 export interface LineChartOptions {
@@ -49,6 +51,7 @@ export class LineChart {
   #palette: Palette;
   #cursor: Point | null = null;
   #logarithmic = false;
+  #firstStep = 0;
   #lastStep = 1;
 
   constructor(canvas: HTMLCanvasElement, options: LineChartOptions, palette: Palette) {
@@ -64,8 +67,8 @@ export class LineChart {
     return this.canvas.parentElement?.clientWidth ?? 0;
   }
 
-  /** Points of every curve, ascending by step; the horizontal axis runs from 0 to `lastStep`. */
-  setPoints(curves: readonly Point[][], lastStep: number): void {
+  /** Points of every curve, ascending by step; the horizontal axis runs from `firstStep` to `lastStep`. */
+  setPoints(curves: readonly Point[][], lastStep: number, firstStep = 0): void {
     this.#chart.data.datasets.forEach((dataset, index) => {
       const points = curves[index] ?? [];
       dataset.data = points;
@@ -73,7 +76,9 @@ export class LineChart {
       dataset.pointRadius =
         points.length === 1 || (this.#options.curves[index]!.dots && points.length <= MAXIMUM_DOTS) ? 3 : 0;
     });
-    this.#lastStep = Math.max(lastStep, 1);
+    this.#firstStep = firstStep;
+    this.#lastStep = Math.max(lastStep, firstStep + 1);
+    this.#chart.options.scales!.x!.min = this.#firstStep;
     this.#chart.options.scales!.x!.max = this.#lastStep;
     this.#chart.update();
   }
@@ -85,6 +90,7 @@ export class LineChart {
       dataset.borderColor = curve.colour(palette);
       dataset.backgroundColor = curve.colour(palette);
       dataset.borderWidth = curve.width;
+      dataset.borderDash = curve.dash ?? [];
     });
     this.#applyScales();
     this.#chart.update();
@@ -150,7 +156,7 @@ export class LineChart {
     this.#chart.options.scales = {
       x: {
         type: 'linear',
-        min: 0,
+        min: this.#firstStep,
         max: this.#lastStep,
         border: { color: grid },
         grid: { display: false },

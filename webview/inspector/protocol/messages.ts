@@ -19,7 +19,7 @@
  */
 
 import type { ColumnSettings, ModelChoice, RunSteps } from './models.ts';
-import type { InspectorMethod, InspectorProblem, QueryOf, ResultOf } from './requests.ts';
+import type { InspectorMethod, InspectorProblem, LoadedBoxes, QueryOf, ResultOf } from './requests.ts';
 import type { InspectorState, InspectorView } from './state.ts';
 
 // ---- host to panel ----
@@ -76,12 +76,14 @@ export interface InspectorTrustMessage {
   trusted: boolean;
 }
 
-/** The command was called again on this panel: show this image, with these settings where given. */
+/** The command was called again on this panel: show this image, with these settings and regions where given. */
 export interface ShowMessage {
   kind: 'show';
   image: number;
   view: InspectorView | null;
   column: Partial<ColumnSettings>;
+  /** Regions to mark in the image. */
+  boxes?: LoadedBoxes['boxes'];
 }
 
 /** How far a request is; between its `request` and its `response`. */

@@ -10,6 +10,7 @@ import { drawOutline } from '../marks.ts';
 import {
   type Box,
   type CopyCommandQuery,
+  type LoadedBoxes,
   MAXIMUM_REGIONS,
   type RegionsResult,
 } from '../protocol/requests.ts';
@@ -133,6 +134,16 @@ export class RegionsView implements View {
     return index >= 0;
   }
 
+  takeBoxes(boxes: LoadedBoxes['boxes']): void {
+    const regions = boxes.map(({ box, label, mask }) => ({
+      ...{ box, label, mask },
+      name: mask ? `${box.join()}m${this.#masks++}` : box.join(),
+    }));
+    const known = new Set(this.#list.map(({ name }) => name));
+    this.#replace([...this.#list, ...regions.filter(({ name }) => !known.has(name))]);
+    this.#selected = this.#list.findIndex(({ name }) => name === regions[0]?.name);
+  }
+
   drawBox(box: Box): void {
     this.#replace([...this.#list, { box, label: '', mask: null, name: box.join() }]);
   }
@@ -202,12 +213,8 @@ export class RegionsView implements View {
     try {
       const loaded = await this.#context.host.request('loadBoxes', { image: this.#context.state.image });
       if (loaded === null) return;
-      const regions = loaded.boxes.map(({ box, label, mask }) => ({
-        ...{ box, label, mask },
-        name: mask ? `${box.join()}m${this.#masks++}` : box.join(),
-      }));
       const before = this.#list.length;
-      this.#replace([...this.#list, ...regions]);
+      this.takeBoxes(loaded.boxes);
       const taken = this.#list.length - before;
       if (taken < loaded.total)
         this.#context.say(

@@ -6,7 +6,7 @@ import type { Cursor } from '../cursor.ts';
 import type { MapGrid } from '../featureMap.ts';
 import type { InspectorHost, ProgressListener } from '../host.ts';
 import type { ColumnSettings } from '../protocol/models.ts';
-import type { Box, CopyCommandQuery, FeatureQuery } from '../protocol/requests.ts';
+import type { Box, CopyCommandQuery, FeatureQuery, LoadedBoxes } from '../protocol/requests.ts';
 import type { InspectorState, InspectorView } from '../protocol/state.ts';
 import type { Placement } from '../viewport.ts';
 
@@ -101,6 +101,8 @@ export interface View {
   key?(event: KeyboardEvent, column: ReadyColumn, patch: number): boolean;
   /** A box was drawn. */
   drawBox?(box: Box): void;
+  /** Regions of the image in view came with the command. */
+  takeBoxes?(boxes: LoadedBoxes['boxes']): void;
   /** The pointer or the arrow keys went to another patch. */
   moved?(): void;
   /** Another image is about to be shown; the columns still hold the maps of this one. */

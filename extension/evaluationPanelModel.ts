@@ -1,0 +1,310 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { FileError } from '../trainer/checkpoints/fileError.ts';
+import type { EvaluationReport } from '../trainer/evaluate/protocol.ts';
+import type { RunSummary } from '../trainer/protocol.ts';
+import type {
+  EvaluationState,
+  MessageFromEvaluation,
+  MessageToEvaluation,
+  ReportChoice,
+  ReportMessage,
+  ReportProblem,
+  ReportReference,
+  RequestMessage,
+  Side,
+} from '../webview/evaluation/protocol.ts';
+import { referenceKey, sides } from '../webview/evaluation/protocol.ts';
+import type { Disposable } from './emitter.ts';
+import { listChoices, RunNumbersReader, resolveReference, runOfReport } from './evaluationFiles.ts';
+import {
+  type EvaluationDialogues,
+  EvaluationHandlers,
+  requestProblem,
+  type SideReport,
+} from './evaluationHandlers.ts';
+import { ReportSchemaError, readReport, shownReport } from './evaluationReport.ts';
+import { parseShownReports, type ShownReports } from './evaluationState.ts';
+import { SerialTask } from './serialTask.ts';
+
+/** What a panel's model needs of its surroundings. */
+export interface EvaluationSurroundings {
+  post(message: MessageToEvaluation): void;
+  /** Whether an image may be read: reports come from anywhere and name any folder. */
+  mayReadImage(file: string): boolean;
+  /** Runs of the workspace, whose evaluations are offered. */
+  runs(): readonly Pick<RunSummary, 'directory' | 'name'>[];
+  dialogues: EvaluationDialogues;
+  /** What the panel shows goes by another name now. */
+  titleChanged(title: string): void;
+  reportError(message: string): void;
+}
+
+/** Milliseconds between two looks at the reports. */
+const POLL_INTERVAL = 1000;
+
+interface KnownReport {
+  /** File, its size and time. */
+  signature: string;
+  message: ReportMessage;
+  report: EvaluationReport | null;
+}
+
+/**
+ * What one evaluation panel shows: follows the files of two reports and turns what it finds into messages. Nothing is
+ * posted before the panel has said that it listens, nor while it is hidden.
+ */
+export class EvaluationPanelModel implements Disposable {
+  readonly #surroundings: EvaluationSurroundings;
+  readonly #handlers: EvaluationHandlers;
+  readonly #pass = new SerialTask(() => this.#passOnce());
+  readonly #poll: NodeJS.Timeout;
+  readonly #cancellations = new Map<number, AbortController>();
+  readonly #known = new Map<Side, KnownReport>();
+  readonly #numbers = new Map<string, RunNumbersReader>();
+  /** Reports outside runs that were in view, which stay on offer. */
+  readonly #files = new Set<string>();
+  #shown: ShownReports;
+  #stored: EvaluationState | null = null;
+  #initialDue = false;
+  #listening = false;
+  #disposed = false;
+  /** Counts documents: an answer to a request of an earlier one is dropped. */
+  #document = 0;
+  #choicesSent = '';
+  #numbersSent = '';
+
+  constructor(shown: ShownReports, surroundings: EvaluationSurroundings) {
+    this.#shown = shown;
+    this.#surroundings = surroundings;
+    this.#handlers = new EvaluationHandlers({
+      side: side => this.#sideReport(side),
+      imageFolder: () => this.#shown.imageFolder,
+      mayReadImage: file => surroundings.mayReadImage(file),
+      dialogues: surroundings.dialogues,
+    });
+    this.#poll = setInterval(() => void this.#pass.run(), POLL_INTERVAL);
+    this.#poll.unref();
+    void this.#pass.run();
+  }
+
+  get shown(): ShownReports {
+    return this.#shown;
+  }
+
+  /** Path of the report in view; null where there is none. */
+  async reportInView(): Promise<string | null> {
+    await this.#pass.run();
+    return this.#known.get('after')?.message.path ?? null;
+  }
+
+  receive(message: MessageFromEvaluation): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#ready(message.state);
+        break;
+      case 'request':
+        void this.#answer(message);
+        break;
+      case 'cancel':
+        this.#cancellations.get(message.id)?.abort();
+        break;
+      case 'stateChanged':
+        this.#take(message.state);
+        break;
+      case 'panelError':
+        this.#surroundings.reportError(`evaluation panel: ${message.message}`);
+        break;
+    }
+  }
+
+  /** The panel's document is gone until it says `ready` again. */
+  hidden(): void {
+    this.#listening = false;
+    this.#document++;
+    for (const cancellation of this.#cancellations.values()) cancellation.abort();
+    this.#cancellations.clear();
+  }
+
+  #ready(stored: EvaluationState | null): void {
+    this.hidden();
+    this.#listening = true;
+    this.#initialDue = true;
+    this.#stored = stored;
+    void this.#pass.run();
+  }
+
+  #take(state: EvaluationState): void {
+    // Whatever a panel's state says, only references of the known form count.
+    const shown = parseShownReports(state);
+    if (shown === null) return;
+    this.#shown = shown;
+    void this.#pass.run();
+  }
+
+  async #passOnce(): Promise<void> {
+    if (this.#disposed) return;
+    const choices = await this.#listChoices();
+    if (this.#listening && this.#initialDue) {
+      this.#initialDue = false;
+      const { before, after, imageFolder } = this.#shown;
+      const base = this.#stored ?? defaultEvaluationState;
+      this.#post({ kind: 'initial', choices, state: { ...base, before, after, imageFolder } });
+      this.#choicesSent = JSON.stringify(choices);
+      this.#numbersSent = '';
+      for (const side of sides) await this.#look(side, true);
+    } else {
+      for (const side of sides) await this.#look(side, false);
+      const list = JSON.stringify(choices);
+      if (this.#listening && list !== this.#choicesSent) {
+        this.#choicesSent = list;
+        this.#post({ kind: 'choices', choices });
+      }
+    }
+    await this.#sendNumbers();
+  }
+
+  #listChoices(): Promise<ReportChoice[]> {
+    const runs = new Map(this.#surroundings.runs().map(run => [run.directory, run]));
+    for (const reference of [this.#shown.before, this.#shown.after]) {
+      if (reference?.kind === 'file') this.#files.add(reference.path);
+      const run = reference === null ? null : runOf(reference);
+      if (run !== null && !runs.has(run)) runs.set(run, { directory: run, name: path.basename(run) });
+    }
+    return listChoices([...runs.values()], [...this.#files]);
+  }
+
+  /** Reads the report of a side where it changed, and posts it then or when `again` is set. */
+  async #look(side: Side, again: boolean): Promise<void> {
+    const reference = this.#shown[side];
+    const file = await resolveReference(reference);
+    const signature = `${referenceKey(reference)}|${file === null ? '' : await signatureOf(file)}`;
+    const known = this.#known.get(side);
+    if (known?.signature === signature) {
+      if (again) this.#post(known.message);
+      return;
+    }
+    const { report, problem } = await load(reference, file);
+    const shown = report === null ? null : shownReport(report);
+    const message: ReportMessage = { kind: 'report', side, reference, path: file, report: shown, problem };
+    this.#known.set(side, { signature, message, report });
+    this.#handlers.reportChanged(side);
+    this.#post(message);
+    if (side === 'after') this.#surroundings.titleChanged(titleOf(reference, file));
+  }
+
+  async #sendNumbers(): Promise<void> {
+    const runs = new Set<string>();
+    for (const side of ['after', 'before'] as const) {
+      const run = runOf(this.#shown[side]);
+      if (run !== null) runs.add(run);
+    }
+    const numbers = await Promise.all(
+      [...runs].map(run => {
+        const reader = this.#numbers.get(run) ?? new RunNumbersReader(run);
+        this.#numbers.set(run, reader);
+        return reader.read().catch(() => null);
+      }),
+    );
+    const list = numbers.filter(entry => entry !== null);
+    const text = JSON.stringify(list);
+    if (!this.#listening || text === this.#numbersSent) return;
+    this.#numbersSent = text;
+    this.#post({ kind: 'runNumbers', runs: list });
+  }
+
+  #sideReport(side: Side): SideReport | null {
+    const known = this.#known.get(side);
+    if (known === undefined || known.report === null || known.message.path === null) return null;
+    return { path: known.message.path, report: known.report };
+  }
+
+  async #answer(message: RequestMessage): Promise<void> {
+    const { id } = message;
+    const document = this.#document;
+    const cancellation = new AbortController();
+    this.#cancellations.set(id, cancellation);
+    const tell = (answer: MessageToEvaluation) => {
+      if (document === this.#document) this.#post(answer);
+    };
+    try {
+      const result = await this.#handlers.answer(message, {
+        signal: cancellation.signal,
+        progress: (stage, fraction) => tell({ kind: 'progress', id, stage, fraction }),
+      });
+      tell({ kind: 'response', id, result, problem: null });
+    } catch (error) {
+      tell({ kind: 'response', id, result: null, problem: requestProblem(error) });
+    } finally {
+      this.#cancellations.delete(id);
+    }
+  }
+
+  #post(message: MessageToEvaluation): void {
+    if (this.#listening && !this.#disposed) this.#surroundings.post(message);
+  }
+
+  dispose(): void {
+    this.hidden();
+    this.#disposed = true;
+    this.#handlers.dispose();
+    clearInterval(this.#poll);
+  }
+}
+
+/** How a panel begins. The panel itself makes stored states valid. */
+const defaultEvaluationState: EvaluationState = {
+  schema: 1,
+  before: null,
+  after: null,
+  imageFolder: null,
+  tab: 'overview',
+  reading: 'rois',
+  top: 1,
+  chart: { kind: 'thing', top: 1 },
+  classes: { filter: '', kind: 'all', column: 'regions', descending: true },
+  matrix: { side: 'after', order: 'data' },
+  selection: null,
+};
+
+/** The run that a report belongs to, by where it lies. */
+function runOf(reference: ReportReference | null): string | null {
+  if (reference === null) return null;
+  return reference.kind === 'latest' ? reference.run : runOfReport(reference.path);
+}
+
+function titleOf(reference: ReportReference | null, file: string | null): string {
+  const run = runOf(reference);
+  if (run !== null) return path.basename(run);
+  return file === null ? '' : path.join(path.basename(path.dirname(file)), path.basename(file));
+}
+
+function signatureOf(file: string): Promise<string> {
+  return stat(file).then(
+    status => `${file}:${status.ino}:${status.size}@${status.mtimeMs}`,
+    () => `${file}:gone`,
+  );
+}
+
+async function load(
+  reference: ReportReference | null,
+  file: string | null,
+): Promise<{ report: EvaluationReport | null; problem: ReportProblem | null }> {
+  if (reference === null) return { report: null, problem: null };
+  if (file === null) {
+    const message = 'This run has not been evaluated yet. Its evaluations appear here as they are done.';
+    return { report: null, problem: { kind: 'none', message } };
+  }
+  try {
+    return { report: await readReport(file), problem: null };
+  } catch (error) {
+    return { report: null, problem: reportProblem(error, file) };
+  }
+}
+
+function reportProblem(error: unknown, file: string): ReportProblem {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof ReportSchemaError) return { kind: 'schema', message };
+  const gone = error instanceof FileError && /\(ENOENT\)|\(ENOTDIR\)/.test(error.reason);
+  return gone ? { kind: 'gone', message: `${file} is not there.` } : { kind: 'unreadable', message };
+}
