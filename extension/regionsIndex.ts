@@ -14,7 +14,7 @@ const newline = 0x0a;
 const PIECE_BYTES = 1 << 20;
 /** Longer lines are not ours. */
 const MAXIMUM_LINE_BYTES = 1 << 16;
-/** Regions beyond these are not indexed: about 60 bytes of memory each. */
+/** Regions beyond these are not indexed: 40 bytes of memory each, up to twice that while a column has room to grow. */
 const MAXIMUM_REGIONS = 8_000_000;
 /** Stands for a rank or a class that is missing. */
 const MISSING = 0xffff_ffff;

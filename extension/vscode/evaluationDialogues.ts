@@ -71,6 +71,8 @@ async function sourceOf({ model }: EvaluationReport): Promise<ModelSource | null
     );
   if (model.run !== null && (await exists(path.join(model.run, 'config.json')))) {
     if (model.epoch === 0) return { kind: 'original', directory: model.run };
+    const step = model.epoch === null ? model.step : null;
+    if (step !== null) return { kind: 'run', directory: model.run, step };
     // Blends of earlier epochs are not kept: the latest stands for them.
     if (await exists(path.join(model.run, 'student.safetensors')))
       return { kind: 'run', directory: model.run, step: null };

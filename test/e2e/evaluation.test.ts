@@ -74,8 +74,8 @@ describe('looking at an evaluation in a real VS Code', function () {
     const before = await number(frame, 'rois.thing.macc1');
     await workspace.evaluateNext(6);
     await until('the next epoch', async () => (await number(frame, 'rois.thing.macc1')) !== before);
-    const latest = await frame.locator('.header-line select').nth(1).locator('option:checked').innerText();
-    assert.equal(latest, 'patches · latest (epoch 6)');
+    const latest = frame.locator('.header-line select').nth(1).locator('option:checked');
+    await until('its name', async () => (await latest.innerText()) === 'patches · latest (epoch 6)');
   });
 
   it('is there again after a reload', async () => {
@@ -201,19 +201,21 @@ describe('looking at an evaluation in a real VS Code', function () {
     });
     await showTab('classes');
     await frame.locator('.class-table .card-note', { hasText: 'classes' }).waitFor();
-    const { rows, worst } = await scrollThrough(frame, '.class-grid');
+    const { rows, median } = await scrollThrough(frame, '.class-grid');
     assert.ok(rows < 120, `${rows} rows are in the document`);
-    assert.ok(worst < 500, `a frame of the table took ${worst} ms`);
+    assert.ok(median < 150, `a frame of the table took ${median} ms`);
     await showTab('confusions');
     await frame.locator('.zoom vscode-button').nth(2).click();
     for (let step = 0; step < 8; step++) await frame.locator('.zoom vscode-button').nth(2).click();
     const matrix = await scrollThrough(frame, '.matrix-scroller');
-    assert.ok(matrix.worst < 500, `a frame of the matrix took ${matrix.worst} ms`);
+    assert.ok(matrix.median < 150, `a frame of the matrix took ${matrix.median} ms`);
   });
 
   it('opens a region in the inspector, marked, where its model is there', async () => {
     const frame = await showTab('classes');
-    await frame.locator('.grid-body .grid-row').first().click();
+    await frame.locator('.class-grid').focus();
+    await workbench.page.keyboard.press('Home');
+    await workbench.page.keyboard.press('Enter');
     await frame.locator('.region-open').first().click();
     const inspector = await workbench.webviewFrame('.inspector-toolbar');
     await inspector.locator('[role="tab"][data-view="regions"][aria-selected="true"]').waitFor();
@@ -245,21 +247,21 @@ describe('looking at an evaluation in a real VS Code', function () {
 });
 
 /**
- * Scrolls from top to bottom in 40 frames; the longest frame in milliseconds, and rows in the document. Text, because the
- * compiler's helpers are not there in the panel.
+ * Scrolls from top to bottom in 40 frames; the median frame in milliseconds (a single one may wait for other programs), and
+ * rows in the document. Text, because the compiler's helpers are not there in the panel.
  */
-async function scrollThrough(frame: Frame, selector: string): Promise<{ rows: number; worst: number }> {
+async function scrollThrough(frame: Frame, selector: string): Promise<{ rows: number; median: number }> {
   return frame.evaluate(`(async () => {
     const scroller = document.querySelector(${JSON.stringify(selector)});
     const frame = () => new Promise(resolve => requestAnimationFrame(resolve));
-    let worst = 0;
+    const frames = [];
     let last = await frame();
     for (let step = 1; step <= 40; step++) {
       scroller.scrollTop = (scroller.scrollHeight * step) / 40;
       const now = await frame();
-      worst = Math.max(worst, now - last);
+      frames.push(now - last);
       last = now;
     }
-    return { rows: document.querySelectorAll('.grid-body .grid-row').length, worst };
+    return { rows: document.querySelectorAll('.grid-body .grid-row').length, median: frames.sort((a, b) => a - b)[20] };
   })()`);
 }

@@ -113,7 +113,7 @@ export function sourceCard({ before, after }: Comparison): HTMLElement {
   const skipped = Object.entries(counts.skipped).filter(([, count]) => count > 0);
   const total = skipped.reduce((sum, [, count]) => sum + count, 0);
   const reasons = skipped.map(([reason, count]) => `${formatCount(count)} ${reason}`).join(', ');
-  fact('Skipped', total === 0 ? 'none' : `${formatCount(total)}: ${reasons}`);
+  fact('Skipped', skipped.length > 1 ? `${formatCount(total)}: ${reasons}` : reasons || 'none');
   fact('Classes', `${formatCount(after.classes.length)}, words: ${words.source}`, `SHA-256 ${words.sha256}`);
   fact('Input', `${formatCount(after.size)} px`);
   fact('Annotations', data.annotations, `${data.annotations}\nSHA-256 ${data.sha256}`);

@@ -54,7 +54,7 @@ function rankingItem(
     element('span', { class: 'rank', text: String(rank) }),
     element('span', { class: 'name', text: name }),
     ...(isTrue ? [element('span', { class: 'screen-reader', text: ' (true class) ' })] : []),
-    element('span', { class: 'cosine', text: cosine.toFixed(3) }),
+    element('span', { class: 'cosine', text: cosine.toFixed(3).replace('-', '−') }),
   );
 }
 
