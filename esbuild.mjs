@@ -41,7 +41,11 @@ const bundles = [
     external,
   },
   {
-    entryPoints: { cli: 'trainer/cli.ts', batchWorker: 'trainer/images/batchWorker.ts' },
+    entryPoints: {
+      cli: 'trainer/cli.ts',
+      batchWorker: 'trainer/images/batchWorker.ts',
+      regionWorker: 'trainer/evaluate/regionWorker.ts',
+    },
     outdir: 'dist/trainer',
     format: 'esm',
     platform: 'node',
