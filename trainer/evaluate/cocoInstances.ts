@@ -133,9 +133,11 @@ export async function readCocoInstances(file: string, skipBroken: boolean): Prom
   const categoriesSeen = new Map<number, number>();
   const add = (item: unknown, index: number): void => {
     const { iscrowd: crowd, image_id: image } = isJsonObject(item) ? item : {};
-    if (crowd === 1) return countSkipped(breakage.counts, 'crowd');
     const places = placesOf.get(image as number) ?? [];
-    if (places.length >= mostRegions) return countSkipped(breakage.counts, tooManyRegions);
+    if (crowd === 1 || places.length >= mostRegions) {
+      countSkipped(breakage.counts, crowd === 1 ? 'crowd' : tooManyRegions);
+      return;
+    }
     const object = objectOf(item, index, breakage);
     if (!object) return;
     categoriesSeen.set(object.category, object.segment);
