@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { formatDuration, StepClock } from '../../trainer/clock.ts';
 import { RunLog } from '../../trainer/runs/runLog.ts';
-import { progressLine } from '../../trainer/training/progress.ts';
+import { formatDuration, progressLine, StepClock } from '../../trainer/training/progress.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 
 describe('progress of a training run', () => {

@@ -1,9 +1,9 @@
 /** Names the regions of a data set by dense features and by crops (paper section 4.1, reference: zero-shot evaluation). */
 import { setImmediate } from 'node:timers/promises';
-import { StepClock } from '../clock.ts';
 import { type ImageFeatures, poolRows } from '../dense/imageFeatures.ts';
 import { AheadLoader, workerProgram } from '../images/aheadLoader.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
+import { StepClock } from '../training/progress.ts';
 import { CropBatches } from './cropBatches.ts';
 import type { EvaluationLog, ImageEntry, SizeRanks } from './evaluationLog.ts';
 import type { EvaluationTally } from './evaluationTally.ts';

@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 import { writeJson } from '../checkpoints/jsonFile.ts';
-import { StepClock } from '../clock.ts';
 import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
 import type { Engine } from '../engines/engine.ts';
@@ -15,7 +14,7 @@ import type { RunLog } from '../runs/runLog.ts';
 import { evaluateHeldOut, heldOutCosine } from './heldOut.ts';
 import { uploadVisionParameters } from './modelParameters.ts';
 import { patchPreview } from './patchPreview.ts';
-import { progressLine } from './progress.ts';
+import { progressLine, StepClock } from './progress.ts';
 import type { RunPlan } from './runPlan.ts';
 import { writeStudentFile } from './studentFile.ts';
 import { readTrainingState, writeTrainingState } from './trainingState.ts';
