@@ -45,6 +45,7 @@ const bundles = [
       cli: 'trainer/cli.ts',
       batchWorker: 'trainer/images/batchWorker.ts',
       regionWorker: 'trainer/evaluate/regionWorker.ts',
+      wholeImageWorker: 'trainer/evaluate/wholeImageWorker.ts',
     },
     outdir: 'dist/trainer',
     format: 'esm',

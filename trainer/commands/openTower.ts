@@ -1,9 +1,9 @@
 import { hashFile, type ModelFiles } from '../checkpoints/modelFiles.ts';
 import { ImageFeatures } from '../dense/imageFeatures.ts';
 import { createEngine } from '../engines/createEngine.ts';
-import { disposeAll } from '../engines/engine.ts';
+import { disposeAll, type Engine } from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
-import { resolveReference } from '../inspect/modelReference.ts';
+import { type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
 import type { ModelReference } from '../inspect/protocol.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
 
@@ -20,9 +20,22 @@ export async function openReference(
   engineName: string,
   threads: number,
 ): Promise<OpenTower> {
-  const { files: model, upload } = await resolveReference(reference, { of: hashFile });
-  for (const warning of model.warnings) console.error(`warning: ${warning}`);
+  const resolved = await resolveReference(reference, { of: hashFile });
+  for (const warning of resolved.files.warnings) console.error(`warning: ${warning}`);
   const engine = await createEngine(engineName, threads);
+  const tower = await openOnEngine(resolved, engine);
+  const dispose = async (): Promise<void> => {
+    await tower.dispose();
+    await engine.dispose();
+  };
+  return { ...tower, dispose };
+}
+
+/** Loads the image tower of a model that was found onto an engine, which stays with the caller. */
+export async function openOnEngine(
+  { files: model, upload }: Pick<ResolvedModel, 'files' | 'upload'>,
+  engine: Engine,
+): Promise<OpenTower> {
   const parameters = await upload(engine);
   const programs = new ProgramCache(engine);
   const interpolations = new PositionInterpolations(engine, model.architecture);
@@ -31,7 +44,6 @@ export async function openReference(
     interpolations.dispose();
     disposeAll(parameters.values());
     await programs.dispose();
-    await engine.dispose();
   };
   return { model, features: new ImageFeatures(engine, tower, model.normalisation), dispose };
 }

@@ -16,7 +16,7 @@ import type { RegionData, RegionFolders } from './regionData.ts';
 export interface EvaluatedModel {
   identity: EvaluationReport['model'];
   features: ImageFeatures;
-  architecture: Pick<VisionArchitecture, 'patchSize' | 'imageSize'>;
+  architecture: VisionArchitecture;
   normalisation: ImageNormalisation;
   /** Library and version that run it. */
   engine: string;
@@ -62,11 +62,12 @@ export function hashWords({ names, dimension, data }: ClassEmbeddings): string {
  */
 function keyOf(model: EvaluatedModel, request: EvaluationRequest, retention: Retention | null): string {
   const { data, words, sizes, skipBroken } = request;
-  const { patchSize, imageSize } = model.architecture;
+  const { text: _text, ...vision } = model.architecture;
   const images = createHash('sha256').update(data.images.map(({ file }) => file).join('\0'));
   const parts = [
     model.identity.sha256,
-    [patchSize, imageSize, model.normalisation],
+    vision,
+    model.normalisation,
     data.sha256,
     images.digest('hex'),
     hashWords(words),
