@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { hashFile, hashWeights } from '../checkpoints/modelFiles.ts';
+import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
 import { createEngine } from '../engines/createEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import { type EvaluatedModel, evaluate } from '../evaluate/evaluation.ts';
@@ -16,7 +17,6 @@ import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
 import { formatDuration } from '../training/progress.ts';
 import { type EvaluateOptions, evaluateHelp, readEvaluateOptions } from './evaluateOptions.ts';
 import { checkSize } from './imageOptions.ts';
-import { type OpenTower, openOnEngine } from './openTower.ts';
 
 /** `clipself evaluate`. */
 export async function evaluateCommand(args: string[]): Promise<void> {
@@ -70,7 +70,7 @@ async function run(
   const engine = await createEngine(options.engine, options.threads);
   try {
     const embeddings = await words.load(engine, { cache: await openCache(log), ...textProgress(log, stop) });
-    const tower = await openOnEngine(model, engine);
+    const tower = await openModel(model, engine);
     try {
       const evaluated = await evaluatedModel(options, model, tower, engine, hashes);
       const retention =
@@ -82,7 +82,7 @@ async function run(
           openStudent: async () => ({ ...embeddingModel(tower), dispose: async () => undefined }),
           teacher: original && {
             sha256: await hashWeights(original.files, file => hashes.of(file)),
-            open: async () => embeddingModel(await openOnEngine(original, engine)),
+            open: async () => embeddingModel(await openModel(original, engine)),
           },
         });
       const request = {
@@ -122,7 +122,7 @@ async function originalOf(
 async function evaluatedModel(
   { model: given, step }: EvaluateOptions,
   model: ResolvedModel,
-  { features }: OpenTower,
+  { features }: LoadedTower,
   engine: Engine,
   hashes: Hashes,
 ): Promise<EvaluatedModel> {
@@ -145,7 +145,10 @@ async function evaluatedModel(
   };
 }
 
-const embeddingModel = ({ features, model, dispose }: OpenTower): EmbeddingModel => ({
+const openModel = async ({ files, upload }: ResolvedModel, engine: Engine): Promise<LoadedTower> =>
+  loadTower(files, engine, await upload(engine));
+
+const embeddingModel = ({ features, model, dispose }: LoadedTower): EmbeddingModel => ({
   features,
   imageSize: model.architecture.imageSize,
   normalisation: model.normalisation,
