@@ -4,6 +4,7 @@ import { demoAssets } from './demoAssets.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
 import { settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
+import { isEvaluateCall } from './regionEvaluation.ts';
 import { RunLauncher } from './runLauncher.ts';
 import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
@@ -11,6 +12,7 @@ import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
+import { EvaluateCommand } from './vscode/evaluateCommand.ts';
 import { Inspector } from './vscode/inspector.ts';
 import { LogChannel } from './vscode/logChannel.ts';
 import { workspaceMemory } from './vscode/memento.ts';
@@ -53,6 +55,8 @@ export function activate(context: vscode.ExtensionContext): void {
     demo,
   });
 
+  const evaluateCommand = new EvaluateCommand({ memory, registry, demo }, context.extensionPath);
+
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
     resume: directory => trainCommands.resume(directory),
@@ -76,7 +80,7 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const failed = (error: unknown, argument: unknown) => {
     // A program that calls the command gets the reason itself.
-    if (isProgrammatic(argument) || isInspectArgument(argument)) throw error;
+    if (isProgrammatic(argument) || isInspectArgument(argument) || isEvaluateCall(argument)) throw error;
     tellFailure(error);
   };
 
@@ -87,7 +91,10 @@ export function activate(context: vscode.ExtensionContext): void {
     panels,
     progress,
     inspector,
-    registerCommands(commandHandlers(trainCommands, runCommands, registry, inspector), failed),
+    registerCommands(
+      commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand),
+      failed,
+    ),
     ...presentRuns({ registry, channel, logs, panels, progress, guarded }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => registry.watch(runsFolders())),
     vscode.workspace.onDidChangeConfiguration(event => {
@@ -104,6 +111,7 @@ function commandHandlers(
   runCommands: RunCommands,
   registry: RunRegistry,
   inspector: Inspector,
+  evaluateCommand: EvaluateCommand,
 ): CommandHandlers {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
@@ -121,6 +129,7 @@ function commandHandlers(
       if (directory !== null) await runCommands.reveal(directory);
     },
     'clipself.showLog': argument => runCommands.showLog(argument),
+    'clipself.evaluate': argument => evaluateCommand.evaluate(argument),
     'clipself.refreshRuns': () => registry.refresh(),
     'clipself.inspectDenseFeatures': (argument, selection) => inspector.inspect(argument, selection),
   };
