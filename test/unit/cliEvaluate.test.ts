@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { evaluateCommand } from '../../trainer/commands/evaluate.ts';
 import { openReference } from '../../trainer/commands/openTower.ts';
+import { textCommand } from '../../trainer/commands/text.ts';
 import { type EvaluationRequest, evaluate } from '../../trainer/evaluate/evaluation.ts';
 import { openData } from '../../trainer/evaluate/openData.ts';
 import type { EvaluationReport } from '../../trainer/evaluate/protocol.ts';
@@ -11,23 +13,9 @@ import { SettingError } from '../../trainer/training/settings.ts';
 import { UsageError } from '../../trainer/usageError.ts';
 import { panopticFiles, readRegions, writePanoptic, writeTinyWords } from '../support/evaluationFixture.ts';
 import { modelAt } from '../support/inspectClient.ts';
+import { printed } from '../support/printed.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { writeTinyModel } from '../support/trainingFixture.ts';
-
-/** The last line that a command prints on standard output. */
-async function printed(work: () => Promise<void>): Promise<string> {
-  const log = console.log;
-  let last = '';
-  console.log = (line: string) => {
-    last = line;
-  };
-  try {
-    await work();
-  } finally {
-    console.log = log;
-  }
-  return last;
-}
 
 const readReport = async (file: string): Promise<EvaluationReport> =>
   JSON.parse(await readFile(file, 'utf8')) as EvaluationReport;
@@ -230,6 +218,33 @@ describe('clipself evaluate', function () {
       evaluateCommand([...args, '--image-labels', folder.file('labels.json'), '--out', other]),
       /p0\.png has the class 'unicorn', which is not evaluated/,
     );
+  });
+
+  it('reads the default prompts with the model itself, as clipself text does', async () => {
+    const cache = process.env.CLIPSELF_CACHE;
+    process.env.CLIPSELF_CACHE = folder.file('cache');
+    try {
+      const demo = fileURLToPath(new URL('../../media/demo/model', import.meta.url));
+      const { annotations, images, masks } = panopticFiles;
+      const args = ['--model', demo, '--panoptic', annotations, '--images', images, '--masks', masks];
+      args.push('--size', '64', '--limit', '2', '--threads', '1');
+      const reports: EvaluationReport[] = [];
+      const out = folder.file('prompts/report.json');
+      await printed(() => evaluateCommand([...args, '--out', out]));
+      reports.push(await readReport(out));
+      const words = folder.file('demo.npy');
+      await printed(() =>
+        textCommand(['--model', demo, '--classes', annotations, '--out', words, '--threads', '1']),
+      );
+      const other = folder.file('prompts/words.json');
+      await printed(() => evaluateCommand([...args, '--embeddings', words, '--out', other]));
+      reports.push(await readReport(other));
+      assert.deepEqual(reports[0]!.readings, reports[1]!.readings);
+      assert.deepEqual([reports[0]!.words.source, reports[1]!.words.source], ['default prompts', words]);
+    } finally {
+      if (cache === undefined) delete process.env.CLIPSELF_CACHE;
+      else process.env.CLIPSELF_CACHE = cache;
+    }
   });
 
   it('evaluates boxes without masks', async () => {

@@ -52,5 +52,5 @@ export async function findWords(
     const reason = `its words have ${words.dimension} channels, its images ${model.files.architecture.embeddingDimension}`;
     throw new FileError(model.files.weightsFile, reason, 'Use --embeddings instead');
   };
-  return { source: prompts ?? set.name, load };
+  return { source: prompts ?? `${set.name} prompts`, load };
 }
