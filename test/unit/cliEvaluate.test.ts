@@ -247,6 +247,38 @@ describe('clipself evaluate', function () {
     }
   });
 
+  it('evaluates instances by their polygons', async () => {
+    const square = [5, 5, 45, 5, 45, 45, 5, 45];
+    const annotation = { image_id: 1, category_id: 1, bbox: [5, 5, 40, 40] };
+    const instances = {
+      images: [{ id: 1, file_name: 'p0.png', width: 90, height: 60 }],
+      annotations: [
+        { ...annotation, id: 1, segmentation: [square] },
+        { ...annotation, id: 2, segmentation: [] },
+      ],
+      categories: Array.from({ length: 7 }, (_, index) => ({ id: index + 1, name: `class ${index}` })),
+    };
+    await writeFile(folder.file('instances.json'), JSON.stringify(instances));
+    const out = folder.file('instances/report.json');
+    await printed(() =>
+      evaluateCommand([
+        ...common,
+        '--instances',
+        folder.file('instances.json'),
+        '--size',
+        '32',
+        '--out',
+        out,
+      ]),
+    );
+    const [masked, boxed] = await readRegions(out);
+    assert.deepEqual(Object.keys(masked!.readings), ['rois', 'maskpool', 'crops']);
+    assert.deepEqual(Object.keys(boxed!.readings), ['rois', 'crops']);
+    assert.deepEqual([masked!.area, boxed!.area], [1600, 1600]);
+    assert.deepEqual(masked!.box, [5, 5, 45, 45]);
+    assert.equal((await readReport(out)).readings.maskpool!.overall.regions, 1);
+  });
+
   it('evaluates boxes without masks', async () => {
     const boxes = [
       { image: 'p0.png', box: [0, 0, 30, 30], class: 'person' },

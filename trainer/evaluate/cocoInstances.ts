@@ -33,9 +33,14 @@ class ObjectStore {
   /** @returns where it is. */
   add({ segment, category, box, segmentation }: StoredObject): number {
     const place = this.#numbers.length;
-    this.#numbers.append([segment, category, box ? 1 : 0, ...(box ?? [0, 0, 0, 0])]);
-    this.#numbers.append(this.#packed(segmentation));
+    this.#numbers.append([segment, category, box ? 1 : 0]);
+    this.#numbers.append(box ?? [0, 0, 0, 0]);
+    this.#pack(segmentation);
     return place;
+  }
+
+  categoryOf(place: number): number {
+    return this.#numbers.at(place + 1);
   }
 
   get(place: number): StoredObject {
@@ -52,17 +57,21 @@ class ObjectStore {
     return { segment, category, box, segmentation: this.#unpacked(place + 7) };
   }
 
-  #packed(segmentation: CocoSegmentation | null): number[] {
-    if (segmentation === null) return [stored.none];
-    if (!isRunLengths(segmentation))
-      return [
-        stored.polygons,
-        segmentation.length,
-        ...segmentation.flatMap(polygon => [polygon.length, ...polygon]),
-      ];
-    const { size, counts } = segmentation;
-    if (typeof counts === 'string') return [stored.text, ...size, this.#texts.push(counts) - 1];
-    return [stored.counts, ...size, counts.length, ...counts];
+  #pack(segmentation: CocoSegmentation | null): void {
+    if (segmentation === null) this.#numbers.append([stored.none]);
+    else if (!isRunLengths(segmentation)) {
+      this.#numbers.append([stored.polygons, segmentation.length]);
+      for (const polygon of segmentation) {
+        this.#numbers.append([polygon.length]);
+        this.#numbers.append(polygon);
+      }
+    } else if (typeof segmentation.counts === 'string') {
+      const place = this.#texts.push(segmentation.counts) - 1;
+      this.#numbers.append([stored.text, ...segmentation.size, place]);
+    } else {
+      this.#numbers.append([stored.counts, ...segmentation.size, segmentation.counts.length]);
+      this.#numbers.append(segmentation.counts);
+    }
   }
 
   #unpacked(place: number): CocoSegmentation | null {
@@ -164,7 +173,7 @@ export async function readCocoInstances(file: string, skipBroken: boolean): Prom
       placesOf.delete(image);
       continue;
     }
-    const known = places.filter(place => positions.has(objects.get(place).category));
+    const known = places.filter(place => positions.has(objects.categoryOf(place)));
     if (known.length < places.length) placesOf.set(image, known);
   }
   const inOrder = [...images.byId.values()].flatMap(image => {
