@@ -1,9 +1,11 @@
+import path from 'node:path';
 import * as vscode from 'vscode';
 import type { PanelCommand } from '../webview/training/protocol.ts';
 import { demoAssets } from './demoAssets.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
 import { settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
+import { ModelDownloadCancelledError, ModelDownloads } from './modelDownload.ts';
 import { isEvaluateCall } from './regionEvaluation.ts';
 import { RunLauncher } from './runLauncher.ts';
 import { RunLogs } from './runLogs.ts';
@@ -13,10 +15,11 @@ import { StartCancelledError } from './trainerProcess.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
 import { EvaluateCommand } from './vscode/evaluateCommand.ts';
+import { getModel } from './vscode/getModel.ts';
 import { Inspector } from './vscode/inspector.ts';
 import { LogChannel } from './vscode/logChannel.ts';
 import { workspaceMemory } from './vscode/memento.ts';
-import { sayFarewell, sayProblem } from './vscode/notifications.ts';
+import { sayFarewell, sayModelReady, sayProblem } from './vscode/notifications.ts';
 import { TrainingProgress } from './vscode/progress.ts';
 import { RunCommands } from './vscode/runCommands.ts';
 import { RunTree } from './vscode/runTree.ts';
@@ -45,7 +48,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const progress = new TrainingProgress(directory => guarded(() => runCommands.stop(directory)));
   const runCommands = new RunCommands({ registry, memory, panels, logs, channel });
   const demo = demoAssets(context.extensionPath);
-  const inspector = new Inspector({ extension: context, registry, memory, channel, demo });
+  const downloads = new ModelDownloads(
+    context.extensionPath,
+    path.join(context.globalStorageUri.fsPath, 'models'),
+  );
+  const models = { present: () => downloads.present(), get: () => getModel(downloads, memory) };
+  const inspector = new Inspector({ extension: context, registry, memory, channel, demo, models });
   const trainCommands = new TrainCommands({
     launcher: new RunLauncher(context.extensionPath, context.logUri.fsPath),
     registry,
@@ -53,9 +61,10 @@ export function activate(context: vscode.ExtensionContext): void {
     panels,
     progress,
     demo,
+    models,
   });
 
-  const evaluateCommand = new EvaluateCommand({ memory, registry, demo }, context.extensionPath);
+  const evaluateCommand = new EvaluateCommand({ memory, registry, demo, models }, context.extensionPath);
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
@@ -68,7 +77,7 @@ export function activate(context: vscode.ExtensionContext): void {
   }
 
   function tellFailure(error: unknown): void {
-    if (error instanceof StartCancelledError) return;
+    if (error instanceof StartCancelledError || error instanceof ModelDownloadCancelledError) return;
     const message = error instanceof Error ? error.message : String(error);
     channel.error(message);
     void sayProblem(message);
@@ -92,7 +101,14 @@ export function activate(context: vscode.ExtensionContext): void {
     progress,
     inspector,
     registerCommands(
-      commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand),
+      {
+        ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand),
+        'clipself.getModel': async () => {
+          const directory = await models.get();
+          if (directory !== null) void sayModelReady(directory);
+          return directory;
+        },
+      },
       failed,
     ),
     ...presentRuns({ registry, channel, logs, panels, progress, guarded }),
@@ -112,7 +128,7 @@ function commandHandlers(
   registry: RunRegistry,
   inspector: Inspector,
   evaluateCommand: EvaluateCommand,
-): CommandHandlers {
+): Omit<CommandHandlers, 'clipself.getModel'> {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
     'clipself.openTrainingPanel': argument => runCommands.openPanel(argument),

@@ -20,6 +20,7 @@ export const commandTitles = {
   'clipself.evaluate': 'Evaluate Region Classification',
   'clipself.refreshRuns': 'Refresh Runs',
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
+  'clipself.getModel': 'Get a Model',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;

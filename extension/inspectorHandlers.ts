@@ -16,6 +16,7 @@ import type { InspectorService, ServiceRequestOptions } from './inspectorService
 /** What a panel asks of the person in front of it; null when they dismiss it. */
 export interface InspectorDialogues {
   browseModel(): Promise<ModelSource | null>;
+  getModel(): Promise<ModelSource | null>;
   loadBoxes(image: string): Promise<ResultOf<'loadBoxes'>>;
   save(query: QueryOf<'save'>, image: string): Promise<string | null>;
   saveFeatures(
@@ -83,7 +84,10 @@ export class InspectorHandlers {
     this.#sent.delete(key);
   }
 
-  #computing(): Omit<Handlers, 'browseModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'> {
+  #computing(): Omit<
+    Handlers,
+    'browseModel' | 'getModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'
+  > {
     const { service, imageAt } = this.#surroundings;
     const referenceOf = (source: ModelSource) => this.#surroundings.models.referenceOf(source);
     const teacherOf = async (teacher: ModelSource | null) =>
@@ -122,10 +126,14 @@ export class InspectorHandlers {
     };
   }
 
-  #asking(): Pick<Handlers, 'browseModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'> {
+  #asking(): Pick<
+    Handlers,
+    'browseModel' | 'getModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'
+  > {
     const { dialogues, imageAt, imageInView, look } = this.#surroundings;
     return {
       browseModel: () => dialogues.browseModel(),
+      getModel: () => dialogues.getModel(),
       loadBoxes: ({ image }) => dialogues.loadBoxes(imageAt(image)),
       save: query => dialogues.save(query, imageAt(imageInView())),
       saveFeatures: ({ key, format }) => {

@@ -21,7 +21,7 @@ const kinds: Readonly<Record<keyof typeof inspectErrors, ProblemKind>> = {
   imageUnreadable: 'image',
   modelUnreadable: 'model',
   readOutUnsupported: 'readOut',
-  sizeNotMultiple: 'size',
+  sizeUnsuitable: 'size',
   outOfMemory: 'memory',
   unknownKey: 'unknownKey',
   cacheUnwritable: 'other',

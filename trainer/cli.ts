@@ -51,6 +51,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'a model as .safetensors, as an OpenCLIP .pt file or as ONNX',
     load: async () => (await import('./commands/export.ts')).exportCommand,
   },
+  download: {
+    summary: 'published weights from the Hugging Face hub',
+    load: async () => (await import('./commands/download.ts')).downloadCommand,
+  },
   doctor: {
     summary: 'which engines work here, and why the others do not',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,

@@ -12,7 +12,7 @@ export interface TrainingSettings {
   arch: string | null;
   /** Folder of images (searched recursively) or a COCO-style JSON. Absolute path. */
   images: string;
-  /** Longest side of the student image in pixels; a multiple of the patch size. */
+  /** Longest side of the student image in pixels; what is left beyond the last whole patch is not seen. */
   size: number;
   /** Grid patches: rows and columns are drawn from 1 … maxSplit (paper section 3.2, M). */
   maxSplit: number;

@@ -1,12 +1,19 @@
 import { stat } from 'node:fs/promises';
-import * as vscode from 'vscode';
+import type * as vscode from 'vscode';
 import type { DemoAssets } from '../demoAssets.ts';
 import { type EvaluateArguments, type EvaluationChoice, likelyFolders } from '../regionEvaluation.ts';
 import type { RunRegistry } from '../runRegistry.ts';
 import { runWizard, type StepOutcome, type WizardStep } from '../wizard.ts';
-import { askForPath, browseItem, modelItems, type PathChoice, pathItem } from './fineTunePicks.ts';
+import {
+  askForPath,
+  browseItem,
+  type ModelSupply,
+  modelItems,
+  type PathChoice,
+  pathItem,
+} from './fineTunePicks.ts';
 import type { WorkspaceMemory } from './memento.ts';
-import { ask, type ChoiceItem, heading } from './quickPicks.ts';
+import { ask, browse, type ChoiceItem, heading } from './quickPicks.ts';
 import { findPanopticAnnotations } from './workspaceFiles.ts';
 
 const title = 'Evaluate Region Classification';
@@ -15,6 +22,7 @@ export interface EvaluatePicksContext {
   memory: WorkspaceMemory;
   registry: RunRegistry;
   demo: DemoAssets;
+  models: ModelSupply;
 }
 
 /** Asks for what `given` leaves open; null when the user cancelled. */
@@ -36,7 +44,7 @@ export async function askForEvaluation(
   };
   askPath('model', 'Which model or run?', async () => [
     ...runItems(context.registry),
-    ...(await modelItems(context.memory, context.demo)),
+    ...(await modelItems(context.memory, context.demo, context.models)),
   ]);
   askPath('panoptic', 'Which COCO panoptic annotations?', annotationItems);
   askPath('images', 'Where are the images?', ({ panoptic }) => folderItems(panoptic, 'images', 'images'));
@@ -109,33 +117,31 @@ const isFolder = (folder: string): Promise<boolean> =>
     () => false,
   );
 
-/** Null stands for the default prompts, which a quick pick cannot hold as a value. */
-type WordsItem = PathChoice | 'prompts';
+const wordsDialogue: vscode.OpenDialogOptions = {
+  title: 'Class embeddings: one row a category, by id',
+  openLabel: 'Use These Words',
+  canSelectFiles: true,
+  filters: { 'NumPy arrays': ['npy'] },
+};
 
 async function askForWords(
   position: Parameters<typeof ask>[0]['position'],
 ): Promise<StepOutcome<string | null>> {
-  const items: ChoiceItem<WordsItem>[] = [
+  const items: ChoiceItem<'prompts' | 'browse'>[] = [
     {
       label: '$(symbol-string) Default prompts',
       detail: 'The model’s own text tower reads the names of the categories',
       choice: 'prompts',
     },
-    browseItem('Browse for class embeddings…', {
-      title: 'Class embeddings: one row a category, by id',
-      openLabel: 'Use These Words',
-      canSelectFiles: true,
-      filters: { 'NumPy arrays': ['npy'] },
-    }),
+    { label: '$(folder-opened) Browse for class embeddings…', alwaysShow: true, choice: 'browse' },
   ];
   for (;;) {
     const question = { title, placeholder: 'Which words?', items };
     const outcome = await ask(position ? { ...question, position } : question);
     if (outcome.kind !== 'answered') return outcome;
     if (outcome.value === 'prompts') return { kind: 'answered', value: null };
-    if ('path' in outcome.value) return { kind: 'answered', value: outcome.value.path };
-    const chosen = await vscode.window.showOpenDialog(outcome.value.browse);
-    if (chosen?.[0]) return { kind: 'answered', value: chosen[0].fsPath };
+    const chosen = await browse(wordsDialogue);
+    if (chosen !== null) return { kind: 'answered', value: chosen };
   }
 }
 

@@ -17,7 +17,18 @@ export interface FineTuneChoice {
 }
 
 /** A path that was chosen, or the wish to look for one elsewhere. */
-export type PathChoice = { path: string } | { browse: vscode.OpenDialogOptions };
+export type PathChoice =
+  | { path: string }
+  | { browse: vscode.OpenDialogOptions }
+  | { get: () => Promise<string | null> };
+
+/** Published models: those that are here, and the way to get another. */
+export interface ModelSupply {
+  /** Folders of models. */
+  present(): Promise<string[]>;
+  /** Null when the user cancelled. */
+  get(): Promise<string | null>;
+}
 
 const TITLE = 'Fine-tune CLIPSelf';
 
@@ -26,6 +37,7 @@ export async function askForRun(
   given: Partial<FineTuneChoice>,
   memory: WorkspaceMemory,
   demo: DemoAssets,
+  supply: ModelSupply,
 ): Promise<FineTuneChoice | null> {
   const steps: WizardStep<FineTuneChoice>[] = [];
   if (given.model === undefined) {
@@ -35,7 +47,7 @@ export async function askForRun(
         await askForPath({
           title: TITLE,
           placeholder: 'Which CLIP model?',
-          items: modelItems(memory, demo),
+          items: modelItems(memory, demo, supply),
           position,
         }),
       ),
@@ -83,7 +95,7 @@ export async function askForPath(
     const outcome = await ask(question);
     if (outcome.kind !== 'answered') return outcome;
     if ('path' in outcome.value) return { kind: 'answered', value: outcome.value.path };
-    const chosen = await browse(outcome.value.browse);
+    const chosen = await ('get' in outcome.value ? outcome.value.get() : browse(outcome.value.browse));
     if (chosen !== null) return { kind: 'answered', value: chosen };
   }
 }
@@ -128,7 +140,9 @@ async function exists(file: string): Promise<boolean> {
 export async function modelItems(
   memory: WorkspaceMemory,
   demo: DemoAssets,
+  supply: ModelSupply,
 ): Promise<ChoiceItem<PathChoice>[]> {
+  const downloaded = (await supply.present()).map(model => pathItem(model, 'package', 'downloaded'));
   const found = (await findModels())
     .filter(({ path: model }) => model !== demo.model)
     .map(({ path: model, kind }) =>
@@ -139,12 +153,18 @@ export async function modelItems(
     detail: 'Ships with the extension; trains in under a minute',
     choice: { path: demo.model },
   };
-  const offered = [...found, ...((await exists(demo.model)) ? [demoItem] : [])];
+  const offered = [...found, ...downloaded, ...((await exists(demo.model)) ? [demoItem] : [])];
   const remembered = memory.models.list();
   const all = [...(await rememberedItems(remembered, offered, 'package')), ...offered];
   return [
     ...rememberedFirst(all, remembered, pathOf),
     heading('elsewhere'),
+    {
+      label: '$(cloud-download) Get a model…',
+      detail: 'Published weights from the Hugging Face hub',
+      alwaysShow: true,
+      choice: { get: () => supply.get() },
+    },
     browseItem('Browse for a weights file…', {
       title: 'CLIP weights',
       openLabel: 'Use This Model',

@@ -4,6 +4,7 @@ import type { DemoAssets } from '../demoAssets.ts';
 import { InspectorModels } from '../inspectorModels.ts';
 import { InspectorService } from '../inspectorService.ts';
 import type { RunRegistry } from '../runRegistry.ts';
+import type { ModelSupply } from './fineTunePicks.ts';
 import { inspectDenseFeatures } from './inspectCommand.ts';
 import { inspectorDialogues } from './inspectorDialogues.ts';
 import { InspectorPanels } from './inspectorPanels.ts';
@@ -19,6 +20,8 @@ export interface InspectorContext {
   memory: WorkspaceMemory;
   channel: LogChannel;
   demo: DemoAssets;
+  /** Folders of published models that are here, and the way to get another. */
+  models: ModelSupply;
 }
 
 /** The inspector of this window: its service, the models it offers and its panels. */
@@ -30,11 +33,12 @@ export class Inspector implements vscode.Disposable {
     const { extension, registry, memory, channel } = context;
     const service = createService(extension, channel);
     const models = createModels(context);
+    const getModel = () => context.models.get();
     this.#panels = new InspectorPanels({
       extensionUri: extension.extensionUri,
       service,
       models,
-      dialogues: inspectorDialogues(models, memory),
+      dialogues: inspectorDialogues(models, memory, getModel),
       defaults: inspectorDefaults,
       remembered: memory.inspector.read,
       remember: memory.inspector.write,

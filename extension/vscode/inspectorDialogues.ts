@@ -5,6 +5,7 @@ import { writeFeatures } from '../featureExport.ts';
 import { reproducingLine } from '../inspectorCommandLine.ts';
 import type { InspectorDialogues } from '../inspectorHandlers.ts';
 import type { InspectorModels } from '../inspectorModels.ts';
+import { ModelDownloadCancelledError } from '../modelDownload.ts';
 import type { WorkspaceMemory } from './memento.ts';
 import { browse } from './quickPicks.ts';
 
@@ -35,6 +36,7 @@ async function askForTarget(
 export function inspectorDialogues(
   models: Pick<InspectorModels, 'referenceOf' | 'refresh'>,
   memory: WorkspaceMemory,
+  getModel: () => Promise<string | null>,
 ): InspectorDialogues {
   return {
     browseModel: async () => {
@@ -49,6 +51,17 @@ export function inspectorDialogues(
       await memory.models.add(chosen);
       await models.refresh();
       return { kind: 'file', path: chosen };
+    },
+    getModel: async () => {
+      try {
+        const directory = await getModel();
+        if (directory === null) return null;
+        await models.refresh();
+        return { kind: 'file', path: directory };
+      } catch (error) {
+        if (error instanceof ModelDownloadCancelledError) return null;
+        throw error;
+      }
     },
     loadBoxes: async image => {
       const chosen = await browse({

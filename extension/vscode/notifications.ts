@@ -1,3 +1,4 @@
+import path from 'node:path';
 import * as vscode from 'vscode';
 import type { RunSummary } from '../../trainer/protocol.ts';
 import { readMetricHistory } from '../../trainer/runs/metrics.ts';
@@ -27,6 +28,15 @@ export async function sayFarewell(run: RunSummary): Promise<void> {
     const next = stageOf(run.state) === 'resumable' ? resumeAction : revealAction;
     await offer(vscode.window.showInformationMessage, message, [panelAction, next], run.directory);
   }
+}
+
+/** Tells that a model is there, with what it is for. */
+export async function sayModelReady(directory: string): Promise<void> {
+  const fineTune = 'Fine-tune CLIPSelf';
+  const message = `“${path.basename(directory)}” is ready.`;
+  const chosen = await vscode.window.showInformationMessage(message, fineTune);
+  const command: CommandId = 'clipself.fineTune';
+  if (chosen === fineTune) await vscode.commands.executeCommand(command, vscode.Uri.file(directory));
 }
 
 /** Tells why something was not done. */

@@ -7,7 +7,7 @@ import type { RunLauncher } from '../runLauncher.ts';
 import { freeDirectory, runName } from '../runName.ts';
 import { stageOf } from '../runPresentation.ts';
 import type { RunRegistry } from '../runRegistry.ts';
-import { askForRun, type FineTuneChoice } from './fineTunePicks.ts';
+import { askForRun, type FineTuneChoice, type ModelSupply } from './fineTunePicks.ts';
 import type { WorkspaceMemory } from './memento.ts';
 import { type TrainingProgress, whileStarting } from './progress.ts';
 import { opensPanelOnStart, readTrainingSettings, runsFolderFor } from './settings.ts';
@@ -21,6 +21,7 @@ export interface TrainContext {
   panels: TrainingPanels;
   progress: TrainingProgress;
   demo: DemoAssets;
+  models: ModelSupply;
 }
 
 /** The commands that start a trainer. */
@@ -40,7 +41,8 @@ export class TrainCommands {
   async fineTune(argument: unknown): Promise<string | null> {
     requireTrust();
     const given = requestOf(argument);
-    const choice = await askForRun(given, this.#context.memory, this.#context.demo);
+    const { memory, demo, models } = this.#context;
+    const choice = await askForRun(given, memory, demo, models);
     if (choice === null) return null;
     const settings = resolveSettings(
       readTrainingSettings(vscode.Uri.file(choice.images)),

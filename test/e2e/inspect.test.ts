@@ -287,11 +287,14 @@ describe('inspecting dense features in a real VS Code', function () {
       ...['--images', workspace.images, '--out', run, ...flags.split(' ')],
     ]);
     const model = frame.locator('.column label.model-field select').first();
-    const value = await until('the run among the models', () =>
-      model.locator('option', { hasText: 'first-run' }).first().getAttribute('value'),
-    );
+    const option = model.locator('option', { hasText: 'first-run' }).first();
+    await until('the run among the models', () => option.getAttribute('value'));
     await trained;
-    await model.selectOption(value);
+    // What the entry stands for changes once more, from the newest step to the student.
+    await until('the choice of the run', async () => {
+      const value = await option.getAttribute('value');
+      return model.selectOption(value, { timeout: 1000 }).catch(() => null);
+    });
     const slider = frame.locator('.column .step-slider input').first();
     await until('all checkpoints and the student', async () => (await slider.getAttribute('max')) === '4');
     const goTo = async (stop: string): Promise<string> => {

@@ -93,7 +93,7 @@ describe('training from the extension host', function () {
   });
 
   it('tells the caller why a run cannot start, in one line', async () => {
-    const call = vscode.commands.executeCommand('clipself.fineTune', request({ size: 130 }));
-    await assert.rejects(Promise.resolve(call), /--size must be a multiple of the patch size 8; got 130/);
+    const call = vscode.commands.executeCommand('clipself.fineTune', request({ batch: 4096 }));
+    await assert.rejects(Promise.resolve(call), /images to train on .* do not fill one batch of 4096/);
   });
 });

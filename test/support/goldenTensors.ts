@@ -1,6 +1,7 @@
 /** Reads the golden numbers under `test/fixtures`: safetensors files and the manifests beside them. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const viewOf = {
@@ -26,8 +27,13 @@ export interface GoldenTensor<Data = GoldenData> {
   data: Data;
 }
 
-/** Absolute path of a file under `test/fixtures`. */
+/** The whole set of golden numbers, of which `test/fixtures` holds the part that keeps the repository small. */
+const wholeFixtures = process.env.CLIPSELF_FIXTURES;
+
+/** Absolute path of a file under the folder that CLIPSELF_FIXTURES names, where it has one, or `test/fixtures`. */
 export function fixturePath(relative: string): string {
+  const whole = wholeFixtures ? join(wholeFixtures, relative) : '';
+  if (wholeFixtures && existsSync(whole)) return whole;
   return fileURLToPath(new URL(`../fixtures/${relative}`, import.meta.url));
 }
 

@@ -120,7 +120,8 @@ describe('exported models', () => {
       runExport(...asked, 'onnx', '--graph', 'text'),
       /--graph must be image, dense; got text/,
     );
-    await assert.rejects(runExport(...asked, 'onnx', '--size', '33'), /multiple of the patch size 8; got 33/);
+    const resnet = ['--model', fixturePath('resnet'), '--out', out, '--format', 'onnx', '--size', '33'];
+    await assert.rejects(runExport(...resnet), /--size must be a multiple of 32 for a ResNet; got 33 \(32/);
     await assert.rejects(runExport(...asked, 'onnx', '--size', 'big'), /size/);
     await assert.rejects(
       runExport('--model', model, '--out', path.join(folder.path, 'none', 'x.pt'), '--format', 'openclip'),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint, readCheckpoint } from '../../trainer/checkpoints/checkpoint.ts';
-import { crc32 } from '../../trainer/checkpoints/crc32.ts';
+import { crc32, crc32OfBytes } from '../../trainer/checkpoints/crc32.ts';
 import { FileError } from '../../trainer/checkpoints/fileError.ts';
 import type { HostTensor } from '../../trainer/checkpoints/hostTensor.ts';
 import { writePytorch } from '../../trainer/checkpoints/pytorchWriter.ts';
@@ -95,6 +95,12 @@ torch.save({'a': base}, sys.argv[1] + '.pt', pickle_protocol=5)
       [...modern.get('a')!.data],
       Array.from({ length: 24 }, (_, index) => index),
     );
+  });
+
+  it('have the same checksums with and without help of Node', () => {
+    assert.equal(crc32OfBytes(Buffer.from('123456789')), 0xcbf43926);
+    const bytes = Uint8Array.from({ length: 1000 }, (_, index) => (index * 131) >> 3);
+    assert.equal(crc32(bytes), crc32OfBytes(bytes));
   });
 
   it('leave the old file alone when a tensor cannot be written', async () => {

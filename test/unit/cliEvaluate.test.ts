@@ -321,7 +321,7 @@ describe('clipself evaluate', function () {
       [[...common, '--panoptic', 'a.json', ...out], UsageError, /--panoptic needs --masks/],
       [[...panoptic(), '--prompts', 'p.txt', ...out], UsageError, /exclude each other/],
       [[...panoptic(), '--out', 'report.txt'], UsageError, /must end with \.json/],
-      [[...panoptic(), '--size', '33', ...out], SettingError, /multiple of the patch size 8/],
+      [[...panoptic(), '--size', '8', ...out], SettingError, /--size takes a whole number from 16/],
       [[...panoptic(), '--sizes', '64,,32', ...out], SettingError, /--size takes/],
     ];
     for (const [args, kind, message] of wrong)

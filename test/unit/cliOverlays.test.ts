@@ -172,12 +172,6 @@ describe('clipself kmeans, pca and similarity', function () {
       SettingError,
       /--opacity takes a number from 0 to 1; got '2'/,
     ],
-    [
-      'an odd size',
-      () => pcaCommand([...common, ...out, '--size', '60']),
-      SettingError,
-      /multiple of the patch size 8/,
-    ],
     ['a layer', () => pcaCommand([...common, ...out, '--layer', '3']), SettingError, /--layer takes 1 to 2/],
     [
       'a read-out',

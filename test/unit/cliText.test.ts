@@ -58,6 +58,14 @@ describe('words of a model', function () {
   const text = (...args: string[]) =>
     printed(() => textCommand(['--model', demo, '--threads', '1', ...args]));
 
+  it('are not read while the activation of the text tower is open', async () => {
+    const files = await resolveModel(demo);
+    await assert.rejects(
+      findTextSource({ ...files, activationKnown: false }),
+      /which activation .* Pass --arch/,
+    );
+  });
+
   /** Each text in a forward pass of its own. */
   async function embeddedAlone(texts: readonly string[]): Promise<Float32Array[]> {
     const encoder = await PromptEncoder.open(engine, await sourceOf(demo));

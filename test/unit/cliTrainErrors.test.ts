@@ -76,8 +76,8 @@ describe('clipself train: what goes wrong', function () {
         /^clipself: --engine takes auto, cpu; got 'abacus'/,
       );
       await usage(
-        [...command('x'), '--size', '30'],
-        /^clipself: --size must be a multiple of the patch size 8; got 30 \(32 would do\)/,
+        [...command('x'), '--size', '15'],
+        /^clipself: --size takes a whole number from 16 to 8192; got '15'/,
       );
       await usage(
         [...command('x'), '--hold-out', '8'],

@@ -189,6 +189,7 @@ describe('the host side of an inspector panel', () => {
       dialogues: {
         ...{
           browseModel: refuse,
+          getModel: refuse,
           loadBoxes: refuse,
           save: refuse,
           saveFeatures: refuse,

@@ -190,12 +190,14 @@ describe('inspector service: refusals', function () {
     assert.match(arch.message, /not a known architecture/);
   });
 
-  it('a size that is not cut into whole patches, offering the nearest', async () => {
-    const { name, message, data } = await refused({ size: 45 });
-    assert.equal(name, 'sizeNotMultiple');
-    assert.equal(data.suggestedSize, 48);
-    assert.match(message, /multiple of the patch size 8/);
-    assert.equal((await refused({ size: 3 })).data.suggestedSize, 8);
+  it('a size that holds no patch, offering the nearest', async () => {
+    const { name, message, data } = await refused({ size: 3 });
+    assert.equal(name, 'sizeUnsuitable');
+    assert.equal(data.suggestedSize, 8);
+    assert.match(message, /hold one patch of 8 pixels/);
+    // What is left beyond the last whole patch is not seen.
+    const odd = await service.request('features', query({ size: 45 }));
+    assert.deepEqual([odd.rows, odd.columns, odd.size], [5, 5, 45]);
   });
 
   it('a size that needs more memory than there is, offering one that fits', async () => {

@@ -314,6 +314,7 @@ describe('inspector service: views', function () {
     assert.deepEqual(description, {
       name: 'ViT · openclip',
       patchSize: 8,
+      sizeStep: 1,
       imageSize: 32,
       layers: 2,
       heads: 2,
@@ -341,12 +342,17 @@ describe('inspector service: views', function () {
     const resnet = modelAt(path.resolve(fixturePath('resnet')));
     const {
       patchSize,
+      sizeStep,
       readOuts,
       attention: hasAttention,
     } = await service.request('describe', { model: resnet });
-    assert.deepEqual([readOuts, hasAttention], [['value'], false]);
+    assert.deepEqual([readOuts, hasAttention, sizeStep], [['value'], false, patchSize]);
     const own = { model: resnet, size: 4 * patchSize };
     assert.equal((await service.request('features', query(own))).rows, 4);
+    const odd = await refusal(service.request('features', query({ ...own, size: 4 * patchSize + 1 })));
+    assert.equal(odd.name, 'sizeUnsuitable');
+    assert.match(odd.message, /The size must be a multiple of 32 for a ResNet/);
+    assert.equal(odd.data.suggestedSize, 4 * patchSize);
     const refused = [
       service.request('features', query({ ...own, readOut: 'tokens' })),
       service.request('norms', query(own)),

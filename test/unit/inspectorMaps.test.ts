@@ -22,6 +22,7 @@ const grid = gridOf({
   valid: { rows: 3, columns: 4 },
   imageWidth: 640,
   imageHeight: 400,
+  patchSize: 16,
   size: 64,
 });
 
@@ -34,6 +35,16 @@ describe('inspector maps', () => {
     assert.equal(patchAt(grid, { x: -1, y: 10 }), -1);
     assert.equal(isValidPatch(grid, 11), true);
     assert.equal(isValidPatch(grid, 12), false);
+  });
+
+  it('leaves what the model does not see out of the patches', () => {
+    // 60 px with patches of 15, of which the map has three a side: 160 image pixels each, and 160 that belong to none.
+    const odd = { ...{ rows: 3, columns: 3, valid: { rows: 3, columns: 3 } }, patchSize: 15, size: 60 };
+    const cut = gridOf({ ...odd, imageWidth: 640, imageHeight: 400 });
+    assert.equal(cut.cell, 160);
+    assert.equal(patchAt(cut, { x: 479, y: 10 }), 2);
+    assert.equal(patchAt(cut, { x: 481, y: 10 }), -1);
+    assert.equal(layerPlacement(cut, 640, 400).patchSize, 15);
   });
 
   it('cuts the last row at the edge of the image and puts the centre into the rest', () => {

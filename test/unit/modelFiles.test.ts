@@ -125,6 +125,26 @@ describe('model files', () => {
     }
   });
 
+  it('reads a ResNet without asking for the activation, which its text tower alone has', async () => {
+    for (const name of ['RN50', 'RN101-quickgelu']) {
+      const file = path.join(folder, 'w.safetensors');
+      await writeHollow(file, knownArchitectures.get(name)!);
+      const { architecture, activationKnown, warnings } = await resolveModel(file);
+      const quick = name.replace('-quickgelu', '');
+      assert.equal(architecture.name, `${quick}-quickgelu`);
+      assert.equal(activationKnown, false);
+      assert.match(warnings[0]!, /image towers are the same.*only what reads texts needs --arch/);
+      const told = await resolveModel(file, quick);
+      assert.deepEqual(
+        [told.architecture.activation, told.activationKnown, told.warnings],
+        ['gelu', true, []],
+      );
+    }
+    const named = path.join(folder, 'resnet50_clip.openai', 'open_clip_model.safetensors');
+    await writeHollow(named, knownArchitectures.get('RN50')!);
+    assert.equal((await resolveModel(named)).activationKnown, true);
+  });
+
   it("knows OpenAI's own archives by their buffers", () => {
     const shapes = visionTensorShapes(knownArchitectures.get('ViT-B-16')!);
     const tensors = new Map<string, TensorDescription>();

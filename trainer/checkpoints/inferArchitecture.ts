@@ -90,17 +90,22 @@ function namesOpenAi({ file, metadata, tensors }: CheckpointHeader): boolean {
   return parts.some(part => /openai/i.test(part));
 }
 
+export interface InferredArchitecture {
+  architecture: VisionArchitecture;
+  /** False when it may be another in the text tower, which has an activation where the image tower has none. */
+  activationKnown: boolean;
+  warnings: string[];
+}
+
 /**
  * Tells the architecture from the shapes of the tensors. Shapes do not show the activation: where weights with
  * either have been published, the word "openai" in the metadata, the file's name or its folder's name decides for
- * QuickGELU, and without it the choice is the user's, for the wrong one computes wrong numbers silently.
+ * QuickGELU, and without it the choice is the user's, for the wrong one computes wrong numbers silently. The image tower
+ * of a ResNet has no such activation: it is read without asking, and only its text tower's activation stays open.
  *
  * @throws FileError when the shapes fit no known architecture, or fit two.
  */
-export function inferArchitecture(header: CheckpointHeader): {
-  architecture: VisionArchitecture;
-  warnings: string[];
-} {
+export function inferArchitecture(header: CheckpointHeader): InferredArchitecture {
   const found = candidates(header);
   const [only] = found;
   if (only === undefined) {
@@ -109,12 +114,16 @@ export function inferArchitecture(header: CheckpointHeader): {
     const facts = `${first} [${shape}], ${countBlocks(header.tensors)} blocks`;
     throw new FileError(header.file, `its shapes (${facts}) are of no known architecture`, archAdvice);
   }
-  if (found.length === 1) return { architecture: only[1], warnings: [] };
+  if (found.length === 1) return { architecture: only[1], activationKnown: true, warnings: [] };
   const names = found.map(([name]) => name).join(' or ');
   const quick = found.find(([, known]) => known.activation === 'quickGelu');
   if (quick !== undefined && namesOpenAi(header)) {
     const warning = `${header.file} could be ${names}; its name, form or metadata says OpenAI, so it is read as ${quick[0]}. Pass --arch to decide otherwise.`;
-    return { architecture: quick[1], warnings: [warning] };
+    return { architecture: quick[1], activationKnown: true, warnings: [warning] };
+  }
+  if (quick?.[1].kind === 'resnet') {
+    const warning = `${header.file} could be ${names}, whose image towers are the same. It is called ${quick[0]}, as OpenAI's weights are; only what reads texts needs --arch.`;
+    return { architecture: quick[1], activationKnown: false, warnings: [warning] };
   }
   throw new FileError(
     header.file,

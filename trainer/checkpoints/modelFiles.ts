@@ -27,6 +27,8 @@ export interface ModelFiles {
   /** What the weights hold, under OpenCLIP's names. */
   readonly header: CheckpointHeader;
   readonly architecture: VisionArchitecture;
+  /** False when the activation of the text tower was assumed; that of the image tower never is. */
+  readonly activationKnown: boolean;
   readonly normalisation: Normalisation;
   /** Where each of these was found, in words: paths, or how it was told. */
   readonly sourceNames: {
@@ -54,11 +56,18 @@ async function exists(file: string): Promise<boolean> {
 interface Choice extends ModelConfiguration {
   architectureSource: string;
   normalisationSource: string;
+  activationKnown: boolean;
   warnings: string[];
 }
 
 function fromConfiguration(configuration: ModelConfiguration, source: string): Choice {
-  return { ...configuration, architectureSource: source, normalisationSource: source, warnings: [] };
+  return {
+    ...configuration,
+    architectureSource: source,
+    normalisationSource: source,
+    activationKnown: true,
+    warnings: [],
+  };
 }
 
 /** `--arch`: a known name (`ViT-B/16` is understood as `ViT-B-16`), or the path of an `open_clip_config.json`. */
@@ -112,13 +121,11 @@ async function chooseConfiguration(header: CheckpointHeader, arch: string | null
   const huggingFace = await fromHuggingFace(directory);
   if (huggingFace !== undefined) return huggingFace;
   checkLayout(header);
-  const { architecture, warnings } = inferArchitecture(header);
   return {
-    architecture,
+    ...inferArchitecture(header),
     normalisation: clipNormalisation,
     architectureSource: 'shapes of the tensors',
     normalisationSource: "OpenAI CLIP's values",
-    warnings,
   };
 }
 
@@ -137,13 +144,14 @@ export async function resolveModel(model: string, arch: string | null = null): P
   const choice = await chooseConfiguration(header, arch);
   checkLayout(header);
   checkVisionTensors(header.tensors, choice.architecture, weightsFile);
-  const { architecture, normalisation, warnings } = choice;
+  const { architecture, activationKnown, normalisation, warnings } = choice;
   const sourceNames = {
     weights: weightsFile,
     architecture: choice.architectureSource,
     normalisation: choice.normalisationSource,
   };
-  return { weightsFile, files: header.files, header, architecture, normalisation, sourceNames, warnings };
+  const found = { weightsFile, files: header.files, header };
+  return { ...found, architecture, activationKnown, normalisation, sourceNames, warnings };
 }
 
 /** What a checkpoint holds; nothing stays open. */

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import type { CheckpointHeader } from '../checkpoints/checkpointTypes.ts';
 import { FileError } from '../checkpoints/fileError.ts';
 import { hashWeights, resolveModel } from '../checkpoints/modelFiles.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { describeArchitecture, type VisionArchitecture } from '../models/architecture.ts';
 import { describeTextTower, locateTextTower } from '../models/textArchitecture.ts';
@@ -30,7 +31,7 @@ export async function describeCommand(args: string[]): Promise<void> {
   if (path === undefined || positionals.length > 1)
     throw new UsageError('describe takes one model (clipself describe --help)');
   const { architecture, files, header, sourceNames, weightsFile, warnings } = await resolveModel(
-    path,
+    await modelPath(path),
     values.arch ?? null,
   );
   const entries = [...header.tensors];

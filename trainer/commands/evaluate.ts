@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { hashFile, hashWeights } from '../checkpoints/modelFiles.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
 import { createEngine } from '../engines/createEngine.ts';
 import type { Engine } from '../engines/engine.ts';
@@ -15,8 +16,8 @@ import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
 import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
 import { formatDuration } from '../training/progress.ts';
+import { checkSize } from '../training/settings.ts';
 import { type EvaluateOptions, evaluateHelp, readEvaluateOptions } from './evaluateOptions.ts';
-import { checkSize } from './imageOptions.ts';
 
 /** `clipself evaluate`. */
 export async function evaluateCommand(args: string[]): Promise<void> {
@@ -46,13 +47,18 @@ async function run(
   stop: StopSwitch,
 ): Promise<EvaluationReport | null> {
   const hashes = rememberingHashes();
-  const reference = { path: options.model, arch: options.arch, step: options.step, blend: null };
+  const reference = {
+    path: await modelPath(options.model),
+    arch: options.arch,
+    step: options.step,
+    blend: null,
+  };
   const model = await resolveReference(reference, hashes);
   for (const warning of model.files.warnings) log.warn(warning);
-  const { patchSize, imageSize } = model.files.architecture;
-  const sizes = [options.size ?? 2 * imageSize];
+  const { architecture } = model.files;
+  const sizes = [options.size ?? 2 * architecture.imageSize];
   sizes.push(...options.sizes.filter(size => size !== sizes[0]));
-  for (const size of sizes) checkSize(size, patchSize);
+  for (const size of sizes) checkSize(size, architecture);
 
   log.progress(`reading ${options.annotations}`);
   const data = await openData(options);
@@ -114,7 +120,7 @@ async function originalOf(
   hashes: Hashes,
 ): Promise<ResolvedModel | null> {
   if (teacher !== null)
-    return resolveReference({ path: teacher, arch: null, step: null, blend: null }, hashes);
+    return resolveReference({ path: await modelPath(teacher), arch: null, step: null, blend: null }, hashes);
   if (!model.source) return null;
   return resolveReference(model.source, hashes).catch(() => null);
 }

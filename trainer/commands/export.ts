@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util';
 import { readCheckpoint, underSourceNames } from '../checkpoints/checkpoint.ts';
 import { configurationMetadataKey, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { toOpenClipConfiguration } from '../checkpoints/openClipConfiguration.ts';
 import { writePytorch } from '../checkpoints/pytorchWriter.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
-import { checkRange } from '../training/settings.ts';
+import { checkRange, checkSize } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 import type { ExportedGraph } from './exportOnnx.ts';
-import { checkSize } from './imageOptions.ts';
 
 const help = `usage: clipself export --model M --format safetensors|openclip|onnx --out F [--arch A] [--graph image|dense] [--size S] [--json]
 
@@ -50,10 +50,10 @@ async function exportGraph(
   graph: ExportedGraph,
   sizeText: string | undefined,
 ): Promise<string[]> {
-  const { imageSize, patchSize } = model.architecture;
+  const { imageSize } = model.architecture;
   const size = sizeText === undefined ? imageSize : Number(sizeText);
   checkRange('size', Number.isNaN(size) ? sizeText : size);
-  if (size !== imageSize) checkSize(size, patchSize);
+  if (size !== imageSize) checkSize(size, model.architecture);
   const { exportOnnx } = await import('./exportOnnx.ts');
   return exportOnnx({ model, graph, size, out });
 }
@@ -84,7 +84,7 @@ export async function exportCommand(args: string[]): Promise<void> {
   if (format !== 'onnx' && (values.graph !== undefined || values.size !== undefined))
     throw new UsageError('--graph and --size belong to --format onnx');
   const graph = oneOf('graph', graphs, values.graph ?? 'image');
-  const model = await resolveModel(source, values.arch ?? null);
+  const model = await resolveModel(await modelPath(source), values.arch ?? null);
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
   const files =
     format === 'onnx'

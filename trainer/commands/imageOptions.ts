@@ -27,7 +27,8 @@ export const imageUsage =
 export const imageHelp = (readOuts: readonly string[] = denseReadOuts): string =>
   `  --model M     weights file, folder of a model, or run directory
   --step N      checkpoint of the run; its student without it
-  --size S      longest side of the image as the model sees it, in pixels; twice the pretraining size without it
+  --size S      longest side of the image as the model sees it, in pixels; twice the pretraining size
+                without it. What is left beyond the last whole patch is not seen
   --read-out R  ${readOuts.join(', ')}; CLIPSelf's value path without it
   --layer L     block that is read out, from 1; the last without it`;
 
@@ -121,10 +122,4 @@ export function realNumber(option: string, text: string, least: number, most: nu
   const value = numberOf(text);
   if (typeof value === 'number' && value >= least && value <= most) return value;
   throw new SettingError(`${option} takes a number from ${least} to ${most}; got '${text}'`);
-}
-
-/** The padded image must be cut into whole patches. */
-export function checkSize(size: number, patchSize: number): void {
-  if (size % patchSize !== 0)
-    throw new SettingError(`--size must be a multiple of the patch size ${patchSize}; got ${size}`);
 }

@@ -1,8 +1,9 @@
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { decodeImage } from '../images/decode.ts';
 import type { Raster } from '../images/raster.ts';
 import type { DenseOptions, DenseReadOut } from '../models/visionStages.ts';
-import { SettingError } from '../training/settings.ts';
-import { checkSize, type ImageOptions } from './imageOptions.ts';
+import { checkSize, SettingError } from '../training/settings.ts';
+import type { ImageOptions } from './imageOptions.ts';
 import { type OpenTower, openReference } from './openTower.ts';
 
 /** A loaded model and the image it is to look at. */
@@ -18,12 +19,18 @@ export async function withImage<T>(
   options: ImageOptions<string>,
   work: (subject: ImageSubject) => Promise<T>,
 ): Promise<T> {
-  const reference = { path: options.model, arch: options.arch, step: options.step, blend: null };
+  const reference = {
+    path: await modelPath(options.model),
+    arch: options.arch,
+    step: options.step,
+    blend: null,
+  };
   const tower = await openReference(reference, options.engine, options.threads);
   try {
-    const { patchSize, imageSize, layers } = tower.model.architecture;
+    const { architecture } = tower.model;
+    const { imageSize, layers } = architecture;
     const size = options.size ?? 2 * imageSize;
-    checkSize(size, patchSize);
+    checkSize(size, architecture);
     if (options.layer !== null && options.layer > layers)
       throw new SettingError(`--layer takes 1 to ${layers} for this model; got ${options.layer}`);
     return await work({ tower, image: await decodeImage(options.image), size });

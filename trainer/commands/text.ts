@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { hashFile } from '../checkpoints/modelFiles.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
 import { createEngine } from '../engines/createEngine.ts';
 import type { Engine } from '../engines/engine.ts';
@@ -64,8 +65,8 @@ export async function textCommand(args: string[]): Promise<void> {
     console.log(help);
     return;
   }
-  const { model: modelPath, out, prompt, classes } = values;
-  if (modelPath === undefined || out === undefined || (prompt === undefined) === (classes === undefined))
+  const { model: given, out, prompt, classes } = values;
+  if (given === undefined || out === undefined || (prompt === undefined) === (classes === undefined))
     throw new UsageError('text needs --model, --out and either --prompt or --classes (clipself text --help)');
   if (values.prompts !== undefined && classes === undefined)
     throw new UsageError('--prompts belongs to --classes; single prompts are given with --prompt');
@@ -76,7 +77,7 @@ export async function textCommand(args: string[]): Promise<void> {
   checkRange('threads', Number.isNaN(threads) ? values.threads : threads);
   const step = values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9);
   const model = await resolveReference(
-    { path: modelPath, arch: values.arch ?? null, step, blend: null },
+    { path: await modelPath(given), arch: values.arch ?? null, step, blend: null },
     { of: hashFile },
   );
   for (const warning of model.files.warnings) console.error(`warning: ${warning}`);

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { FileError } from '../checkpoints/fileError.ts';
 import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { publishedAdamW } from '../distill/optimiser.ts';
 import type { TrainingSettings } from '../protocol.ts';
 import { RunLog } from '../runs/runLog.ts';
@@ -118,7 +119,7 @@ async function readRequest(values: Values): Promise<{ directory: string; request
   if (typeof values.out !== 'string' || model === undefined || images === undefined)
     throw new UsageError('train needs --model, --images and --out, or --resume RUN (clipself train --help)');
   // A run outlives the folder that its command was given in.
-  const absolute = { model: path.resolve(model), images: path.resolve(images) };
+  const absolute = { model: path.resolve(await modelPath(model)), images: path.resolve(images) };
   const request = {
     ...given,
     ...absolute,

@@ -2,6 +2,7 @@ import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts
 import { cropImage, fitLongestSide, type PixelBox, studentImage, teacherImage } from '../images/geometry.ts';
 import { type ImageNormalisation, normaliseInto } from '../images/normalise.ts';
 import type { Raster } from '../images/raster.ts';
+import { cellsAlong } from '../models/architecture.ts';
 import { visibleUnderBoxes } from '../models/maskAttention.ts';
 import type { DenseOptions } from '../models/visionStages.ts';
 import type { VisionTower } from '../models/visionTower.ts';
@@ -45,7 +46,7 @@ export class ImageFeatures {
     const features = await this.#fromStudentImage(image, size, pixels =>
       this.#tower.encodeDense(pixels, options),
     );
-    return { features, side: size / this.#tower.architecture.patchSize, valid: this.validGrid(image, size) };
+    return { features, side: this.#side(size), valid: this.validGrid(image, size) };
   }
 
   /** Tokens after block `layer` in student geometry, [1 + side · side, width]; the class token comes first. */
@@ -77,7 +78,13 @@ export class ImageFeatures {
   validGrid(image: Raster, size: number): { rows: number; columns: number } {
     const { patchSize } = this.#tower.architecture;
     const { width, height } = fitLongestSide(image.width, image.height, size);
-    return { rows: Math.ceil(height / patchSize), columns: Math.ceil(width / patchSize) };
+    // Of an image cut in its last patch, that patch is not in the grid.
+    const touched = (pixels: number): number => Math.min(Math.ceil(pixels / patchSize), this.#side(size));
+    return { rows: touched(height), columns: touched(width) };
+  }
+
+  #side(size: number): number {
+    return cellsAlong(size, this.#tower.architecture);
   }
 
   /** Embeddings of image parts as the teacher sees them (letterboxed), [n, D] of unit norm. */
@@ -124,7 +131,7 @@ export class ImageFeatures {
    * @throws when the tower is no CLIP ViT.
    */
   async maskAttention(image: Raster, size: number, boxes: readonly PixelBox[]): Promise<Float32Array> {
-    const side = size / this.#tower.architecture.patchSize;
+    const side = this.#side(size);
     const { scale } = fitLongestSide(image.width, image.height, size);
     const grid = { batch: 1, height: size, width: size, rows: side, columns: side };
     const result = new Float32Array(boxes.length * this.embeddingDimension);

@@ -2,6 +2,7 @@ import { fromFloat16, toFloat16 } from '../dense/float16.ts';
 import type { ImageFeatures } from '../dense/imageFeatures.ts';
 import { unfittableReason } from '../images/geometry.ts';
 import type { Raster } from '../images/raster.ts';
+import { unsuitableSize } from '../models/architecture.ts';
 import { type DenseReadOut, readOutsOf } from '../models/visionStages.ts';
 import { version } from '../version.ts';
 import type { FileHashes } from './fileHashes.ts';
@@ -231,13 +232,13 @@ export function checkTransformer({ files }: ResolvedModel): void {
   throw new InspectError('readOutUnsupported', message);
 }
 
-/** Throws InspectError, with the nearest size that works, unless `size` is cut into whole patches. */
+/** Throws InspectError, with the nearest size that works, when the tower cannot take `size` pixels. */
 export function checkSize(size: number, { files }: ResolvedModel): void {
-  const { patchSize } = files.architecture;
-  if (size % patchSize === 0) return;
-  const nearest = Math.max(1, Math.round(size / patchSize)) * patchSize;
-  const message = `The size must be a multiple of the patch size ${patchSize}, and ${size} is not. The nearest is ${nearest}`;
-  throw new InspectError('sizeNotMultiple', message, { suggestedSize: nearest });
+  const unsuitable = unsuitableSize(size, files.architecture);
+  if (!unsuitable) return;
+  const { rule, nearest } = unsuitable;
+  const message = `The size must ${rule}, and ${size} px does not do. The nearest that does is ${nearest} px`;
+  throw new InspectError('sizeUnsuitable', message, { suggestedSize: nearest });
 }
 
 /** Throws InspectError when the image is so thin that nothing of it would be left. */

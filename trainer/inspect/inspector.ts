@@ -75,6 +75,7 @@ async function describe(maps: FeatureMaps, { model }: DescribeParams): Promise<D
   return {
     name: `${name ?? 'ViT'} · ${kind}`,
     patchSize,
+    sizeStep: kind === 'resnet' ? patchSize : 1,
     imageSize,
     layers,
     heads,

@@ -1,4 +1,4 @@
-import type { VisionArchitecture } from '../models/architecture.ts';
+import { cellsAlong, type VisionArchitecture } from '../models/architecture.ts';
 import { InspectError } from './inspectError.ts';
 
 const float32Bytes = 4;
@@ -9,10 +9,11 @@ const tokenCopies = 16;
 
 /** Peak memory of one block of a forward pass over a square image, bytes. */
 export function forwardBytes(
-  { patchSize, width, heads }: Pick<VisionArchitecture, 'patchSize' | 'width' | 'heads'>,
+  architecture: Pick<VisionArchitecture, 'patchSize' | 'width' | 'heads'>,
   size: number,
 ): number {
-  const tokens = (size / patchSize) ** 2 + 1;
+  const { width, heads } = architecture;
+  const tokens = cellsAlong(size, architecture) ** 2 + 1;
   return float32Bytes * (attentionCopies * heads * tokens ** 2 + tokenCopies * width * tokens);
 }
 
@@ -29,7 +30,8 @@ export function checkMemory(
   needed: (size: number) => number,
 ): void {
   if (needed(size) <= available) return;
-  let smaller = size - patchSize;
+  // The largest grid below this one.
+  let smaller = (cellsAlong(size, { patchSize }) - 1) * patchSize;
   while (smaller > patchSize && needed(smaller) > available) smaller -= patchSize;
   const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
   throw new InspectError(

@@ -47,6 +47,8 @@ export interface DescribeResult {
   /** Such as `ViT-B-16 · openclip`. */
   name: string;
   patchSize: number;
+  /** `size` must be a multiple of this: 1 for transformers, which take any size from one patch on. */
+  sizeStep: number;
   /** Side of the images it was pretrained on; a good default for `size` is a multiple of it. */
   imageSize: number;
   /** Blocks; a `layer` is 1 … layers. */
@@ -74,7 +76,7 @@ export interface FeaturesParams {
   model: ModelReference;
   /** Absolute path of an image. */
   image: string;
-  /** Longest side of the network's square input in pixels; a multiple of the patch size. */
+  /** Longest side of the network's square input in pixels. */
   size: number;
   readOut: ReadOut;
   /** Block that is read out, 1 … layers; null for the last. Later blocks do not run. */
@@ -281,7 +283,7 @@ export const inspectErrors = {
   imageUnreadable: -31003,
   modelUnreadable: -31004,
   readOutUnsupported: -31005,
-  sizeNotMultiple: -31006,
+  sizeUnsuitable: -31006,
   outOfMemory: -31007,
   /** The key is not (any more) in the cache: ask for the features again. */
   unknownKey: -31008,
@@ -292,6 +294,6 @@ export const inspectErrors = {
 } as const;
 
 export interface InspectErrorData {
-  /** `sizeNotMultiple`: the nearest size that works; `outOfMemory`: the largest one that fits. */
+  /** `sizeUnsuitable`: the nearest size that works; `outOfMemory`: the largest one that fits. */
   suggestedSize?: number;
 }

@@ -115,8 +115,7 @@ export class RegionRequests {
     const pooled = poolBoxes(dense, image, size, boxes);
     if (masks) {
       const { scale } = fitLongestSide(image.width, image.height, size);
-      const { patchSize } = model.files.architecture;
-      poolMasksInto(pooled, dense, scale / patchSize, decodedMasks(masks, image));
+      poolMasksInto(pooled, dense, (scale * map.rows) / size, decodedMasks(masks, image));
     }
     return pooled;
   }

@@ -1,5 +1,6 @@
 import { attentionRollout, meanOverHeads } from '../dense/attentionRollout.ts';
 import { dotOfRows } from '../dense/dotProducts.ts';
+import { cellsAlong } from '../models/architecture.ts';
 import { checkFits, checkSize, checkTransformer, type FeatureMaps, type Subject } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
 import { Latest } from './latest.ts';
@@ -35,13 +36,14 @@ export class TokenRequests {
     const { size, image: file } = params;
     const subject = await this.#subject(params, context);
     const { model, image, imageHash } = subject;
-    const { layers, width, patchSize } = model.files.architecture;
+    const { architecture } = model.files;
+    const { layers, width } = architecture;
     const layer = params.layer ?? layers;
     const key = JSON.stringify([model.hash, imageHash, size, layer]);
     const known = this.#norms.get(key);
     if (known) return known;
     checkFits(file, image, size);
-    const side = size / patchSize;
+    const side = cellsAlong(size, architecture);
     const result = await this.#maps.forward(model, size, layer + 1, context, async features => {
       const tokens = await features.tokens(image, size, layer);
       // Token 0 is the class token.
@@ -59,8 +61,9 @@ export class TokenRequests {
     const { size, layer, query } = params;
     const subject = await this.#subject(params, context);
     const { model, imageHash } = subject;
-    const { heads, patchSize } = model.files.architecture;
-    const side = size / patchSize;
+    const { architecture } = model.files;
+    const { heads } = architecture;
+    const side = cellsAlong(size, architecture);
     if (query !== null && query >= side * side)
       throw new InspectError('badRequest', `There are ${side * side} patches; there is no patch ${query}`);
     const key = this.#maps.keyOf('attention', [imageHash, model.hash, size, layer, query]);
@@ -106,7 +109,7 @@ export class TokenRequests {
     const { architecture } = model.files;
     const { heads } = architecture;
     const bytesAt = (size: number): number =>
-      4 * ((size / architecture.patchSize) ** 2 + 1) ** 2 * (layer + 2 * heads);
+      4 * (cellsAlong(size, architecture) ** 2 + 1) ** 2 * (layer + 2 * heads);
     const needed = (size: number): number => forwardBytes(architecture, size) + bytesAt(size);
     // A block's tokens and its weights are two programs.
     const stages = 2 * layer;

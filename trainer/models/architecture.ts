@@ -70,6 +70,26 @@ export function gridSide(architecture: Pick<VisionArchitecture, 'imageSize' | 'p
   return Math.floor(architecture.imageSize / architecture.patchSize);
 }
 
+/** Whole patches along a side of a square input; pixels beyond the last one are not seen, as a convolution has it. */
+export const cellsAlong = (size: number, { patchSize }: Pick<VisionArchitecture, 'patchSize'>): number =>
+  Math.floor(size / patchSize);
+
+/**
+ * Why a tower cannot take a square input, and the nearest side in pixels that it can take; null when it can. A
+ * transformer needs one whole patch. A ResNet's convolutions halve the input with padding, which agrees with its grid
+ * for multiples of its stride only.
+ */
+export function unsuitableSize(
+  size: number,
+  { kind, patchSize }: Pick<VisionArchitecture, 'kind' | 'patchSize'>,
+): { rule: string; nearest: number } | null {
+  if (kind === 'resnet') {
+    const nearest = Math.max(1, Math.round(size / patchSize)) * patchSize;
+    return nearest === size ? null : { rule: `be a multiple of ${patchSize} for a ResNet`, nearest };
+  }
+  return size >= patchSize ? null : { rule: `hold one patch of ${patchSize} pixels`, nearest: patchSize };
+}
+
 /** Names and shapes of the image tower's tensors. */
 export function visionTensorShapes(architecture: VisionArchitecture): Map<string, readonly number[]> {
   switch (architecture.kind) {

@@ -34,6 +34,12 @@ export async function findTextSource(
   sourceModel: string | null = null,
 ): Promise<TextSource> {
   const location = locateTextTower({ ...files.header, file: files.weightsFile }, files.architecture);
+  if (!files.activationKnown)
+    throw new FileError(
+      files.weightsFile,
+      'it does not say which activation its text tower was trained with',
+      `Pass --arch ${files.architecture.name} for OpenAI's weights, or the name without -quickgelu`,
+    );
   const folders = [path.dirname(files.weightsFile)];
   if (sourceModel !== null) folders.push(sourceModel, path.dirname(sourceModel));
   for (const folder of folders) {

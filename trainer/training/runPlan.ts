@@ -7,7 +7,7 @@ import type { RunConfiguration } from '../protocol.ts';
 import { keyedRandom } from '../random.ts';
 import { version } from '../version.ts';
 import { type PlannedEvaluation, planEvaluation } from './regionEvaluation.ts';
-import { resolveSettings, SettingError, type TrainingRequest } from './settings.ts';
+import { checkSize, resolveSettings, SettingError, type TrainingRequest } from './settings.ts';
 
 /** Everything a run is made of, worked out before anything is written. */
 export interface RunPlan {
@@ -39,13 +39,7 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     );
   const files = await listImages(request.images);
   const settings = resolveSettings(request, files.length, model.architecture.kind);
-  const { patchSize } = model.architecture;
-  if (settings.size % patchSize !== 0) {
-    const nearest = Math.max(1, Math.round(settings.size / patchSize)) * patchSize;
-    throw new SettingError(
-      `--size must be a multiple of the patch size ${patchSize}; got ${settings.size} (${nearest} would do)`,
-    );
-  }
+  checkSize(settings.size, model.architecture);
   const { trainingFiles, heldOutFiles } = splitImages(files, settings.seed, settings.holdOut);
   const steps = stepsPerEpoch(trainingFiles.length, settings.batch);
   if (steps === 0)

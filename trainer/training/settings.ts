@@ -1,6 +1,6 @@
 import { publishedAdamW, vitAdamW } from '../distill/optimiser.ts';
 import { engineNames } from '../engines/createEngine.ts';
-import type { VisionArchitecture } from '../models/architecture.ts';
+import { unsuitableSize, type VisionArchitecture } from '../models/architecture.ts';
 import type { TrainingSettings } from '../protocol.ts';
 
 /** What a run is asked for: model, images and any settings; the rest takes the published values. */
@@ -113,4 +113,11 @@ export function checkRange(name: NumericSetting, value: unknown): void {
     throw new SettingError(
       `${option} takes a ${whole ? 'whole number' : 'number'} from ${least} to ${most}; got '${value}'`,
     );
+}
+
+/** Throws SettingError when the tower cannot take an input of `size` pixels. */
+export function checkSize(size: number, architecture: VisionArchitecture): void {
+  const unsuitable = unsuitableSize(size, architecture);
+  if (unsuitable)
+    throw new SettingError(`--size must ${unsuitable.rule}; got ${size} (${unsuitable.nearest} would do)`);
 }

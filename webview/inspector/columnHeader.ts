@@ -134,7 +134,7 @@ export class ColumnHeader {
       { value: BROWSE, label: 'Browse…' },
     ]);
     this.#model.value = source === null ? NONE : sourceKey(source);
-    this.#size.setOptions(sizeOptions(settings.size, description?.patchSize ?? 1));
+    this.#size.setOptions(sizeOptions(settings.size, description?.sizeStep ?? 1));
     this.#size.value = String(settings.size);
     const readOuts = description?.readOuts.filter(readOut => readOut !== 'maskAttention') ?? [
       settings.readOut,
@@ -223,10 +223,10 @@ export class ColumnHeader {
   }
 }
 
-/** Sizes that are whole patches along a side, and the one in force. */
-function sizeOptions(current: number, patchSize: number): SelectOption[] {
-  const whole = SIZES.filter(size => size % patchSize === 0);
-  const sizes = [...new Set<number>([...whole, current])].sort((a, b) => a - b);
+/** Sizes that the model takes, and the one in force. */
+function sizeOptions(current: number, step: number): SelectOption[] {
+  const taken = SIZES.filter(size => size % step === 0);
+  const sizes = [...new Set<number>([...taken, current])].sort((a, b) => a - b);
   return sizes.map(size => ({ value: String(size), label: `${size} px` }));
 }
 

@@ -14,6 +14,7 @@ export type Status =
 export interface StatusActions {
   useDemoModel: () => void;
   browse: () => void;
+  getModel: () => void;
   cancel: () => void;
   retry: () => void;
   useSize: (size: number) => void;
@@ -57,7 +58,7 @@ export class ColumnStatus {
   }
 
   #nodes(status: Status): Node[] {
-    const { useDemoModel, browse, cancel, retry, useSize } = this.#actions;
+    const { useDemoModel, browse, getModel, cancel, retry, useSize } = this.#actions;
     const actions = (...buttons: Node[]): HTMLElement =>
       element('div', { class: 'status-actions' }, ...buttons);
     switch (status.kind) {
@@ -75,6 +76,7 @@ export class ColumnStatus {
           element('p', { text: 'Choose a model to see what every patch of this image knows.' }),
           actions(
             createButton({ label: 'Use the demo model', appearance: 'primary', onClick: useDemoModel }),
+            createButton({ label: 'Get a model…', onClick: getModel }),
             createButton({ label: 'Browse…', onClick: browse }),
           ),
         ];

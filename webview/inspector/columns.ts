@@ -160,7 +160,7 @@ export class Columns {
       keysInView: () => new Set(this.#columns.flatMap(({ column: { map } }) => map?.key ?? [])),
     });
     const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);
-    const browse = (): void => void this.#browse(column);
+    const browse = (): void => void this.#askForModel(column, 'browseModel');
     const menu = new ExportMenu(() => {
       const drawable = this.#drawableAt(this.#indexOf(column));
       return drawable.ready === null ? null : { ...drawable, ready: drawable.ready };
@@ -175,6 +175,7 @@ export class Columns {
       {
         useDemoModel: () => change({ source: { kind: 'demo' } }),
         browse,
+        getModel: () => void this.#askForModel(column, 'getModel'),
         cancel: () => column.cancel(),
         retry: () => void column.load(panel.state.image, panel.trusted),
         useSize: size => change({ size }),
@@ -212,9 +213,9 @@ export class Columns {
     this.#panel.remember({ columns: this.#columns.map(({ column }) => column.settings) });
   }
 
-  async #browse(column: Column): Promise<void> {
+  async #askForModel(column: Column, method: 'browseModel' | 'getModel'): Promise<void> {
     try {
-      const source = await this.#panel.host.request('browseModel', null);
+      const source = await this.#panel.host.request(method, null);
       const index = this.#indexOf(column);
       if (source !== null && index >= 0) this.change(index, { source, layer: null, readOut: 'value' });
     } catch (error) {

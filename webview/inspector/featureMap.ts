@@ -15,16 +15,14 @@ export interface MapGrid {
 }
 
 /** The grid of a map of `size` input pixels along the image's longest side. */
-export function gridOf(
-  result: Pick<FeaturesResult, 'rows' | 'columns' | 'valid' | 'imageWidth' | 'imageHeight' | 'size'>,
-): MapGrid {
-  const { rows, columns, valid, imageWidth, imageHeight, size } = result;
+export function gridOf(result: Omit<MapGrid, 'cell'> & Pick<FeaturesResult, 'patchSize'>): MapGrid {
+  const { rows, columns, valid, imageWidth, imageHeight, patchSize, size } = result;
   return {
     rows,
     columns,
     valid,
-    // The map always spans the whole input, whatever the cells of a tower are.
-    cell: Math.max(imageWidth, imageHeight) / Math.max(rows, columns),
+    // Not a share of the image: beyond the last whole patch there may be pixels that the model does not see.
+    cell: (Math.max(imageWidth, imageHeight) * patchSize) / size,
     imageWidth,
     imageHeight,
     size,

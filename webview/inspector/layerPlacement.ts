@@ -3,8 +3,8 @@ import type { MapGrid } from './featureMap.ts';
 
 /** Where a map lies on a picture of the whole image, in the terms of the drawing code. */
 export function layerPlacement(grid: MapGrid, width: number, height: number): LayerPlacement {
-  const { rows, columns, valid, imageWidth, imageHeight, size } = grid;
-  const patchSize = size / Math.max(rows, columns);
+  const { rows, columns, valid, cell, imageWidth, imageHeight, size } = grid;
+  const patchSize = (cell * size) / Math.max(imageWidth, imageHeight);
   return { rows, columns, valid, patchSize, size, imageWidth, imageHeight, width, height };
 }
 

@@ -96,7 +96,7 @@ export type ModelDescription = Omit<DescribeResult, 'source' | 'steps'>;
 export interface ColumnSettings {
   /** Null: no model yet; the panel offers the demo model. */
   source: ModelSource | null;
-  /** Side of the network's square input in pixels; a multiple of the patch size. */
+  /** Side of the network's square input in pixels. */
   size: number;
   readOut: ReadOut;
   /** Block after which features are taken, counted from 1; null is the last one. */
@@ -310,6 +310,8 @@ export interface InspectorRequests {
   attention: { query: AttentionQuery; result: AttentionResult };
   /** Opens a file dialogue for a model. */
   browseModel: { query: null; result: ModelSource | null };
+  /** Asks which published model to fetch from the hub, and fetches it. */
+  getModel: { query: null; result: ModelSource | null };
   /** Opens a file dialogue for COCO-style annotations and takes those of this image. */
   loadBoxes: { query: { image: number }; result: LoadedBoxes | null };
   /** Opens a save dialogue; the result is the path written. */
@@ -325,7 +327,7 @@ export type ResultOf<Method extends InspectorMethod> = InspectorRequests[Method]
 
 /**
  * Why a request failed. `cancelled`: the panel gave it up. `model`, `image`: that file cannot be used. `imageGone`: it
- * does not exist. `readOut`: this model does not have it. `size`: no multiple of the patch size. `memory`: a smaller size
+ * does not exist. `readOut`: this model does not have it. `size`: this model cannot take it. `memory`: a smaller size
  * may work. `unknownKey`: the map fell out of the cache, ask for the features again. `trust`: the workspace is not
  * trusted. `service`: the service ended; asking again starts another.
  */

@@ -12,6 +12,8 @@ import { launchBrowser, viewport, workbenchUrl } from './browser.ts';
 export interface WorkbenchOptions {
   workspaceFolder: string;
   settings?: Record<string, unknown>;
+  /** Environment variables that the extension shall see. */
+  environment?: Record<string, string>;
   /** Folder of the extension under test; by default the repository. */
   extensionPath?: string;
 }
@@ -156,6 +158,11 @@ export class Workbench {
     await this.runCommand('Reload Window');
     await reloaded;
     await waitUntilUsable(this.page);
+  }
+
+  /** Folder of the server's data, with the global storage of extensions; removed by `dispose`. */
+  get dataFolder(): string {
+    return this.server.dataFolder;
   }
 
   /** Closes the browser and ends the server with every process below it. */
