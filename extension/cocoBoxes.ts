@@ -7,12 +7,10 @@ import {
   maskOfRunLengths,
   parseSegmentation,
 } from '../trainer/dense/cocoMask.ts';
-import type { Box, LoadedBoxes } from '../webview/inspector/protocol.ts';
+import { type Box, type LoadedBoxes, MAXIMUM_REGIONS } from '../webview/inspector/protocol/requests.ts';
 
 /** Annotation files of COCO itself have 450 MB; larger ones are not read. */
 const MAXIMUM_BYTES = 600 * 1024 ** 2;
-/** Boxes of one image; more would hide each other. */
-export const MAXIMUM_BOXES = 500;
 
 type Entry = Readonly<Record<string, unknown>>;
 
@@ -86,11 +84,13 @@ export async function readCocoBoxes(file: string, imageFile: string): Promise<Lo
     .filter(annotation => ids.has(annotation.image_id))
     .flatMap(annotation => [annotation, ...entriesOf(annotation.segments_info)]);
   const boxes: LoadedBoxes['boxes'] = [];
+  let total = 0;
   for (const entry of entries) {
-    if (boxes.length >= MAXIMUM_BOXES) break;
     const { box, mask } = shapeOf(file, entry);
-    if (box !== null) boxes.push({ box, label: labels.get(entry.category_id) ?? '', mask });
+    if (box === null) continue;
+    total++;
+    if (boxes.length < MAXIMUM_REGIONS) boxes.push({ box, label: labels.get(entry.category_id) ?? '', mask });
   }
   if (boxes.length === 0) throw new Error(`${file}: it has no boxes of the image ${name}.`);
-  return { file: path.basename(file), boxes };
+  return { file: path.basename(file), total, boxes };
 }

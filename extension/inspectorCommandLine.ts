@@ -1,17 +1,24 @@
 import path from 'node:path';
 import type { ModelReference } from '../trainer/inspect/protocol.ts';
-import type { CopyCommandQuery, InspectorState, InspectorView } from '../webview/inspector/protocol.ts';
+import type { CopyCommandQuery } from '../webview/inspector/protocol/requests.ts';
+import type { InspectorState, InspectorView } from '../webview/inspector/protocol/state.ts';
 
 /** Command of `clipself` that draws what a view shows; views without one of their own give the features. */
-const commands: Readonly<Record<InspectorView, 'kmeans' | 'pca' | 'similarity' | 'regions' | 'features'>> = {
+type Command = 'kmeans' | 'pca' | 'similarity' | 'regions' | 'norms' | 'attention' | 'features';
+
+const commands: Readonly<Record<InspectorView, Command>> = {
   kMeans: 'kmeans',
   pca: 'pca',
   similarity: 'similarity',
   regions: 'regions',
   patches: 'features',
-  norms: 'features',
-  attention: 'features',
+  norms: 'norms',
+  attention: 'attention',
 };
+
+/** The cosines of a patch grid are those of regions that lie as its cells do. */
+const commandOf = ({ view, boxes }: CopyCommandQuery) =>
+  view === 'patches' && boxes !== undefined ? 'regions' : commands[view];
 
 /** How the picture looks beyond its numbers. */
 export type Look = Pick<InspectorState, 'opacity' | 'smooth' | 'colourMap'>;
@@ -19,16 +26,21 @@ export type Look = Pick<InspectorState, 'opacity' | 'smooth' | 'colourMap'>;
 const flag = (name: string, value: number | string | null | undefined): string[] =>
   value === undefined || value === null ? [] : [`--${name}`, String(value)];
 
-/** Which features; defaults are left out. */
-function readingFlags({ query: { readOut, layer } }: CopyCommandQuery): string[] {
+/** Which features; defaults are left out. Norms and attention are of tokens, whatever features are read from them. */
+function readingFlags({ view, query: { readOut, layer }, attention }: CopyCommandQuery): string[] {
+  if (view === 'norms') return flag('layer', layer);
+  if (view === 'attention') return flag('layer', attention?.layer);
   return [...flag('read-out', readOut === 'value' ? null : readOut), ...flag('layer', layer)];
 }
+
+/** Views whose values take the colour map that is chosen. */
+const valueViews: ReadonlySet<InspectorView> = new Set(['similarity', 'norms', 'attention']);
 
 /** Flags of the commands that draw a view; defaults are left out. */
 function drawingFlags(query: CopyCommandQuery, { opacity, smooth, colourMap }: Look): string[] {
   return [
     ...viewFlags(query),
-    ...flag('colours', query.view === 'similarity' && colourMap !== 'viridis' ? colourMap : null),
+    ...flag('colours', valueViews.has(query.view) && colourMap !== 'viridis' ? colourMap : null),
     ...flag('opacity', opacity === 0.6 ? null : opacity),
     ...(smooth ? ['--bilinear'] : []),
   ];
@@ -43,6 +55,7 @@ function viewFlags({
   components,
   patch,
   boxes,
+  attention,
 }: CopyCommandQuery): string[] {
   switch (view) {
     case 'kMeans': {
@@ -56,6 +69,11 @@ function viewFlags({
         throw new Error('Point at a patch first: the similarity is to one.');
       }
       return boxes?.[0] === undefined ? flag('patch', patch) : flag('box', boxes[0].join(','));
+    case 'attention':
+      return [
+        ...flag('patch', patch),
+        ...flag('head', attention?.head === 'rollout' ? null : attention?.head),
+      ];
     default:
       return [];
   }
@@ -73,7 +91,7 @@ export function inspectArguments(
   image: string,
   look: Look,
 ): string[] {
-  const command = commands[query.view];
+  const command = commandOf(query);
   const draws = command !== 'features' && command !== 'regions';
   const { name } = path.parse(image);
   return [
@@ -122,7 +140,7 @@ export function reproducingLine(
   platform: NodeJS.Platform,
 ): string {
   const line = commandLineOf(inspectArguments(query, model, image, look), platform);
-  if (query.view !== 'regions') return line;
+  if (commandOf(query) !== 'regions') return line;
   if (!query.boxes?.length) throw new Error('Draw or load a box first: the regions are boxes.');
   if (query.masked) {
     throw new Error(

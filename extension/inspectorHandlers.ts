@@ -1,12 +1,11 @@
 import type { FeaturesResult as StoredFeatures } from '../trainer/inspect/protocol.ts';
+import type { ModelDescription, ModelSource } from '../webview/inspector/protocol/models.ts';
 import type {
   FeaturesResult,
   InspectorMethod,
-  ModelDescription,
-  ModelSource,
   QueryOf,
   ResultOf,
-} from '../webview/inspector/protocol.ts';
+} from '../webview/inspector/protocol/requests.ts';
 import { readExactly, readFeatures } from './featureExport.ts';
 import type { Look } from './inspectorCommandLine.ts';
 import type { InspectorModels } from './inspectorModels.ts';
@@ -101,9 +100,9 @@ export class InspectorHandlers {
         const { maps, ...rest } = await service.request('pca', query, options);
         return { ...rest, maps: maps.map(({ key, rgb }) => ({ key, rgb: bytesOfBase64(rgb) })) };
       },
-      patches: async ({ image, source, teacher, size, rows, columns }, options) => {
+      patches: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
-        return service.request('patches', { ...models, image: imageAt(image), size, rows, columns }, options);
+        return service.request('patches', { ...models, image: imageAt(image), ...asked }, options);
       },
       regions: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { maximumPixels } from '../trainer/images/raster.ts';
-import type { ImageMessage } from '../webview/inspector/protocol.ts';
+import type { ImageMessage } from '../webview/inspector/protocol/messages.ts';
 import type { Disposable } from './emitter.ts';
 import { FolderWatch } from './folderWatch.ts';
 import { imageTypes, MAXIMUM_IMAGE_BYTES, readBytes } from './imageBytes.ts';

@@ -10,7 +10,7 @@ import {
   type ModelSource,
   type RunSteps,
   sourceKey,
-} from '../webview/inspector/protocol.ts';
+} from '../webview/inspector/protocol/models.ts';
 import type { ModelCandidate } from './candidates.ts';
 import { type Disposable, Emitter } from './emitter.ts';
 import { InspectorError } from './inspectorProblems.ts';

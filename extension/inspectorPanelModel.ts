@@ -1,10 +1,10 @@
 import type {
-  InspectorMethod,
-  InspectorState,
   MessageFromInspector,
   MessageToInspector,
   RequestMessageOf,
-} from '../webview/inspector/protocol.ts';
+} from '../webview/inspector/protocol/messages.ts';
+import type { InspectorMethod } from '../webview/inspector/protocol/requests.ts';
+import type { InspectorState } from '../webview/inspector/protocol/state.ts';
 import type { Disposable } from './emitter.ts';
 import type { Look } from './inspectorCommandLine.ts';
 import { type InspectorDialogues, InspectorHandlers } from './inspectorHandlers.ts';

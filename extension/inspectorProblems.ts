@@ -1,6 +1,6 @@
 import type { ResponseError } from 'vscode-jsonrpc/node';
 import { inspectErrors } from '../trainer/inspect/protocol.ts';
-import type { InspectorProblem, ProblemKind } from '../webview/inspector/protocol.ts';
+import type { InspectorProblem, ProblemKind } from '../webview/inspector/protocol/requests.ts';
 
 /** A request of the panel that failed, with what the panel needs to say so. */
 export class InspectorError extends Error {

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { inspectorViews } from '../webview/inspector/protocol.ts';
+import { inspectorViews } from '../webview/inspector/protocol/state.ts';
 import { IMAGE_EXTENSIONS } from './candidates.ts';
 import { type InspectorWishes, isInspectorView, MAXIMUM_IMAGES, SIZE_RANGE } from './inspectorState.ts';
 

@@ -1,13 +1,12 @@
 import path from 'node:path';
+import type { ReadOut } from '../trainer/inspect/protocol.ts';
+import type { ColumnSettings, ModelSource } from '../webview/inspector/protocol/models.ts';
 import {
-  type ColumnSettings,
   type InspectorState,
   type InspectorView,
   inspectorViews,
   MAXIMUM_COLUMNS,
-  type ModelSource,
-  type ReadOut,
-} from '../webview/inspector/protocol.ts';
+} from '../webview/inspector/protocol/state.ts';
 
 /** Bounds of the input's side, in pixels. */
 export const SIZE_RANGE = { minimum: 32, maximum: 4096 } as const;
@@ -40,7 +39,7 @@ export function defaultState({ size, colourMap }: InspectorDefaults): InspectorS
     smooth: false,
     difference: false,
     colourMap,
-    kMeans: { k: 6, seed: 0, restarts: 5, smooth: false },
+    kMeans: { k: 6, seed: 0, restarts: 4, smooth: false },
     pca: { components: [0, 1, 2] },
     patches: { rows: 4, columns: 4, tokens: false },
     attention: { layer: null, head: null },

@@ -43,6 +43,14 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'region classification: how well dense features, masks and crops are named by words',
     load: async () => (await import('./commands/evaluate.ts')).evaluateCommand,
   },
+  norms: {
+    summary: 'norms of the tokens, drawn over the image',
+    load: async () => (await import('./commands/tokenMaps.ts')).normsCommand,
+  },
+  attention: {
+    summary: 'attention of the class token or of a patch, drawn over the image',
+    load: async () => (await import('./commands/tokenMaps.ts')).attentionCommand,
+  },
   describe: {
     summary: 'architecture, parameters and origin of a model',
     load: async () => (await import('./commands/describe.ts')).describeCommand,

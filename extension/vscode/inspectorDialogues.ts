@@ -65,8 +65,8 @@ export function inspectorDialogues(
     },
     loadBoxes: async image => {
       const chosen = await browse({
-        title: 'COCO-style annotations',
-        openLabel: 'Load Boxes',
+        title: 'Boxes or masks: COCO-style annotations',
+        openLabel: 'Load Regions',
         canSelectFiles: true,
         filters: { 'COCO annotations': ['json'] },
       });

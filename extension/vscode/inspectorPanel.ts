@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { MessageFromInspector } from '../../webview/inspector/protocol.ts';
+import type { MessageFromInspector } from '../../webview/inspector/protocol/messages.ts';
 import { isInside } from '../candidates.ts';
 import { type Disposable, Emitter } from '../emitter.ts';
 import { InspectorPanelModel, type InspectorSurroundings } from '../inspectorPanelModel.ts';

@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Frame, Locator } from 'playwright-core';
+import sharp from 'sharp';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
-
-/** Milliseconds that an answer of the service may take on a slow machine. */
-const PATIENCE = 90_000;
 
 const IMAGE = 'scene-07.jpg';
 
@@ -18,10 +18,12 @@ describe('inspecting dense features in a real VS Code', function () {
   this.timeout(2 * PATIENCE);
   let workspace: SampleWorkspace;
   let workbench: Workbench;
+  let terminal: TemporaryFolder;
 
   before(async function () {
     skipWithoutBrowser(this);
     workspace = await sampleWorkspace(8);
+    terminal = await temporaryFolder();
     workbench = await openWorkbench({
       workspaceFolder: workspace.path,
       settings: {
@@ -35,63 +37,19 @@ describe('inspecting dense features in a real VS Code', function () {
   after(async () => {
     await workbench?.dispose();
     await workspace?.remove();
+    await terminal?.remove();
   });
 
   const panel = (): Promise<Frame> => workbench.webviewFrame('.inspector-toolbar');
 
-  async function until<Result>(what: string, look: () => Promise<Result | null | false>): Promise<Result> {
-    const deadline = Date.now() + PATIENCE;
-    while (Date.now() < deadline) {
-      const found = await look().catch(() => null);
-      if (found) return found;
-      await sleep(200);
-    }
-    throw new Error(`waited in vain for ${what}`);
-  }
-
   const fileInExplorer = (name: string): Locator =>
     workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
-
-  /** Different colours in what the stage shows; an image alone has many, a blank canvas one. */
-  const colours = (frame: Frame): Promise<number> =>
-    frame.evaluate(() => {
-      const canvas = document.querySelector<HTMLCanvasElement>('.stage-canvas')!;
-      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
-      const seen = new Set<number>();
-      for (let i = 0; i < data.length; i += 4 * 97) {
-        seen.add((data[i]! << 16) | (data[i + 1]! << 8) | data[i + 2]!);
-      }
-      return seen.size;
-    });
-
-  /** A short text that changes when the picture does. */
-  const picture = (frame: Frame): Promise<string> =>
-    frame.evaluate(() => {
-      const canvas = document.querySelector<HTMLCanvasElement>('.stage-canvas')!;
-      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
-      let hash = 0;
-      for (let i = 0; i < data.length; i += 4 * 31) hash = (hash * 31 + data[i]! + data[i + 1]! * 7) | 0;
-      return `${canvas.width}x${canvas.height}:${hash}`;
-    });
 
   async function showView(view: string): Promise<Frame> {
     const frame = await panel();
     await frame.locator(`[role="tab"][data-view="${view}"]`).click();
     await frame.locator(`[role="tab"][data-view="${view}"][aria-selected="true"]`).waitFor();
     return frame;
-  }
-
-  /** Waits until the column has its map and nothing is being computed. */
-  async function settled(frame: Frame): Promise<void> {
-    await until('the picture', async () => {
-      const idle = await frame.evaluate(
-        () =>
-          document.querySelector<HTMLElement>('.column .status')?.hidden === true &&
-          !/…$/.test(document.querySelector('.toast:not([hidden])')?.textContent ?? ''),
-      );
-      return idle && (await colours(frame)) > 8;
-    });
-    await sleep(300);
   }
 
   it('opens from the context menu of an image and offers the demo model', async () => {
@@ -124,7 +82,7 @@ describe('inspecting dense features in a real VS Code', function () {
     it(`draws the view ${view}`, async () => {
       const frame = await showView(view);
       await settled(frame);
-      seen.set(view, await picture(frame));
+      seen.set(view, await columnPicture(frame));
       assert.equal(await frame.locator('[role="alert"]:visible').count(), 0);
     });
   }
@@ -136,16 +94,16 @@ describe('inspecting dense features in a real VS Code', function () {
     const box = (await canvas.boundingBox())!;
     await canvas.hover({ position: { x: box.width * 0.35, y: box.height * 0.5 } });
     await sleep(300);
-    const first = await picture(frame);
+    const first = await columnPicture(frame);
     await canvas.hover({ position: { x: box.width * 0.6, y: box.height * 0.6 } });
     await sleep(300);
-    const second = await picture(frame);
+    const second = await columnPicture(frame);
     assert.notEqual(first, second);
     seen.set('similarity', second);
     await canvas.focus();
     await workbench.page.keyboard.press('ArrowRight');
     await sleep(300);
-    assert.notEqual(await picture(frame), second, 'the arrow keys do not move the patch');
+    assert.notEqual(await columnPicture(frame), second, 'the arrow keys do not move the patch');
   });
 
   it('shows something else in each view', () => {
@@ -170,12 +128,20 @@ describe('inspecting dense features in a real VS Code', function () {
     );
     assert.equal(new Set(pictures).size, 2, 'both columns show the same');
     await workbench.screenshot('docs/images/inspector-compare-dark.png');
+    const file = await take(frame, 'Comparison with legends (PNG)', /^Saved (.+-comparison-kMeans\.png)$/);
+    const { width, height } = pngSize(await readFile(file));
+    const image = await sharp(join(workspace.images, IMAGE)).metadata();
+    assert.ok(width > 2 * image.width && width < 2.1 * image.width, `${width} pixels are not two pictures`);
+    assert.ok(height > image.height, 'the legends are missing');
+    await rm(file);
     await second.locator('[title="Remove column"]').click();
     await second.waitFor({ state: 'detached' });
   });
 
   /** Takes something away from the first column; gives what the panel then says that matches. */
   async function take(frame: Frame, label: string, said: RegExp): Promise<string> {
+    const toast = async (): Promise<string> => (await frame.locator('.toast').first().textContent()) ?? '';
+    const before = await toast();
     await frame.locator('.export-menu summary').first().click();
     await frame.locator('.export-items').first().getByText(label, { exact: true }).click();
     if (label !== 'Copy as command') {
@@ -185,10 +151,20 @@ describe('inspecting dense features in a real VS Code', function () {
       await workbench.page.keyboard.press('Enter');
     }
     return until('what was done', async () => {
-      const text = (await frame.locator('.toast').first().textContent()) ?? '';
-      return said.exec(text)?.[1]?.trim() ?? null;
+      const text = await toast();
+      return text === before ? null : (said.exec(text)?.[1]?.trim() ?? null);
     });
   }
+
+  /** Runs a copied line in a folder of its own, with another name for its last file; gives what it reports. */
+  async function runClipself(line: string): Promise<Record<string, unknown> & { out: string }> {
+    const clipself = `clipself() { ${process.execPath} ${repositoryRoot}dist/trainer/cli.js "$@"; }`;
+    const script = `${clipself}; ${line} --out ${join(terminal.path, 'copied')} --json`;
+    const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: terminal.path });
+    return JSON.parse(stdout);
+  }
+
+  const factsOf = (frame: Frame): Promise<string> => frame.locator('.facts-line').first().innerText();
 
   it('hands out the picture, the numbers and the features as files', async () => {
     const frame = await showView('kMeans');
@@ -211,19 +187,62 @@ describe('inspecting dense features in a real VS Code', function () {
   it('copies a command line that draws the same clusters in a terminal', async () => {
     const frame = await showView('kMeans');
     const line = await take(frame, 'Copy as command', /^Copied: (clipself .+)$/);
-    const out = join(workspace.path, 'terminal.png');
-    const { stdout } = await promisify(execFile)('sh', [
-      '-c',
-      `clipself() { ${process.execPath} ${repositoryRoot}dist/trainer/cli.js "$@"; }; ${line} --out ${out} --json`,
-    ]);
-    const report: { out: string; clusters: { share: number }[] } = JSON.parse(stdout);
+    const report = await runClipself(line);
     const shares = await frame.locator('.cluster-share').allInnerTexts();
     assert.deepEqual(
-      report.clusters.map(({ share }) => (100 * share).toFixed(1)),
+      (report.clusters as { share: number }[]).map(({ share }) => (100 * share).toFixed(1)),
       shares.map(text => Number.parseFloat(text).toFixed(1)),
     );
     assert.ok((await stat(report.out)).size > 1000);
-    await rm(report.out);
+  });
+
+  it('compares the patches of a grid with the teacher, as a picture and as a table', async () => {
+    const frame = await showView('patches');
+    await settled(frame);
+    await until('the cosines', async () => (await factsOf(frame)).includes('mean cosine'));
+    await frame.getByText('Cosines as a table', { exact: true }).click();
+    const cells = await frame.locator('.cosine-table td').allInnerTexts();
+    assert.equal(cells.length, 16);
+    assert.ok(cells.every(text => Math.abs(Number(text)) <= 1));
+    const line = await take(frame, 'Copy as command', /^Copied: (printf .+clipself .+)$/);
+    const { cosines } = await runClipself(line);
+    assertNear(cosines, cells);
+  });
+
+  it('reads regions by mask attention, which other views say they cannot', async () => {
+    const frame = await showView('regions');
+    const canvas = frame.locator('.stage-canvas').first();
+    const box = (await canvas.boundingBox())!;
+    for (const left of [0.35, 0.5]) {
+      await canvas.hover({ position: { x: box.width * left, y: box.height * 0.5 } });
+      await canvas.focus();
+      await workbench.page.keyboard.press('b');
+    }
+    const cosinesOf = async () => {
+      const texts = await frame.locator('.column table tbody tr').allInnerTexts();
+      return texts.length === 2 && texts.every(text => /of 2/.test(text))
+        ? texts.map(text => text.split('\t')[3]!)
+        : null;
+    };
+    const pooled = await until('pooled cosines', cosinesOf);
+    const readOut = frame.locator('.column label', { hasText: 'Read-out' }).locator('select').first();
+    await readOut.selectOption('maskAttention');
+    await settled(frame);
+    const attended = await until('other cosines', async () => {
+      const cosines = await cosinesOf();
+      return cosines?.some((cosine, index) => cosine !== pooled[index]) ? cosines : null;
+    });
+    const line = await take(frame, 'Copy as command', /^Copied: (printf .+--read-out maskAttention .+)$/);
+    const { cosines } = await runClipself(line);
+    assertNear(cosines, attended);
+    await showView('pca');
+    await until(
+      'the reason',
+      async () => (await frame.getByText('Mask attention reads regions').count()) > 0,
+    );
+    await readOut.selectOption('value');
+    await showView('regions');
+    await frame.getByText('Clear', { exact: true }).click();
   });
 
   it('takes boxes and masks from COCO annotations, and draws and measures both', async () => {
@@ -245,8 +264,8 @@ describe('inspecting dense features in a real VS Code', function () {
     await writeFile(file, JSON.stringify(annotations));
     const frame = await showView('regions');
     await settled(frame);
-    const before = await picture(frame);
-    await frame.getByText('Load boxes…', { exact: true }).click();
+    const before = await columnPicture(frame);
+    await frame.getByText('Load boxes or masks…', { exact: true }).click();
     const input = workbench.page.locator('.quick-input-widget:visible input.input').first();
     await input.waitFor();
     await sleep(1000);
@@ -262,7 +281,7 @@ describe('inspecting dense features in a real VS Code', function () {
     const cosines = rows.map(row => row.split('\t')[3]);
     assert.notEqual(cosines[0], cosines[1], 'the mask is pooled like its box');
     await settled(frame);
-    assert.notEqual(await picture(frame), before, 'nothing is drawn');
+    assert.notEqual(await columnPicture(frame), before, 'nothing is drawn');
     await frame.getByText('Clear', { exact: true }).click();
     await rm(file);
   });
@@ -301,7 +320,7 @@ describe('inspecting dense features in a real VS Code', function () {
       await slider.fill(stop);
       await sleep(1500);
       await settled(frame);
-      return picture(frame);
+      return columnPicture(frame);
     };
     const first = await goTo('0');
     const last = await goTo('4');
@@ -355,3 +374,16 @@ describe('inspecting dense features in a real VS Code', function () {
     await workbench.screenshot('docs/images/inspector-kmeans-high-contrast.png');
   });
 });
+
+/** The panel pools float16 features and the command float32: both agree as far as the panel shows digits, nearly. */
+function assertNear(cosines: unknown, shown: readonly string[]): void {
+  assert.ok(Array.isArray(cosines) && cosines.length === shown.length);
+  shown.forEach((text, index) => {
+    assert.ok(Math.abs(Number(text) - cosines[index]) < 3e-4, `${text} and ${cosines[index]}`);
+  });
+}
+
+/** Pixels of a PNG, from its header. */
+function pngSize(bytes: Buffer): { width: number; height: number } {
+  return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
+}

@@ -7,7 +7,9 @@ import { kMeansCommand } from '../../trainer/commands/kmeans.ts';
 import { openReference } from '../../trainer/commands/openTower.ts';
 import { pcaCommand } from '../../trainer/commands/pca.ts';
 import { similarityCommand } from '../../trainer/commands/similarity.ts';
+import { attentionCommand, normsCommand } from '../../trainer/commands/tokenMaps.ts';
 import { clusterColour } from '../../trainer/dense/colourMaps.ts';
+import { fromFloat16, toFloat16 } from '../../trainer/dense/float16.ts';
 import { normaliseRows } from '../../trainer/dense/imageFeatures.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
 import { SettingError } from '../../trainer/training/settings.ts';
@@ -17,7 +19,7 @@ import { printed } from '../support/printed.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { writeTinyModel } from '../support/trainingFixture.ts';
 
-describe('clipself kmeans, pca and similarity', function () {
+describe('clipself kmeans, pca, similarity, norms and attention', function () {
   this.timeout(30_000);
   let folder: TemporaryFolder;
   let common: string[];
@@ -44,6 +46,56 @@ describe('clipself kmeans, pca and similarity', function () {
     const [header, ...rows] = (await readFile(folder.file(name), 'utf8')).trimEnd().split('\n');
     return { header, rows: rows.map(row => row.split(',').map(Number)) };
   };
+
+  it('draws the norms of tokens and what a token attends to', async () => {
+    const tower = await openReference(modelAt(folder.file('model')), 'cpu', 1);
+    try {
+      const image = await decodeImage(folder.file('image.png'));
+      const { layers, width: channels, heads } = tower.model.architecture;
+      const drawn = async (command: typeof normsCommand, flags: string[]) => {
+        const files = ['--out', folder.file('token.png'), '--csv', folder.file('token.csv')];
+        await printed(() => command([...common, '--size', '32', ...files, ...flags]));
+        await pixelsOf('token.png');
+        const { rows } = await rowsOf('token.csv');
+        return rows.map(([, , value]) => value!);
+      };
+      const near = (own: number[], expected: number[]) => {
+        assert.ok(own.length > 0);
+        own.forEach((value, cell) => {
+          assert.ok(Math.abs(value - expected[cell]!) < 1e-5, `cell ${cell}: ${value}, ${expected[cell]}`);
+        });
+      };
+      const tokens = await tower.features.tokens(image, 32, layers);
+      const norms = await drawn(normsCommand, []);
+      near(
+        norms,
+        norms.map((_, cell) => Math.hypot(...tokens.subarray((cell + 1) * channels, (cell + 2) * channels))),
+      );
+      let weights: Float32Array = new Float32Array();
+      await tower.features.attentionByLayer(image, 32, layers, last => {
+        weights = last;
+      });
+      const count = Math.sqrt(weights.length / heads);
+      const row = (head: number, token: number) =>
+        Array.from(weights.subarray((head * count + token) * count + 1, (head * count + token + 1) * count));
+      near(await drawn(attentionCommand, ['--head', '1']), row(1, 0));
+      near(await drawn(attentionCommand, ['--head', '0', '--patch', '2']), row(0, 3));
+      const mean = row(0, 0).map((_, cell) =>
+        Array.from({ length: heads }, (_, head) => row(head, 0)[cell]!).reduce(
+          (sum, value) => sum + value / heads,
+          0,
+        ),
+      );
+      near(await drawn(attentionCommand, ['--head', 'mean']), mean);
+      const rollout = await drawn(attentionCommand, []);
+      assert.ok(rollout.every(value => value > 0) && rollout.reduce((sum, value) => sum + value, 0) < 1);
+      await assert.rejects(drawn(attentionCommand, ['--head', String(heads)]), SettingError);
+      await assert.rejects(drawn(attentionCommand, ['--patch', '16']), SettingError);
+      await assert.rejects(drawn(normsCommand, ['--colours', 'jet']), SettingError);
+    } finally {
+      await tower.dispose();
+    }
+  });
 
   it('draws clusters in their colours, at the resolution of the image', async () => {
     const files = ['--out', folder.file('k.png'), '--csv', folder.file('k.csv')];
@@ -83,7 +135,8 @@ describe('clipself kmeans, pca and similarity', function () {
     const tower = await openReference(modelAt(folder.file('model')), 'auto', 1);
     const { features } = await tower.features.dense(await decodeImage(folder.file('image.png')), 64);
     await tower.dispose();
-    const unit = normaliseRows(features, 16);
+    // The command draws what the inspector keeps.
+    const unit = normaliseRows(fromFloat16(toFloat16(features)), 16);
     const { rows } = await rowsOf('s.csv');
     for (const [row, column, cosine] of rows) {
       let expected = 0;

@@ -16,7 +16,7 @@ import { inspectorHtml } from '../../extension/webviewDocument.ts';
 import { npyBytes } from '../../trainer/checkpoints/npyFile.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import type { FeaturesResult } from '../../trainer/inspect/protocol.ts';
-import type { CopyCommandQuery } from '../../webview/inspector/protocol.ts';
+import type { CopyCommandQuery } from '../../webview/inspector/protocol/requests.ts';
 
 let folder: string;
 
@@ -146,9 +146,22 @@ describe('the command line that reproduces a view', () => {
       args({ view: 'regions' }),
       `regions ${head} --boxes i-boxes.json --size 448 --overlay i-regions.png --out i-regions.safetensors`,
     );
-    assert.equal(args({ view: 'norms' }), `features ${head} --size 448 --out i-features.safetensors`);
+    assert.equal(args({ view: 'norms' }), `norms ${head} --size 448 --out i-norms.png`);
+    assert.equal(
+      args({ view: 'attention', patch: 5, attention: { head: 'mean', layer: 3 } }),
+      `attention ${head} --size 448 --layer 3 --patch 5 --head mean --out i-attention.png`,
+    );
+    assert.equal(
+      args({ view: 'attention', attention: { head: 'rollout', layer: null } }),
+      `attention ${head} --size 448 --out i-attention.png`,
+    );
+    assert.equal(args({ view: 'patches' }), `features ${head} --size 448 --out i-features.safetensors`);
+    assert.equal(
+      args({ view: 'patches', boxes: [[0, 0, 9, 9]] }),
+      `regions ${head} --boxes i-boxes.json --size 448 --overlay i-regions.png --out i-regions.safetensors`,
+    );
     const earlier = { ...model, step: 7 };
-    for (const view of ['norms', 'attention', 'patches', 'regions'] as const)
+    for (const view of ['patches', 'regions'] as const)
       assert.match(
         inspectArguments({ ...query, view }, earlier, '/i.png', look).join(' '),
         /--step 7 --image \/i\.png .*--size 448 --read-out keyKey --layer 10 .*--out i-/,
@@ -260,6 +273,7 @@ describe('boxes from COCO annotations', () => {
     });
     assert.deepEqual(loaded, {
       file: 'annotations.json',
+      total: 2,
       boxes: [
         { box: [10, 20, 40, 60], label: 'cat', mask: null },
         { box: [1, 2, 4, 6], label: '', mask: null },

@@ -11,11 +11,8 @@ import { InspectorError } from '../../extension/inspectorProblems.ts';
 import { CheckpointStore } from '../../trainer/runs/checkpointStore.ts';
 import { runFiles } from '../../trainer/runs/runDirectory.ts';
 import { summariseRun } from '../../trainer/runs/runSummary.ts';
-import type {
-  FeaturesResult,
-  MessageToInspector,
-  ResponseMessage,
-} from '../../webview/inspector/protocol.ts';
+import type { MessageToInspector, ResponseMessage } from '../../webview/inspector/protocol/messages.ts';
+import type { FeaturesResult } from '../../webview/inspector/protocol/requests.ts';
 import { stepRecord, TestRun } from '../support/runDirectories.ts';
 
 const sampleImage = new URL('../../media/demo/images/scene-01.jpg', import.meta.url);

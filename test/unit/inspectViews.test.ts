@@ -141,6 +141,18 @@ describe('inspector service: views', function () {
     assert.ok(first >= second && second >= third && first + second + third <= 1 + 1e-6);
   });
 
+  it('reads the patches of a grid as it reads regions of the same boxes', async () => {
+    const grid = { ...subject(), teacher: null, rows: 2, columns: 2 };
+    const value = await service.request('patches', grid);
+    for (const readOut of ['tokens', 'maskAttention'] as const) {
+      const patches = await service.request('patches', { ...grid, readOut, layer: null });
+      const { boxes } = patches;
+      const regions = await service.request('regions', { ...subject(), teacher: null, boxes, readOut });
+      assert.deepEqual(patches.cosines, regions.cosines);
+      assert.notDeepEqual(patches.cosines, value.cosines);
+    }
+  });
+
   it('compares the patches of a grid with the teacher as the library does', async () => {
     const fractions: number[] = [];
     service.onProgress(({ id, fraction }) => {
@@ -320,6 +332,7 @@ describe('inspector service: views', function () {
       heads: 2,
       dimension: 16,
       readOuts: ['value', 'tokens', 'queryQuery', 'keyKey', 'valueValue'],
+      maskAttention: true,
       attention: true,
       steps: [],
       step: null,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { drawLayer } from '../../trainer/dense/overlay.ts';
+import { meanOfMaps } from '../../trainer/dense/tokenMaps.ts';
 import { gridSvg } from '../../webview/inspector/exportSvg.ts';
 import {
   gridOf,
@@ -12,7 +13,8 @@ import {
   validStatistics,
 } from '../../webview/inspector/featureMap.ts';
 import { cellPlacement, layerPlacement } from '../../webview/inspector/layerPlacement.ts';
-import { cosineDistances, meanOfMaps, outlierPatches } from '../../webview/inspector/mapStatistics.ts';
+import { cosineDistances, outlierPatches } from '../../webview/inspector/mapStatistics.ts';
+import { placeSideBySide } from '../../webview/inspector/sideBySide.ts';
 import { cellTable, toCsv } from '../../webview/inspector/views/cellTable.ts';
 
 /** 640 × 400 image at 64 px with patches of 16: 4 × 4 cells of 160 pixels, of which 3 rows hold image. */
@@ -104,6 +106,33 @@ describe('inspector maps', () => {
   it('averages the heads without the rollout behind them', () => {
     const maps = Float32Array.of(0, 2, 4, 4, 100, 100);
     assert.deepEqual([...meanOfMaps(maps, 2, 2)], [2, 3]);
+  });
+});
+
+describe('a picture of a whole comparison', () => {
+  it('has the columns side by side at their own size', () => {
+    const { width, height, areas } = placeSideBySide([
+      { width: 400, height: 300 },
+      { width: 400, height: 320 },
+    ]);
+    assert.deepEqual([width, height], [804, 320]);
+    assert.deepEqual(
+      areas.map(({ left, top }) => [left, top]),
+      [
+        [0, 0],
+        [404, 0],
+      ],
+    );
+    assert.deepEqual([areas[1]!.width, areas[1]!.height], [400, 320]);
+  });
+
+  it('is made smaller where it would not fit a canvas', () => {
+    const pictures = Array.from({ length: 4 }, () => ({ width: 12_000, height: 9000 }));
+    const { width, height, areas } = placeSideBySide(pictures);
+    assert.ok(width <= 16_384 && width > 16_000);
+    assert.ok(Math.abs(areas[0]!.width / areas[0]!.height - 4 / 3) < 0.01);
+    assert.equal(height, areas[0]!.height);
+    assert.ok(areas[3]!.left + areas[3]!.width <= width);
   });
 });
 

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict';
 import { InspectorError, InspectorHost, problemOf } from '../../webview/inspector/host.ts';
-import {
-  followedSource,
-  modelOptions,
-  runOfSource,
-  sourceName,
-} from '../../webview/inspector/modelOptions.ts';
+import { modelOptions, runOfSource, sourceName } from '../../webview/inspector/modelOptions.ts';
 import { defaultState, restoreInspectorState } from '../../webview/inspector/panelState.ts';
-import type {
-  InspectorState,
-  MessageFromInspector,
-  ModelChoice,
-  RunSteps,
-} from '../../webview/inspector/protocol.ts';
+import type { MessageFromInspector } from '../../webview/inspector/protocol/messages.ts';
+import type { ModelChoice, RunSteps } from '../../webview/inspector/protocol/models.ts';
+import type { InspectorState } from '../../webview/inspector/protocol/state.ts';
 
 /** The host's end of the conversation, as VS Code's own object behaves: messages are kept, state is stored. */
 function openHost(): {
@@ -180,21 +172,6 @@ describe('inspector models', () => {
     assert.equal(runOfSource(runs, step), runs[0]);
     assert.equal(runOfSource(runs, { ...step, directory: '/runs/b' }), null);
     assert.equal(runOfSource(runs, { kind: 'demo' }), null);
-  });
-
-  it('goes on to the next checkpoint from the newest one alone', () => {
-    const at = (step: number | null) => ({ kind: 'run' as const, directory: '/runs/a', step });
-    const other: RunSteps = { ...runs[0]!, directory: '/runs/b' };
-    // An old checkpoint was deleted as the new one came.
-    const next = [other, { ...runs[0]!, steps: [20, 30] }];
-    assert.deepEqual(followedSource(at(20), [other, ...runs], next), at(30));
-    assert.equal(followedSource(at(10), runs, next), null);
-    assert.equal(followedSource(at(null), runs, next), null);
-    assert.equal(followedSource({ kind: 'demo' }, runs, next), null);
-    assert.equal(followedSource(null, runs, next), null);
-    assert.equal(followedSource(at(20), runs, runs), null);
-    assert.equal(followedSource(at(20), runs, [other]), null);
-    assert.equal(followedSource(at(20), [], next), null);
   });
 });
 

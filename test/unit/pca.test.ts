@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { validUnitFeatures } from '../../trainer/dense/featureMap.ts';
-import { fitPca, pcaColours, pcaOfMaps, percentile, projectPca } from '../../trainer/dense/pca.ts';
+import {
+  colourFit,
+  fitMaps,
+  fitPca,
+  fittedComponents,
+  pcaColours,
+  pcaOfMaps,
+  percentile,
+  projectPca,
+} from '../../trainer/dense/pca.ts';
 import { symmetricEigen } from '../../trainer/dense/symmetricEigen.ts';
 import { normalValues, randomMap } from '../support/numericSamples.ts';
 
@@ -161,6 +170,22 @@ describe('colours of principal components', () => {
     assert.deepEqual(cell(1, 5), [0, 0, 0]);
     assert.deepEqual(cell(0, 30), [0, 0, 0]);
     const together = new Float32Array([...validUnitFeatures(first), ...validUnitFeatures(second)]);
-    assert.deepEqual(basis, fitPca(together, 8, 3));
+    assert.deepEqual(basis, fitPca(together, 8, fittedComponents));
+  });
+
+  it('are those of one fit, whichever components are shown', () => {
+    const maps = [randomMap(6, 6, 12, { rows: 5, columns: 6 })];
+    const fit = fitMaps(maps, 2);
+    for (const components of [
+      [0, 1, 2],
+      [7, 3, 5],
+      [4, 4, 0],
+    ] as [number, number, number][]) {
+      const whole = pcaOfMaps(maps, components);
+      assert.deepEqual(colourFit(fit, maps, components), whole);
+      const projected = projectPca(validUnitFeatures(maps[0]!), whole.basis, components);
+      assert.deepEqual(whole.coordinates, [projected]);
+    }
+    assert.equal(pcaOfMaps(maps, [0, 1, 9]).basis.explainedVariance.length, 10);
   });
 });

@@ -1,9 +1,10 @@
 import sharp from 'sharp';
 import { writeAtomically, writeFully } from '../checkpoints/atomicFile.ts';
-import type { FeatureMap } from '../dense/featureMap.ts';
+import type { FeatureMap, MapSize } from '../dense/featureMap.ts';
+import { fromFloat16, toFloat16 } from '../dense/float16.ts';
 import { blendLayer, drawLayer, type Layer, type Placement } from '../dense/overlay.ts';
 import { placeAsRgb, type Raster } from '../images/raster.ts';
-import { denseOptions, withImage } from './imageSubject.ts';
+import { denseOptions, type ImageSubject, withImage } from './imageSubject.ts';
 import type { OverlayOptions } from './overlayOptions.ts';
 
 /** An image with its dense features, ready for a view to be drawn over it. */
@@ -15,23 +16,32 @@ export interface MappedImage {
 
 /** Loads the model, decodes the image and reads its dense features. */
 export function mapImage(options: OverlayOptions): Promise<MappedImage> {
-  return withImage(options, async ({ tower, image, size }) => {
-    const { patchSize } = tower.model.architecture;
+  return withImage(options, async subject => {
+    const { tower, image, size } = subject;
     const read = denseOptions(options.readOut, options.layer);
     const { features, side, valid } = await tower.features.dense(image, size, read);
     const grid = { rows: side, columns: side, valid };
-    const { width, height } = image;
     return {
       image,
-      map: { features, dimension: features.length / (side * side), ...grid },
-      placement: { ...grid, patchSize, size, imageWidth: width, imageHeight: height, width, height },
+      map: { features: asKept(features), dimension: features.length / (side * side), ...grid },
+      placement: placeMap(subject, grid),
     };
   });
 }
 
+/** The features as the inspector keeps them, in float16, so that both draw the same pixels. */
+const asKept = (features: Float32Array): Float32Array => fromFloat16(toFloat16(features));
+
+/** Where a map lies on a picture of its image's own size. */
+export function placeMap({ tower, image, size }: ImageSubject, map: MapSize): Placement {
+  const { patchSize } = tower.model.architecture;
+  const { width, height } = image;
+  return { ...map, patchSize, size, imageWidth: width, imageHeight: height, width, height };
+}
+
 /** Draws a layer over the image and writes it, at the image's own resolution, as PNG. */
 export async function writeOverlay(
-  { image, placement }: MappedImage,
+  { image, placement }: Pick<MappedImage, 'image' | 'placement'>,
   layer: Layer,
   { out, opacity, bilinear }: Pick<OverlayOptions, 'out' | 'opacity' | 'bilinear'>,
 ): Promise<void> {
@@ -67,7 +77,7 @@ function toRgba(image: Raster): Uint8ClampedArray<ArrayBuffer> {
 /** Writes a line a patch that holds image: row, column, then what `cells` gives for the patch. */
 export async function writeCellTable(
   file: string | null,
-  { map }: MappedImage,
+  { map }: { map: MapSize },
   headings: readonly string[],
   cells: (cell: number, index: number) => readonly number[],
 ): Promise<void> {

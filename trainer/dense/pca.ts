@@ -6,7 +6,7 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { dotProducts } from './dotProducts.ts';
-import { type FeatureMap, validCellIndices, validUnitFeatures } from './featureMap.ts';
+import { type FeatureMap, type MapSize, validCellIndices, validUnitFeatures } from './featureMap.ts';
 import { PointSet } from './pointSet.ts';
 import { symmetricEigen } from './symmetricEigen.ts';
 
@@ -239,6 +239,16 @@ export function percentile(sorted: Float32Array, percent: number): number {
   return share === 0 ? low : low + share * (sorted[below + 1]! - low);
 }
 
+/** At least so many components are fitted, whichever are shown: showing others then needs no new fit. */
+export const fittedComponents = 8;
+
+/** Principal components of one or several maps, and where their cells lie along them. */
+export interface PcaFit {
+  basis: PcaBasis;
+  /** For each map [valid cells, components]. */
+  coordinates: Float32Array[];
+}
+
 export interface PcaMaps {
   basis: PcaBasis;
   /** For each map [rows, columns, 3], 0 … 255; black on padding. */
@@ -247,18 +257,38 @@ export interface PcaMaps {
   coordinates: Float32Array[];
 }
 
-/** Three components of one or several maps as colours, from a basis that all of them share. */
-export function pcaOfMaps(
-  maps: readonly FeatureMap[],
-  components: readonly [number, number, number] = [0, 1, 2],
-): PcaMaps {
+/**
+ * The basis that maps share.
+ *
+ * @param highest Number of the last component that is to be shown, from 0.
+ */
+export function fitMaps(maps: readonly FeatureMap[], highest: number): PcaFit {
   const dimension = maps[0]?.dimension ?? 0;
   if (maps.length === 0 || maps.some(map => map.dimension !== dimension))
     throw new Error('principal components are shared by maps of the same number of channels only');
   const points = maps.map(validUnitFeatures);
-  const basis = fitPca(concatenate(points), dimension, Math.max(...components) + 1);
-  const coordinates = points.map(values => projectPca(values, basis, components));
-  const colours = pcaColours(coordinates).map((colour, index) => {
+  const all = concatenate(points);
+  const available = Math.min(dimension, all.length / dimension - 1);
+  const basis = fitPca(all, dimension, Math.max(highest + 1, Math.min(fittedComponents, available)));
+  const numbers = basis.explainedVariance.map((_, component) => component);
+  return { basis, coordinates: points.map(values => projectPca(values, basis, numbers)) };
+}
+
+/** Three fitted components as colours. */
+export function colourFit(
+  { basis, coordinates }: PcaFit,
+  maps: readonly MapSize[],
+  components: readonly [number, number, number],
+): PcaMaps {
+  const count = basis.explainedVariance.length;
+  const chosen = coordinates.map(own => {
+    const cells = own.length / count;
+    return Float32Array.from({ length: cells * 3 }, (_, index) => {
+      const component = components[index % 3]!;
+      return own[Math.floor(index / 3) * count + component]!;
+    });
+  });
+  const colours = pcaColours(chosen).map((colour, index) => {
     const map = maps[index]!;
     const placed = new Uint8Array(map.rows * map.columns * 3);
     validCellIndices(map).forEach((cell, at) => {
@@ -266,7 +296,15 @@ export function pcaOfMaps(
     });
     return placed;
   });
-  return { basis, colours, coordinates };
+  return { basis, colours, coordinates: chosen };
+}
+
+/** Three components of one or several maps as colours, from a basis that all of them share. */
+export function pcaOfMaps(
+  maps: readonly FeatureMap[],
+  components: readonly [number, number, number] = [0, 1, 2],
+): PcaMaps {
+  return colourFit(fitMaps(maps, Math.max(...components)), maps, components);
 }
 
 function concatenate(parts: readonly Float32Array[]): Float32Array {

@@ -1,14 +1,22 @@
-import { pcaOfMaps } from '../dense/pca.ts';
+import type { MapSize } from '../dense/featureMap.ts';
+import { colourFit, fitMaps, fittedComponents, type PcaFit } from '../dense/pca.ts';
 import type { FeatureMaps, HostMap } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
 import { Latest } from './latest.ts';
 import type { PcaParams, PcaResult } from './protocol.ts';
 import type { RequestContext } from './requestContext.ts';
 
+interface Fitted {
+  fit: PcaFit;
+  /** The maps without their features. */
+  sizes: MapSize[];
+}
+
 /** Principal components of cached maps. */
 export class ComponentRequests {
   readonly #maps: FeatureMaps;
-  readonly #results = new Latest<Omit<PcaResult, 'milliseconds'>>(16);
+  /** By maps: other components of a basis need no new fit. */
+  readonly #fits = new Latest<Fitted>(16);
 
   constructor(maps: FeatureMaps) {
     this.#maps = maps;
@@ -17,21 +25,29 @@ export class ComponentRequests {
   /** `inspect/pca`: maps of one dimension in one basis. */
   async pca({ keys, components }: PcaParams, context: RequestContext): Promise<PcaResult> {
     const started = performance.now();
-    const memo = JSON.stringify([keys, components]);
-    const known = this.#results.get(memo);
-    if (known) return { ...known, milliseconds: performance.now() - started };
-    const maps: HostMap[] = [];
-    for (const key of keys) maps.push(await this.#maps.read(key));
-    checkComponents(maps, Math.max(...components) + 1);
-    context.progress('computing', 0.1);
-    await context.breathe();
-    const { basis, colours } = pcaOfMaps(maps, components);
-    const result = {
+    const { fit, sizes } = await this.#fit(keys, Math.max(...components), context);
+    const { basis, colours } = colourFit(fit, sizes, components);
+    return {
       maps: keys.map((key, index) => ({ key, rgb: Buffer.from(colours[index]!).toString('base64') })),
       explainedVariance: basis.explainedVariance,
+      milliseconds: performance.now() - started,
     };
-    this.#results.set(memo, result);
-    return { ...result, milliseconds: performance.now() - started };
+  }
+
+  /** Up to eight components are fitted at once; each higher one is a fit of its own, as on the command line. */
+  async #fit(keys: readonly string[], highest: number, context: RequestContext): Promise<Fitted> {
+    const memo = JSON.stringify([keys, Math.max(highest + 1, fittedComponents)]);
+    const known = this.#fits.get(memo);
+    if (known) return known;
+    const maps: HostMap[] = [];
+    for (const key of keys) maps.push(await this.#maps.read(key));
+    checkComponents(maps, highest + 1);
+    context.progress('computing', 0.1);
+    await context.breathe();
+    const sizes = maps.map(({ rows, columns, valid }) => ({ rows, columns, valid }));
+    const fitted = { fit: fitMaps(maps, highest), sizes };
+    this.#fits.set(memo, fitted);
+    return fitted;
   }
 }
 

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Engine } from '../engines/engine.ts';
+import { hasMaskAttention } from '../models/maskAttention.ts';
 import { readOutsOf } from '../models/visionStages.ts';
 import { ClusterRequests } from './clusterRequests.ts';
 import { ComponentRequests } from './componentRequests.ts';
@@ -82,6 +83,7 @@ async function describe(maps: FeatureMaps, { model }: DescribeParams): Promise<D
     dimension: embeddingDimension,
     hash,
     readOuts: [...readOutsOf(files.architecture)],
+    maskAttention: hasMaskAttention(files.architecture),
     attention: kind !== 'resnet',
     steps,
     step,

@@ -60,6 +60,8 @@ export interface DescribeResult {
   hash: string;
   /** Of its maps; `maskAttention`, which has none, is not among them. */
   readOuts: ReadOut[];
+  /** True when regions can be read by `maskAttention`. */
+  maskAttention: boolean;
   /** True when `inspect/attention` works for it. */
   attention: boolean;
   /** Steps of the checkpoints of a run directory, ascending; empty for other models. */
@@ -158,6 +160,9 @@ export interface PatchesParams {
   /** Grid of the whole image. */
   rows: number;
   columns: number;
+  /** As in `RegionsParams`. */
+  readOut?: ReadOut;
+  layer?: number | null;
 }
 
 export interface PatchesResult {

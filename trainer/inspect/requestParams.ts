@@ -152,6 +152,12 @@ export const patchesParams = (fields: Fields): PatchesParams => ({
   teacher: teacher(fields),
   rows: integer(fields, 'rows', 1, mostGridSide),
   columns: integer(fields, 'columns', 1, mostGridSide),
+  ...regionReading(fields),
+});
+
+const regionReading = (fields: Fields): { readOut: ReadOut; layer: number | null } => ({
+  readOut: orNull(fields, 'readOut', () => readOut(fields)) ?? 'value',
+  layer: layer(fields),
 });
 
 export function regionsParams(fields: Fields): RegionsParams {
@@ -162,8 +168,7 @@ export function regionsParams(fields: Fields): RegionsParams {
     teacher: teacher(fields),
     boxes,
     ...(masks ? { masks } : {}),
-    readOut: orNull(fields, 'readOut', () => readOut(fields)) ?? 'value',
-    layer: layer(fields),
+    ...regionReading(fields),
   };
 }
 

@@ -1,5 +1,5 @@
-import { attentionRollout, meanOverHeads } from '../dense/attentionRollout.ts';
-import { dotOfRows } from '../dense/dotProducts.ts';
+import { meanOverHeads } from '../dense/attentionRollout.ts';
+import { attentionMaps, tokenNorms } from '../dense/tokenMaps.ts';
 import { cellsAlong } from '../models/architecture.ts';
 import { checkFits, checkSize, checkTransformer, type FeatureMaps, type Subject } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
@@ -46,11 +46,12 @@ export class TokenRequests {
     const side = cellsAlong(size, architecture);
     const result = await this.#maps.forward(model, size, layer + 1, context, async features => {
       const tokens = await features.tokens(image, size, layer);
-      // Token 0 is the class token.
-      const norms = Array.from({ length: side * side }, (_, patch) =>
-        Math.sqrt(dotOfRows(tokens, (patch + 1) * width, tokens, (patch + 1) * width, width)),
-      );
-      return { norms, rows: side, columns: side, valid: features.validGrid(image, size) };
+      return {
+        norms: tokenNorms(tokens, width),
+        rows: side,
+        columns: side,
+        valid: features.validGrid(image, size),
+      };
     });
     this.#norms.set(key, result);
     return result;
@@ -74,7 +75,7 @@ export class TokenRequests {
       return { file: cached.file, ...grid, valid: { rows: validRows!, columns: validColumns! } };
     }
     const weights = await this.#weights(subject, params, context);
-    const maps = attentionOf(weights, heads, side * side + 1, query === null ? 0 : query + 1);
+    const maps = attentionMaps(weights.means, weights.heads, heads, query === null ? 0 : query + 1);
     context.check();
     context.progress('writing', 0.95);
     const numbers = { ...grid, validRows: weights.valid.rows, validColumns: weights.valid.columns };
@@ -132,21 +133,4 @@ export class TokenRequests {
     if (bytesAt(size) <= keptAttentionBytes) this.#attention = kept;
     return kept;
   }
-}
-
-/** [heads + 1, patches]: what one token attends to in each head, then its rollout; the class token is left out. */
-function attentionOf(
-  { means, heads: weights }: KeptAttention,
-  heads: number,
-  tokens: number,
-  query: number,
-): Float32Array {
-  const patches = tokens - 1;
-  const maps = new Float32Array((heads + 1) * patches);
-  for (let head = 0; head < heads; head++) {
-    const row = (head * tokens + query) * tokens;
-    maps.set(weights.subarray(row + 1, row + tokens), head * patches);
-  }
-  maps.set(attentionRollout(means, tokens, query).subarray(1), heads * patches);
-  return maps;
 }

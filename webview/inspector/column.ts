@@ -1,17 +1,22 @@
+import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import type { Status } from './columnStatus.ts';
 import { type InspectorHost, problemOf } from './host.ts';
 import type { MapStore } from './mapStore.ts';
 import { SIZES } from './panelState.ts';
-import { type ColumnSettings, type FeatureQuery, type ModelDescription, sourceKey } from './protocol.ts';
+import { type ColumnSettings, type ModelDescription, sourceKey } from './protocol/models.ts';
+import type { FeatureQuery } from './protocol/requests.ts';
+import { RunFollowing } from './runFollowing.ts';
 import type { LoadedMap } from './views/view.ts';
 
 export interface ColumnEvents {
-  /** The map is there. */
-  onMap: () => void;
+  /** The map is there; `quietly` when nobody asked for another one. */
+  onMap: (quietly: boolean) => void;
   /** The model is known now. */
   onDescribed: () => void;
   /** Status or description changed. */
   onStatus: () => void;
+  /** The column is further with what it was doing. */
+  onProgress: () => void;
   /** Keys of the maps that must stay in memory. */
   keysInView: () => ReadonlySet<string>;
 }
@@ -28,11 +33,13 @@ export class Column {
   map: LoadedMap | null = null;
   /** The query that `map` answers. */
   query: FeatureQuery | null = null;
+  readonly following = new RunFollowing();
   readonly #host: InspectorHost;
   readonly #store: MapStore;
   readonly #events: ColumnEvents;
   #describedSource = '';
   #abort: AbortController | null = null;
+  #loading = false;
 
   constructor(settings: ColumnSettings, host: InspectorHost, store: MapStore, events: ColumnEvents) {
     this.settings = settings;
@@ -41,16 +48,26 @@ export class Column {
     this.#events = events;
   }
 
+  /** Its map is on its way. */
+  get isLoading(): boolean {
+    return this.#loading;
+  }
+
   /** Forgets the map: the image is another one, or changed. */
   forget(): void {
     this.map = null;
     this.query = null;
   }
 
-  /** Asks for the map of an image with the settings of now, and gives up what was asked before. */
-  async load(image: number, trusted: boolean): Promise<void> {
+  /**
+   * Asks for the map of an image with the settings of now, and gives up what was asked before.
+   *
+   * @param quietly Progress is not shown over the map that is there: nobody asked for another one.
+   */
+  async load(image: number, trusted: boolean, quietly = false): Promise<void> {
     this.#abort?.abort();
     this.#abort = null;
+    this.#loading = false;
     const { source } = this.settings;
     if (source === null || !trusted) {
       this.forget();
@@ -59,10 +76,14 @@ export class Column {
     }
     const abort = new AbortController();
     this.#abort = abort;
-    const query: FeatureQuery = { ...this.settings, source, image };
+    this.#loading = true;
+    const query: FeatureQuery = { ...this.settings, readOut: mapReadOut(this.settings), source, image };
     let stage = 'Starting';
     let fraction: number | null = null;
-    const show = (): void => this.#setStatus({ kind: 'loading', stage, fraction });
+    const hidden = quietly && this.map !== null;
+    const show = (): void => {
+      if (!hidden) this.#setStatus({ kind: 'loading', stage, fraction });
+    };
     const spinner = setTimeout(show, SPINNER_DELAY);
     const started = performance.now();
     try {
@@ -76,10 +97,11 @@ export class Column {
         },
       });
       if (this.#abort !== abort) return;
+      this.#loading = false;
       this.map = this.#store.add(query, result, this.#events.keysInView());
       this.query = query;
       this.#setStatus({ kind: 'ready' });
-      this.#events.onMap();
+      this.#events.onMap(quietly);
     } catch (error) {
       if (this.#abort === abort) this.#fail(error);
     } finally {
@@ -113,6 +135,7 @@ export class Column {
 
   #fail(error: unknown): void {
     const problem = problemOf(error);
+    this.#loading = false;
     this.map = null;
     this.query = null;
     const smaller = SIZES.findLast(size => size < this.settings.size) ?? null;
@@ -120,7 +143,14 @@ export class Column {
   }
 
   #setStatus(status: Status): void {
+    const further = status.kind === 'loading' && this.status.kind === 'loading';
     this.status = status;
-    this.#events.onStatus();
+    if (further) this.#events.onProgress();
+    else this.#events.onStatus();
   }
+}
+
+/** The read-out of a column's map: mask attention has none, and lies on the grid of the others. */
+function mapReadOut({ readOut }: ColumnSettings): ReadOut {
+  return readOut === 'maskAttention' ? 'value' : readOut;
 }

@@ -1,8 +1,8 @@
 import type { ColumnDrawing } from './columnView.ts';
-import { differencePicture } from './difference.ts';
+import { differencePicture, messagePicture } from './difference.ts';
 import { patchAt, patchBox, patchName } from './featureMap.ts';
 import type { InspectorPanel } from './panel.ts';
-import type { Box } from './protocol.ts';
+import type { Box } from './protocol/requests.ts';
 import type { Picture, ReadyColumn } from './views/view.ts';
 
 export interface DrawableColumn {
@@ -13,12 +13,14 @@ export interface DrawableColumn {
   /** Shown as difference to the first column. */
   isDifference: boolean;
   name: string;
+  /** The next map is on its way while this one is shown. */
+  loading: boolean;
 }
 
 /** What a column shows now; null where there is nothing at all to show. */
 export function drawColumn(drawable: DrawableColumn): ColumnDrawing | null {
   const { panel, ready, name } = drawable;
-  const { view, state, image, imageSize } = panel;
+  const { view, state, image, imageAddress, imageSize } = panel;
   const grid = ready?.map.grid ?? null;
   // Where a browser cannot draw the image, its features are shown on an empty field of its size.
   const size = imageSize ?? (grid ? { width: grid.imageWidth, height: grid.imageHeight } : null);
@@ -26,13 +28,14 @@ export function drawColumn(drawable: DrawableColumn): ColumnDrawing | null {
   const picture = ready === null ? null : pictureOf(drawable, ready);
   return {
     image,
+    imageName: imageAddress,
     size,
     grid,
     picture,
     marks: marksOf(panel, ready),
     opacity: state.opacity,
     smooth: state.smooth,
-    facts: factsOf(ready, picture),
+    facts: factsOf(drawable, picture),
     readout: ready === null ? '' : readoutOf(drawable, ready, picture),
     label: `${panel.imageName}, ${view?.label ?? ''}, ${name}. ${view?.help ?? ''} Plus and minus zoom, 0 shows all.`,
   };
@@ -40,9 +43,14 @@ export function drawColumn(drawable: DrawableColumn): ColumnDrawing | null {
 
 /** The picture of a column, and for the export the same without a panel in between. */
 export function pictureOf(
-  { panel, first, isDifference }: Omit<DrawableColumn, 'name'>,
+  { panel, first, isDifference }: Omit<DrawableColumn, 'name' | 'loading'>,
   ready: ReadyColumn,
 ): Picture | null {
+  const used = isDifference && first !== null ? [first, ready] : [ready];
+  if (panel.view?.readsRegions !== true && used.some(({ settings }) => settings.readOut === 'maskAttention'))
+    return messagePicture(
+      'Mask attention reads regions and has no value for each patch. Choose Regions, or the patch grid with cosines.',
+    );
   if (isDifference && first !== null) return differencePicture(panel, first, ready);
   return panel.view?.picture(ready) ?? null;
 }
@@ -70,8 +78,8 @@ function readoutOf({ panel }: DrawableColumn, ready: ReadyColumn, picture: Pictu
   return `${place.charAt(0).toUpperCase()}${place.slice(1)}${described === '' ? '' : `: ${described}`}`;
 }
 
-function factsOf(ready: ReadyColumn | null, picture: Picture | null): string {
-  const parts = [picture?.facts ?? ''];
+function factsOf({ ready, loading, name }: DrawableColumn, picture: Picture | null): string {
+  const parts = [loading ? `loading ${name}…` : '', picture?.facts ?? ''];
   if (ready !== null) {
     const { cached, milliseconds, size } = ready.map;
     parts.push(`${size} px`, cached ? 'from the cache' : `${Math.round(milliseconds.forward)} ms forward`);

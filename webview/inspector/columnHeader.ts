@@ -1,3 +1,4 @@
+import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import { type ButtonControl, createButton } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
@@ -8,10 +9,10 @@ import {
   type ModelChoice,
   type ModelDescription,
   type ModelSource,
-  type ReadOut,
   type RunSteps,
   sourceKey,
-} from './protocol.ts';
+} from './protocol/models.ts';
+import { readOutLabels } from './readOutLabels.ts';
 import { createSelect } from './select.ts';
 import type { SelectOption } from './selectOption.ts';
 
@@ -28,15 +29,6 @@ const PLAY_INTERVAL = 700;
 
 const BROWSE = 'browse';
 const NONE = 'none';
-
-const readOutLabels: Record<ReadOut, string> = {
-  value: 'Value path (CLIPSelf)',
-  tokens: 'Last-layer tokens',
-  queryQuery: 'q·q attention',
-  keyKey: 'k·k attention',
-  valueValue: 'v·v attention',
-  maskAttention: 'Mask attention',
-};
 
 /** Model, size, read-out, layer and, for a run, the saved step of one column. */
 export class ColumnHeader {
@@ -77,7 +69,10 @@ export class ColumnHeader {
       label: 'Read-out',
       options: [],
       value: '',
-      onChange: value => actions.change({ readOut: value as ReadOut }),
+      onChange: value => {
+        const readOut = value as ReadOut;
+        actions.change(readOut === 'maskAttention' ? { readOut, layer: null } : { readOut });
+      },
     });
     this.#layer = createSelect({
       label: 'Layer',
@@ -121,7 +116,7 @@ export class ColumnHeader {
     choices: readonly ModelChoice[],
     runs: readonly RunSteps[],
     description: ModelDescription | null,
-    removable: boolean,
+    { removable, readsRegions }: { removable: boolean; readsRegions: boolean },
   ): void {
     this.#settings = settings;
     this.#choices = choices;
@@ -136,12 +131,11 @@ export class ColumnHeader {
     this.#model.value = source === null ? NONE : sourceKey(source);
     this.#size.setOptions(sizeOptions(settings.size, description?.sizeStep ?? 1));
     this.#size.value = String(settings.size);
-    const readOuts = description?.readOuts.filter(readOut => readOut !== 'maskAttention') ?? [
-      settings.readOut,
-    ];
+    const readOuts = offeredReadOuts(settings.readOut, description, readsRegions);
     this.#readOut.setOptions(readOuts.map(value => ({ value, label: readOutLabels[value] })));
     this.#readOut.value = settings.readOut;
     this.#layer.setOptions(layerOptions(description?.layers ?? 0, settings.layer));
+    this.#layer.disabled = settings.readOut === 'maskAttention';
     this.#layer.value = settings.layer === null ? 'last' : String(settings.layer);
     this.#updateStep(source);
   }
@@ -221,6 +215,17 @@ export class ColumnHeader {
     const step = this.#stops(source)[this.#stepInput.valueAsNumber];
     if (step !== undefined) this.#actions.change({ source: { ...source, step } });
   }
+}
+
+/** Mask attention is offered where regions are read, and stays listed while it is in force. */
+function offeredReadOuts(
+  current: ReadOut,
+  description: ModelDescription | null,
+  readsRegions: boolean,
+): ReadOut[] {
+  if (description === null) return [current];
+  const offered = description.maskAttention && (readsRegions || current === 'maskAttention');
+  return offered ? [...description.readOuts, 'maskAttention'] : description.readOuts;
 }
 
 /** Sizes that the model takes, and the one in force. */

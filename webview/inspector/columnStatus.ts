@@ -1,7 +1,7 @@
-import { createButton, createProgressRing } from '../controls.ts';
+import { createButton } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { icon } from '../icons.ts';
-import type { InspectorProblem } from './protocol.ts';
+import type { InspectorProblem } from './protocol/requests.ts';
 
 /** What stands between a column and its picture. */
 export type Status =
@@ -51,10 +51,9 @@ export class ColumnStatus {
   #showLoading(stage: string, fraction: number | null): void {
     const text = stage === '' ? 'Working' : stage.charAt(0).toUpperCase() + stage.slice(1);
     setText(this.#text, `${text}…`);
-    this.#track.hidden = fraction === null;
-    if (fraction === null) return;
-    this.#bar.style.width = `${fraction * 100}%`;
-    setAttribute(this.#track, 'aria-valuenow', String(Math.round(fraction * 100)));
+    // A bar without an animation: a spinner alone takes a core where nothing but the processor draws.
+    this.#bar.style.width = `${(fraction ?? 0) * 100}%`;
+    setAttribute(this.#track, 'aria-valuenow', String(Math.round((fraction ?? 0) * 100)));
   }
 
   #nodes(status: Status): Node[] {
@@ -65,12 +64,7 @@ export class ColumnStatus {
       case 'ready':
         return [];
       case 'loading':
-        return [
-          createProgressRing(),
-          this.#text,
-          this.#track,
-          actions(createButton({ label: 'Cancel', onClick: cancel })),
-        ];
+        return [this.#text, this.#track, actions(createButton({ label: 'Cancel', onClick: cancel }))];
       case 'noModel':
         return [
           element('p', { text: 'Choose a model to see what every patch of this image knows.' }),

@@ -5,7 +5,7 @@ import type { ColumnHeader } from './columnHeader.ts';
 import { ColumnStatus, type StatusActions } from './columnStatus.ts';
 import type { MapGrid } from './featureMap.ts';
 import { drawOutline } from './marks.ts';
-import type { Box } from './protocol.ts';
+import type { Box } from './protocol/requests.ts';
 import { type Scene, Stage, type StageEvents } from './stage.ts';
 import type { Picture } from './views/view.ts';
 
@@ -18,6 +18,8 @@ export interface ColumnMarks {
 
 export interface ColumnDrawing {
   image: CanvasImageSource | null;
+  /** Tells this image from others that the same source shows. */
+  imageName: string;
   /** Image pixels. */
   size: { width: number; height: number };
   grid: MapGrid | null;
@@ -82,6 +84,7 @@ export class ColumnView {
     const overlay = picture?.cells && grid ? this.#cells.draw(picture.cells, grid, drawing.smooth) : null;
     const scene: Scene = {
       image,
+      imageName: drawing.imageName,
       size,
       overlay,
       opacity: drawing.opacity,

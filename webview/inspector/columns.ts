@@ -7,9 +7,10 @@ import { ExportMenu } from './exportMenu.ts';
 import { neighbourPatch, patchAt, patchCentre } from './featureMap.ts';
 import { problemOf } from './host.ts';
 import type { MapStore } from './mapStore.ts';
-import { followedSource, sourceName } from './modelOptions.ts';
+import { sourceName } from './modelOptions.ts';
 import type { InspectorPanel } from './panel.ts';
-import { type ColumnSettings, MAXIMUM_COLUMNS, type RunSteps } from './protocol.ts';
+import type { ColumnSettings, RunSteps } from './protocol/models.ts';
+import { MAXIMUM_COLUMNS } from './protocol/state.ts';
 import type { Point } from './stage.ts';
 import type { Viewport } from './viewport.ts';
 import type { ReadyColumn } from './views/view.ts';
@@ -77,10 +78,15 @@ export class Columns {
   change(index: number, change: Partial<ColumnSettings>): void {
     const column = this.#columns[index]?.column;
     if (column === undefined) return;
+    if (change.source !== undefined) column.following.reset();
+    this.#set(column, change);
+  }
+
+  #set(column: Column, change: Partial<ColumnSettings>, quietly = false): void {
     column.settings = { ...column.settings, ...change };
     this.#remember();
     this.updateHeaders();
-    void column.load(this.#panel.state.image, this.#panel.trusted);
+    void column.load(this.#panel.state.image, this.#panel.trusted, quietly);
   }
 
   loadAll(): void {
@@ -98,24 +104,28 @@ export class Columns {
     this.#panel.redraw();
   }
 
-  /** A column that shows the newest checkpoint of a run in training goes on to the next one. */
+  /** Runs have saved: columns that look at the newest there is of one go on. */
   followRuns(before: readonly RunSteps[], now: readonly RunSteps[]): void {
-    this.#columns.forEach(({ column }, index) => {
-      const source = followedSource(column.settings.source, before, now);
-      if (source !== null) this.change(index, { source });
-    });
+    // All or none: what the view computes of one column's map would be given up for the next one's.
+    const busy = this.#panel.isViewLoading || this.isLoading;
+    for (const { column } of this.#columns) {
+      const source = column.following.next(column.settings.source, before, now, busy);
+      if (source !== null) this.#set(column, { source }, true);
+    }
+  }
+
+  /** A map is on its way. */
+  get isLoading(): boolean {
+    return this.#columns.some(({ column }) => column.isLoading);
   }
 
   updateHeaders(): void {
     this.#columns.forEach(({ column, view }, index) => {
       view.header.setPlace(index);
-      view.header.update(
-        column.settings,
-        this.#panel.models,
-        this.#panel.runs,
-        column.description,
-        this.#columns.length > 1,
-      );
+      view.header.update(column.settings, this.#panel.models, this.#panel.runs, column.description, {
+        removable: this.#columns.length > 1,
+        readsRegions: this.#panel.view?.readsRegions === true,
+      });
     });
     this.#root.dataset.count = String(this.#columns.length);
   }
@@ -139,37 +149,42 @@ export class Columns {
   }
 
   #drawableAt(index: number): DrawableColumn {
+    const { column } = this.#columns[index]!;
     return {
       panel: this.#panel,
       ready: this.#readyAt(index),
       first: this.#readyAt(0),
       isDifference: this.#panel.state.difference && index > 0 && index === this.#columns.length - 1,
-      name: this.#nameOf(this.#columns[index]!.column),
+      name: this.#nameOf(column),
+      loading: column.isLoading && column.status.kind === 'ready',
     };
   }
 
   #append(settings: ColumnSettings): void {
     const panel = this.#panel;
     const column: Column = new Column(settings, panel.host, this.#store, {
-      onMap: () => panel.reload(),
+      onMap: quietly => panel.reload(quietly),
       onDescribed: () => panel.reload(),
       onStatus: () => {
         this.updateHeaders();
         panel.redraw();
       },
+      onProgress: () => this.#columns[this.#indexOf(column)]?.view.status.show(column.status),
       keysInView: () => new Set(this.#columns.flatMap(({ column: { map } }) => map?.key ?? [])),
     });
     const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);
     const browse = (): void => void this.#askForModel(column, 'browseModel');
     const menu = new ExportMenu(() => {
-      const drawable = this.#drawableAt(this.#indexOf(column));
-      return drawable.ready === null ? null : { ...drawable, ready: drawable.ready };
+      const columns = this.#columns.map((_, index) => this.#drawableAt(index));
+      const { ready, ...own } = columns[this.#indexOf(column)]!;
+      const all = columns.flatMap(other => (other.ready === null ? [] : { ...other, ready: other.ready }));
+      return ready === null ? null : { ...own, ready, all };
     });
     const view = new ColumnView(
       new ColumnHeader(settings, {
         change,
         browse,
-        isReady: () => column.status.kind !== 'loading',
+        isReady: () => !column.isLoading,
         remove: () => this.remove(column),
       }),
       {

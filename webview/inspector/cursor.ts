@@ -1,4 +1,4 @@
-import type { Box } from './protocol.ts';
+import type { Box } from './protocol/requests.ts';
 import type { Point } from './stage.ts';
 
 /**

@@ -21,7 +21,7 @@ export function incomparableReason(first: ReadyColumn, last: ReadyColumn): strin
  */
 export function differencePicture(panel: InspectorPanel, first: ReadyColumn, last: ReadyColumn): Picture {
   const reason = incomparableReason(first, last);
-  if (reason !== null) return message(reason);
+  if (reason !== null) return messagePicture(reason);
   const [a, b] = [panel.view?.picture(first)?.cells, panel.view?.picture(last)?.cells];
   if (a?.kind === 'values' && b?.kind === 'values')
     return changePicture(
@@ -29,7 +29,7 @@ export function differencePicture(panel: InspectorPanel, first: ReadyColumn, las
       b.values.map((value, index) => value - a.values[index]!),
     );
   if (first.map.dimension !== last.map.dimension)
-    return message(
+    return messagePicture(
       `Features of ${first.map.dimension} and ${last.map.dimension} channels cannot be compared directly. Choose Similarity to compare their heat maps.`,
     );
   const distances = cosineDistances(
@@ -71,7 +71,7 @@ function changePicture(last: ReadyColumn, values: Float32Array): Picture {
   };
 }
 
-function message(text: string): Picture {
+export function messagePicture(text: string): Picture {
   return {
     cells: null,
     marks: null,

@@ -2,13 +2,14 @@ import { clusterColour } from '../../trainer/dense/colourMaps.ts';
 import { blendLayer, drawLayer, type Layer } from '../../trainer/dense/overlay.ts';
 import { cssColour } from '../cosineColour.ts';
 import { formatSignificant } from '../format.ts';
+import type { PictureContext } from '../plate.ts';
 import type { Palette } from '../theme.ts';
 import { colourMapStops } from './cellPixels.ts';
 import type { MapGrid } from './featureMap.ts';
 import { layerPlacement } from './layerPlacement.ts';
-import type { Picture, PictureContext } from './views/view.ts';
+import type { Picture } from './views/view.ts';
 
-export interface PngOptions {
+export interface PictureOptions {
   image: CanvasImageSource | null;
   grid: MapGrid;
   picture: Picture;
@@ -19,8 +20,8 @@ export interface PngOptions {
   palette: Palette;
 }
 
-/** The column as a PNG at the resolution of the image file, drawn by the code that the command line draws with. */
-export async function pngOf(options: PngOptions): Promise<ArrayBuffer> {
+/** A column at the resolution of the image file, drawn by the code that the command line draws with. */
+export function drawPicture(options: PictureOptions): OffscreenCanvas {
   const { grid, picture, image } = options;
   const { imageWidth: width, imageHeight: height } = grid;
   const unit = Math.max(12, Math.round(Math.max(width, height) / 50));
@@ -39,13 +40,17 @@ export async function pngOf(options: PngOptions): Promise<ArrayBuffer> {
   }
   picture.marks?.(context, { left: 0, top: 0, scale: 1 });
   if (options.legend !== null) drawStrip(context, options, unit);
+  return canvas;
+}
+
+export async function pngOf(canvas: OffscreenCanvas): Promise<ArrayBuffer> {
   return (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer();
 }
 
 /** Below the picture: what it is, its numbers, and the scale or the clusters. */
 function drawStrip(
   context: PictureContext,
-  { grid, picture, legend, palette }: PngOptions,
+  { grid, picture, legend, palette }: PictureOptions,
   unit: number,
 ): void {
   const { imageWidth: width, imageHeight: top } = grid;

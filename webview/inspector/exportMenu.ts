@@ -1,11 +1,13 @@
 import { createButton } from '../controls.ts';
 import { element } from '../dom.ts';
 import { pictureOf } from './columnDrawing.ts';
-import { pngOf } from './exportImage.ts';
+import { drawComparison } from './exportComparison.ts';
+import { drawPicture, pngOf } from './exportImage.ts';
 import { gridSvg } from './exportSvg.ts';
 import { problemOf } from './host.ts';
 import type { InspectorPanel } from './panel.ts';
-import type { SaveQuery } from './protocol.ts';
+import type { SaveQuery } from './protocol/requests.ts';
+import { readingName } from './readOutLabels.ts';
 import { toCsv } from './views/cellTable.ts';
 import type { ReadyColumn } from './views/view.ts';
 
@@ -15,18 +17,25 @@ export interface ExportSource {
   ready: ReadyColumn;
   first: ReadyColumn | null;
   isDifference: boolean;
+  /** All columns that have a map, this one among them, from left to right. */
+  all: readonly Omit<ExportSource, 'all'>[];
 }
 
 /** The list of things that can be taken away from a column. */
 export class ExportMenu {
   readonly root: HTMLDetailsElement;
   readonly #sourceOf: () => ExportSource | null;
+  readonly #several: readonly HTMLElement[];
 
   /** `sourceOf` gives the column as it is when a button is pressed; null while it has no map. */
   constructor(sourceOf: () => ExportSource | null) {
     this.#sourceOf = sourceOf;
     const button = (label: string, action: (source: ExportSource) => Promise<string | null>): HTMLElement =>
       createButton({ label, onClick: () => void this.#run(action) });
+    this.#several = [
+      button('Comparison (PNG)', source => saveComparison(source, false)),
+      button('Comparison with legends (PNG)', source => saveComparison(source, true)),
+    ];
     this.root = element(
       'details',
       { class: 'export-menu' },
@@ -36,6 +45,7 @@ export class ExportMenu {
         { class: 'export-items', attributes: { role: 'group', 'aria-label': 'Export' } },
         button('Picture (PNG)', source => savePng(source, false)),
         button('Picture with legend (PNG)', source => savePng(source, true)),
+        ...this.#several,
         button('Patches (SVG)', saveSvg),
         button('Numbers (CSV)', saveCsv),
         button('Features (.npy)', source => saveFeatures(source, 'npy')),
@@ -43,6 +53,10 @@ export class ExportMenu {
         button('Copy as command', copyCommand),
       ),
     );
+    this.root.addEventListener('toggle', () => {
+      const several = (this.#sourceOf()?.all.length ?? 0) > 1;
+      for (const item of this.#several) item.hidden = !several;
+    });
     this.root.addEventListener('keydown', event => {
       if (event.key !== 'Escape' || !this.root.open) return;
       this.root.open = false;
@@ -66,12 +80,12 @@ export class ExportMenu {
 }
 
 /** File name of what is shown, without an extension. */
-function nameOf({ panel, ready }: ExportSource): string {
+function nameOf({ panel, ready }: ExportSource, what?: string): string {
   const image = panel.imageName
     .split(/[\\/]/)
     .pop()!
     .replace(/\.[^.]+$/, '');
-  const model = ready.name.replaceAll(/[^\p{L}\p{N}]+/gu, '-').replaceAll(/^-|-$/g, '');
+  const model = (what ?? ready.name).replaceAll(/[^\p{L}\p{N}]+/gu, '-').replaceAll(/^-|-$/g, '');
   return `${image}-${model}-${panel.state.view}`;
 }
 
@@ -79,19 +93,30 @@ async function save(
   source: ExportSource,
   kind: SaveQuery['kind'],
   bytes: ArrayBuffer,
+  what?: string,
 ): Promise<string | null> {
-  const name = `${nameOf(source)}.${kind}`;
+  const name = `${nameOf(source, what)}.${kind}`;
   const path = await source.panel.host.request('save', { name, kind, bytes });
   return path === null ? null : `Saved ${path}`;
 }
 
 async function savePng(source: ExportSource, withLegend: boolean): Promise<string | null> {
+  return save(source, 'png', await pngOf(pictureOfColumn(source, withLegend)));
+}
+
+async function saveComparison(source: ExportSource, withLegend: boolean): Promise<string | null> {
+  const pictures = source.all.map(column => pictureOfColumn(column, withLegend));
+  const bytes = await pngOf(drawComparison(pictures, source.panel.palette));
+  return save(source, 'png', bytes, 'comparison');
+}
+
+function pictureOfColumn(source: Omit<ExportSource, 'all'>, withLegend: boolean): OffscreenCanvas {
   const { panel, ready } = source;
   const picture = pictureOf(source, ready);
   if (picture === null) throw new Error('There is no picture yet.');
   const { opacity, smooth } = panel.state;
-  const title = `${panel.imageName} · ${panel.view?.label ?? ''} · ${ready.name} · ${ready.map.size} px`;
-  const bytes = await pngOf({
+  const title = `${panel.imageName} · ${panel.view?.label ?? ''} · ${ready.name} · ${readingName(ready.settings)}`;
+  return drawPicture({
     image: panel.image,
     grid: ready.map.grid,
     picture,
@@ -100,7 +125,6 @@ async function savePng(source: ExportSource, withLegend: boolean): Promise<strin
     legend: withLegend ? { title } : null,
     palette: panel.palette,
   });
-  return save(source, 'png', bytes);
 }
 
 function saveSvg(source: ExportSource): Promise<string | null> {
@@ -131,11 +155,9 @@ async function saveFeatures(
 
 async function copyCommand({ panel, ready }: ExportSource): Promise<string> {
   const options = panel.view?.commandOptions?.(ready) ?? {};
-  const line = await panel.host.request('copyCommand', {
-    view: panel.state.view,
-    query: ready.query,
-    ...options,
-  });
+  const { readOut } = panel.view?.readsRegions === true ? ready.settings : ready.query;
+  const query = { ...ready.query, readOut };
+  const line = await panel.host.request('copyCommand', { view: panel.state.view, query, ...options });
   return `Copied: ${line}`;
 }
 

@@ -1,4 +1,4 @@
-import type { Box, FeaturesResult } from './protocol.ts';
+import type { Box, FeaturesResult } from './protocol/requests.ts';
 
 /** How the cells of a map lie on the image. The map covers a square padded right and below. */
 export interface MapGrid {

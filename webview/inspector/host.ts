@@ -1,15 +1,12 @@
 import type { VsCodeApi } from '../vscodeApi.ts';
 import type {
-  InspectorMethod,
-  InspectorProblem,
-  InspectorState,
   MessageFromInspector,
-  QueryOf,
   RequestMessage,
   RequestProgressMessage,
   ResponseMessage,
-  ResultOf,
-} from './protocol.ts';
+} from './protocol/messages.ts';
+import type { InspectorMethod, InspectorProblem, QueryOf, ResultOf } from './protocol/requests.ts';
+import type { InspectorState } from './protocol/state.ts';
 
 /** Why the host could not do what was asked. */
 export class InspectorError extends Error {

@@ -26,11 +26,3 @@ export function outlierPatches(
   const limit = mean + 3 * Math.sqrt(variance);
   return patches.filter(patch => values[patch]! > limit).sort((a, b) => values[b]! - values[a]!);
 }
-
-/** Mean of the first `count` maps of `cells` values. */
-export function meanOfMaps(maps: Float32Array, count: number, cells: number): Float32Array {
-  const mean = new Float32Array(cells);
-  for (let map = 0; map < count; map++)
-    for (let cell = 0; cell < cells; cell++) mean[cell]! += maps[map * cells + cell]! / count;
-  return mean;
-}

@@ -1,7 +1,7 @@
 import { fromFloat16 } from '../../trainer/dense/float16.ts';
 import { toUnitMap, type UnitMap } from '../../trainer/dense/similarity.ts';
 import { gridOf } from './featureMap.ts';
-import type { FeatureQuery, FeaturesResult } from './protocol.ts';
+import type { FeatureQuery, FeaturesResult } from './protocol/requests.ts';
 import type { LoadedMap } from './views/view.ts';
 
 /** Decoded maps are kept up to this many bytes, and the ones in view always: 64 × 64 × 768 takes 12 MiB. */

@@ -1,8 +1,8 @@
+import { drawPlate, type PictureContext } from '../plate.ts';
 import type { Palette } from '../theme.ts';
 import { type MapGrid, patchBox } from './featureMap.ts';
-import type { Box } from './protocol.ts';
+import type { Box } from './protocol/requests.ts';
 import type { Placement } from './viewport.ts';
-import type { PictureContext } from './views/view.ts';
 
 /** A cell must be this many CSS pixels wide to hold a number. */
 const NUMBER_ROOM = 22;
@@ -26,33 +26,6 @@ export function drawOutline(
   context.lineWidth = width;
   context.strokeRect(...rectangle);
   context.setLineDash([]);
-}
-
-/** Text on an opaque plate around a point of the canvas. */
-export function drawPlate(
-  context: PictureContext,
-  palette: Palette,
-  text: string,
-  x: number,
-  y: number,
-  size: number,
-): void {
-  context.font = `600 ${size}px ${palette.fontFamily}`;
-  context.textAlign = 'center';
-  context.textBaseline = 'middle';
-  const width = context.measureText(text).width + size * 0.7;
-  const height = size * 1.5;
-  context.fillStyle = palette.background;
-  context.beginPath();
-  context.roundRect(x - width / 2, y - height / 2, width, height, 3);
-  context.fill();
-  if (palette.highContrast) {
-    context.strokeStyle = palette.foreground;
-    context.lineWidth = 1;
-    context.stroke();
-  }
-  context.fillStyle = palette.foreground;
-  context.fillText(text, x, y + size * 0.05);
 }
 
 /** Lines between the patches that hold image. */

@@ -1,4 +1,4 @@
-import { type ModelChoice, type ModelSource, type RunSteps, sourceKey } from './protocol.ts';
+import { type ModelChoice, type ModelSource, type RunSteps, sourceKey } from './protocol/models.ts';
 import type { SelectOption } from './selectOption.ts';
 
 const groupNames: Record<ModelChoice['group'], string> = {
@@ -49,21 +49,4 @@ export function runOfSource(runs: readonly RunSteps[], source: ModelSource): Run
 
 export function baseName(path: string): string {
   return path.split(/[\\/]/).filter(Boolean).pop() ?? path;
-}
-
-/**
- * The newest checkpoint for a column that showed the newest one before; null where the column stays at its step, because
- * it shows another one or nothing newer was saved.
- */
-export function followedSource(
-  source: ModelSource | null,
-  before: readonly RunSteps[],
-  now: readonly RunSteps[],
-): ModelSource | null {
-  if (source?.kind !== 'run' || source.step === null) return null;
-  const newest = (runs: readonly RunSteps[]): number | undefined =>
-    runs.find(run => run.directory === source.directory)?.steps.at(-1);
-  const latest = newest(now);
-  if (newest(before) !== source.step || latest === undefined || latest <= source.step) return null;
-  return { ...source, step: latest };
 }

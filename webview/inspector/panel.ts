@@ -1,3 +1,4 @@
+import { createButton } from '../controls.ts';
 import { element, setText } from '../dom.ts';
 import { onThemeChange, type Palette, readPalette } from '../theme.ts';
 import { acquireApi } from '../vscodeApi.ts';
@@ -8,16 +9,14 @@ import { MapStore } from './mapStore.ts';
 import { defaultState, restoreInspectorState } from './panelState.ts';
 import type {
   InspectorInitialMessage,
-  InspectorProblem,
-  InspectorState,
-  InspectorView,
   MessageFromInspector,
   MessageToInspector,
-  ModelChoice,
   PanelImage,
-  RunSteps,
   ShowMessage,
-} from './protocol.ts';
+} from './protocol/messages.ts';
+import type { ModelChoice, RunSteps } from './protocol/models.ts';
+import type { InspectorProblem } from './protocol/requests.ts';
+import type { InspectorState, InspectorView } from './protocol/state.ts';
 import { ShownImage } from './shownImage.ts';
 import { Toolbar } from './toolbar.ts';
 import type { ReadyColumn, View, ViewContext } from './views/view.ts';
@@ -43,7 +42,14 @@ export class InspectorPanel implements ViewContext {
   /** What is wrong with the image file or the view, as long as it is. */
   readonly #problemLine = element('p', { class: 'notice-line', attributes: { role: 'alert' } });
   /** What was done or is being done; goes away by itself. */
-  readonly #notice = element('p', { class: 'toast', attributes: { role: 'status' } });
+  readonly #notice = element('div', { class: 'toast', attributes: { role: 'status' } });
+  readonly #noticeText = element('span');
+  readonly #cancelView = createButton({
+    label: 'Cancel',
+    icon: 'close',
+    appearance: 'icon',
+    onClick: () => this.#viewLoad?.abort(),
+  });
   readonly #columns: Columns;
   readonly #columnsRoot = element('div', { class: 'columns' });
   #views: readonly View[] = [];
@@ -55,6 +61,7 @@ export class InspectorPanel implements ViewContext {
   #runs: readonly RunSteps[] = [];
   #trusted = false;
   #viewLoad: AbortController | null = null;
+  #preparation: AbortController | null = null;
   #redrawScheduled = false;
   #viewProblem = '';
   #noticeTimer: ReturnType<typeof setTimeout> | null = null;
@@ -65,6 +72,7 @@ export class InspectorPanel implements ViewContext {
     const stored = api.getState();
     this.#stored = stored === undefined ? null : restoreInspectorState(stored);
     this.#root = root;
+    this.#notice.append(this.#noticeText, this.#cancelView);
     this.host = new InspectorHost(api);
     this.#store = new MapStore(key => this.host.post({ kind: 'released', key }));
     this.#columns = new Columns(this, this.#columnsRoot, this.#store);
@@ -100,6 +108,11 @@ export class InspectorPanel implements ViewContext {
     return this.#image.source;
   }
 
+  /** Another one for each image, and for each change of its file. */
+  get imageAddress(): string {
+    return this.#image.source?.src ?? '';
+  }
+
   get imageSize(): { width: number; height: number } | null {
     return this.#image.size;
   }
@@ -128,6 +141,11 @@ export class InspectorPanel implements ViewContext {
     return this.#columns.ready;
   }
 
+  /** The view's answers for the maps of now are on their way. */
+  get isViewLoading(): boolean {
+    return this.#viewLoad !== null;
+  }
+
   get view(): View | null {
     return this.#views.find(view => view.id === this.#state.view) ?? this.#views[0] ?? null;
   }
@@ -140,6 +158,7 @@ export class InspectorPanel implements ViewContext {
     this.#state = { ...this.#state, ...change };
     this.host.remember(this.#state);
     this.#toolbar?.update(this.#state, this.#images);
+    if (change.view !== undefined || change.patches !== undefined) this.#columns.updateHeaders();
     this.redraw();
   }
 
@@ -155,33 +174,61 @@ export class InspectorPanel implements ViewContext {
     });
   }
 
-  /** Fetches what the view needs for all columns that have a map. */
-  reload(): void {
+  /** Fetches what the view needs for all columns that have a map; tells how far it is unless `quietly`. */
+  reload(quietly = false): void {
     this.#viewLoad?.abort();
+    this.#preparation?.abort();
     this.#viewLoad = null;
     this.#viewProblem = '';
     const { view } = this;
     this.redraw();
-    if (!view?.load || this.columns.length === 0) return;
+    if (!view?.load || this.columns.length === 0) {
+      this.#viewLoaded();
+      return;
+    }
     const abort = new AbortController();
     this.#viewLoad = abort;
     const started = performance.now();
     view
       .load(this.columns, abort.signal, stage => {
         const late = performance.now() - started > PROGRESS_DELAY;
-        if (late && this.#viewLoad === abort) this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
+        if (quietly || !late || this.#viewLoad !== abort) return;
+        this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
+        this.#cancelView.hidden = false;
       })
       .then(() => {
         if (this.#viewLoad === abort && performance.now() - started > PROGRESS_DELAY) this.say('');
       })
       .catch((error: unknown) => {
-        if (this.#viewLoad === abort) this.#viewFailed(problemOf(error));
+        if (this.#viewLoad !== abort) return;
+        if (!this.#cancelView.hidden) this.say('');
+        this.#viewFailed(problemOf(error));
       })
-      .finally(() => this.redraw());
+      .finally(() => {
+        if (this.#viewLoad === abort) this.#viewLoaded();
+        this.redraw();
+      });
+  }
+
+  #viewLoaded(): void {
+    this.#viewLoad = null;
+    this.#columns.followRuns(this.#runs, this.#runs);
+    if (!this.#columns.isLoading && !this.#runs.some(({ live }) => live)) void this.#prepareViews();
+  }
+
+  /** Lets views ask for what comes next: switching to them, or another cluster more, is then at once. */
+  async #prepareViews(): Promise<void> {
+    const abort = new AbortController();
+    this.#preparation = abort;
+    for (const view of this.#views) {
+      if (abort.signal.aborted || this.columns.length === 0) return;
+      // A problem is told when the view is looked at.
+      await view.prepare?.(this.columns, abort.signal).catch(() => undefined);
+    }
   }
 
   #viewFailed({ kind, message }: InspectorProblem): void {
-    this.#viewProblem = message;
+    this.#viewProblem = kind === 'cancelled' ? 'Cancelled. Choose the view again to compute it.' : message;
     // The service's cache is bounded: maps that fell out of it are asked for again, but not over and over.
     const now = performance.now();
     if (kind !== 'unknownKey' || now - this.#renewed < RENEWAL_PAUSE) return;
@@ -191,7 +238,8 @@ export class InspectorPanel implements ViewContext {
 
   /** Shows a line over the panel for a while; empty for none. */
   say(text: string): void {
-    setText(this.#notice, text);
+    setText(this.#noticeText, text);
+    this.#cancelView.hidden = true;
     this.#notice.hidden = text === '';
     if (this.#noticeTimer !== null) clearTimeout(this.#noticeTimer);
     this.#noticeTimer = setTimeout(() => {

@@ -1,11 +1,6 @@
-import {
-  type ColumnSettings,
-  type InspectorState,
-  inspectorViews,
-  MAXIMUM_COLUMNS,
-  type ModelSource,
-  type ReadOut,
-} from './protocol.ts';
+import type { ReadOut } from '../../trainer/inspect/protocol.ts';
+import type { ColumnSettings, ModelSource } from './protocol/models.ts';
+import { type InspectorState, inspectorViews, MAXIMUM_COLUMNS } from './protocol/state.ts';
 
 /** Range of K in K-Means. */
 export const K_RANGE = { minimum: 2, maximum: 20 };

@@ -1,5 +1,5 @@
 import { element } from '../dom.ts';
-import type { ImageMessage } from './protocol.ts';
+import type { ImageMessage } from './protocol/messages.ts';
 import type { Size } from './viewport.ts';
 
 /** Bytes of the image in view as something that can be drawn. */

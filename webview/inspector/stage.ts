@@ -1,5 +1,6 @@
 import { element } from '../dom.ts';
 import type { Palette } from '../theme.ts';
+import { Backdrop } from './backdrop.ts';
 import { StagePointer } from './stagePointer.ts';
 import {
   imagePoint,
@@ -32,6 +33,8 @@ export interface Overlay {
 /** What a stage shows. */
 export interface Scene {
   image: CanvasImageSource | null;
+  /** Tells this image from others that the same source shows. */
+  imageName: string;
   /** Image pixels. */
   size: Size;
   overlay: Overlay | null;
@@ -74,6 +77,7 @@ export class Stage {
   readonly #events: StageEvents;
   readonly #pointer: StagePointer;
   readonly #observer: ResizeObserver;
+  readonly #backdrop = new Backdrop();
   #palette: Palette;
   #scene: Scene | null = null;
   #viewport = wholeImage;
@@ -98,13 +102,19 @@ export class Stage {
       isZoomed: () => this.#viewport.zoom > 1,
     });
     this.canvas.addEventListener('keydown', event => this.#handleKey(event));
-    this.#observer = new ResizeObserver(() => this.schedule());
+    this.#observer = new ResizeObserver(([entry]) => {
+      if (entry === undefined) return;
+      const { width, height } = entry.contentRect;
+      this.#size = { width, height };
+      this.schedule();
+    });
     this.#observer.observe(this.root);
   }
 
+  /** Draws at once: called where a frame is being made. */
   show(scene: Scene | null): void {
     this.#scene = scene;
-    this.schedule();
+    this.#draw();
   }
 
   /** Follows another column's view; does not call `onViewport`. */
@@ -123,8 +133,7 @@ export class Stage {
     if (this.#scheduled) return;
     this.#scheduled = true;
     requestAnimationFrame(() => {
-      this.#scheduled = false;
-      this.#draw();
+      if (this.#scheduled) this.#draw();
     });
   }
 
@@ -190,47 +199,49 @@ export class Stage {
   }
 
   #draw(): void {
-    const { clientWidth, clientHeight } = this.root;
-    if (clientWidth === 0 || clientHeight === 0) return;
-    this.#size = { width: clientWidth, height: clientHeight };
+    this.#scheduled = false;
+    const { width: shownWidth, height: shownHeight } = this.#size;
+    if (shownWidth === 0 || shownHeight === 0) return;
     const density = window.devicePixelRatio || 1;
-    const [width, height] = [Math.round(clientWidth * density), Math.round(clientHeight * density)];
+    const [width, height] = [Math.round(shownWidth * density), Math.round(shownHeight * density)];
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
       this.canvas.height = height;
-      this.canvas.style.width = `${clientWidth}px`;
-      this.canvas.style.height = `${clientHeight}px`;
+      this.canvas.style.width = `${shownWidth}px`;
+      this.canvas.style.height = `${shownHeight}px`;
     }
     const context = this.canvas.getContext('2d');
     if (context === null) return;
     context.setTransform(density, 0, 0, density, 0, 0);
-    context.clearRect(0, 0, clientWidth, clientHeight);
+    context.clearRect(0, 0, shownWidth, shownHeight);
     const scene = this.#scene;
     if (scene === null) return;
     const viewport = limitViewport(this.#viewport, scene.size, this.#size);
     const placement = placeImage(viewport, scene.size, this.#size);
-    this.#drawImage(context, scene, placement);
+    this.#drawImage(context, scene, placement, density);
     scene.drawMarks?.(context, placement);
     this.#drawDraggedBox(context);
   }
 
-  #drawImage(context: CanvasRenderingContext2D, scene: Scene, { left, top, scale }: Placement): void {
+  #drawImage(context: CanvasRenderingContext2D, scene: Scene, placement: Placement, density: number): void {
+    const { left, top, scale } = placement;
+    if (scene.image !== null) {
+      const { image, imageName, size } = scene;
+      const picture = this.#backdrop.of(image, imageName, placement, size, this.canvas, density);
+      context.drawImage(picture, 0, 0, this.canvas.width / density, this.canvas.height / density);
+    }
+    if (scene.overlay === null) return;
     const width = scene.size.width * scale;
     const height = scene.size.height * scale;
     context.save();
     context.beginPath();
     context.rect(left, top, width, height);
     context.clip();
-    // Beyond three screen pixels for each image pixel, the pixels are what one wants to see.
-    context.imageSmoothingEnabled = scale < 3;
-    context.imageSmoothingQuality = 'high';
-    if (scene.image !== null) context.drawImage(scene.image, left, top, width, height);
-    if (scene.overlay !== null) {
-      const { source, covered } = scene.overlay;
-      context.globalAlpha = scene.opacity;
-      context.imageSmoothingEnabled = !scene.pixelated;
-      context.drawImage(source, left, top, covered.width * scale, covered.height * scale);
-    }
+    const { source, covered } = scene.overlay;
+    context.globalAlpha = scene.opacity;
+    context.imageSmoothingEnabled = !scene.pixelated;
+    context.imageSmoothingQuality = 'low';
+    context.drawImage(source, left, top, covered.width * scale, covered.height * scale);
     context.restore();
   }
 

@@ -1,7 +1,8 @@
 import { type ButtonControl, createButton, createCheckbox, createSlider } from '../controls.ts';
 import { element } from '../dom.ts';
 import { offeredColourMaps } from './cellPixels.ts';
-import { type InspectorState, type InspectorView, MAXIMUM_COLUMNS, type PanelImage } from './protocol.ts';
+import type { PanelImage } from './protocol/messages.ts';
+import { type InspectorState, type InspectorView, MAXIMUM_COLUMNS } from './protocol/state.ts';
 import { createSelect } from './select.ts';
 import type { View } from './views/view.ts';
 
@@ -64,7 +65,7 @@ export class Toolbar {
         { class: 'toolbar-line' },
         this.#viewControls,
         this.#opacitySlider(state.opacity),
-        createCheckbox('Smooth', state.smooth, smooth => actions.remember({ smooth })),
+        this.#smoothing(state.smooth),
         this.#colourMap.root,
         this.#sync,
         this.#difference,
@@ -115,7 +116,7 @@ export class Toolbar {
   }
 
   #opacitySlider(opacity: number): HTMLElement {
-    return createSlider({
+    const slider = createSlider({
       label: 'Opacity',
       minimum: 0,
       maximum: 1,
@@ -124,5 +125,13 @@ export class Toolbar {
       format: value => value.toFixed(2),
       onInput: value => this.#actions.remember({ opacity: value }),
     });
+    slider.dataset.control = 'opacity';
+    return slider;
+  }
+
+  #smoothing(smooth: boolean): HTMLElement {
+    const box = createCheckbox('Smooth', smooth, checked => this.#actions.remember({ smooth: checked }));
+    box.dataset.control = 'smooth';
+    return box;
   }
 }

@@ -1,5 +1,6 @@
 import type { PatchPreview } from '../../trainer/protocol.ts';
 import { cosineColour, cssColour } from '../cosineColour.ts';
+import { drawPlate } from '../plate.ts';
 import type { Palette } from '../theme.ts';
 
 export interface PatchDrawing {
@@ -84,20 +85,5 @@ function drawNumber(
   const text = Number.isFinite(cosine) ? cosine.toFixed(2) : '?';
   const size = Math.min(palette.fontSize, room / 3);
   if (size < 8) return;
-  context.font = `600 ${size}px ${palette.fontFamily}`;
-  context.textAlign = 'center';
-  context.textBaseline = 'middle';
-  const plateWidth = context.measureText(text).width + size * 0.7;
-  const plateHeight = size * 1.5;
-  context.fillStyle = palette.background;
-  context.beginPath();
-  context.roundRect(x - plateWidth / 2, y - plateHeight / 2, plateWidth, plateHeight, 3);
-  context.fill();
-  if (palette.highContrast) {
-    context.strokeStyle = palette.foreground;
-    context.lineWidth = 1;
-    context.stroke();
-  }
-  context.fillStyle = palette.foreground;
-  context.fillText(text, x, y + size * 0.05);
+  drawPlate(context, palette, text, x, y, size);
 }

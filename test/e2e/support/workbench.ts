@@ -184,8 +184,9 @@ export class Workbench {
   private async webviewFrames(): Promise<Frame[]> {
     const frames: Frame[] = [];
     for (const outer of await this.page.locator('iframe.webview.ready:visible').elementHandles()) {
-      const inner = await (await outer.contentFrame())?.$('iframe#active-frame');
-      const frame = await inner?.contentFrame();
+      // A document that is replaced meanwhile is not there.
+      const inner = await (await outer.contentFrame())?.$('iframe#active-frame').catch(() => null);
+      const frame = await inner?.contentFrame().catch(() => null);
       if (frame) frames.push(frame);
     }
     return frames;

@@ -1,11 +1,11 @@
+import { meanOfMaps } from '../../../trainer/dense/tokenMaps.ts';
 import { element } from '../../dom.ts';
 import { formatSignificant } from '../../format.ts';
 import { colourMapOf } from '../cellPixels.ts';
 import { patchAt, patchName, validStatistics } from '../featureMap.ts';
 import type { ProgressListener } from '../host.ts';
 import { scalarLegend } from '../legend.ts';
-import { meanOfMaps } from '../mapStatistics.ts';
-import type { AttentionResult } from '../protocol.ts';
+import type { AttentionResult, CopyCommandQuery } from '../protocol/requests.ts';
 import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
@@ -131,6 +131,13 @@ export class AttentionView implements View {
   moved(): void {
     if (this.#cursorName() === this.#asked) this.#context.redraw();
     else this.#context.reload();
+  }
+
+  commandOptions(column: ReadyColumn): Partial<CopyCommandQuery> {
+    const { head, layer } = this.#context.state.attention;
+    const patch = this.#queryOf(column);
+    const shown = head === null ? this.#shown : head;
+    return { attention: { head: shown, layer }, ...(patch === null ? {} : { patch }) };
   }
 
   csv(column: ReadyColumn): string[][] {

@@ -1,5 +1,5 @@
 import { element } from '../../dom.ts';
-import type { Box } from '../protocol.ts';
+import type { Box } from '../protocol/requests.ts';
 
 /** CSS pixels along a side. */
 const SIDE = 112;

@@ -4,17 +4,19 @@ import { cssColour } from '../../cosineColour.ts';
 import { element } from '../../dom.ts';
 import type { ProgressListener } from '../host.ts';
 import { K_RANGE } from '../panelState.ts';
-import type { CopyCommandQuery } from '../protocol.ts';
+import type { CopyCommandQuery } from '../protocol/requests.ts';
+import type { InspectorState } from '../protocol/state.ts';
 import { cellTable } from './cellTable.ts';
+import { LastShown } from './lastShown.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
+
+/** Clusterings of single maps that are kept: a slider that goes back asks for nothing. */
+const KEPT_CLUSTERINGS = 96;
 
 interface Clusters {
   labels: Int16Array;
   shares: number[];
 }
-
-/** Waits this long after the slider moved before clusters are asked for, in milliseconds. */
-const SLIDER_DELAY = 120;
 
 /** Clusters of the patches. All columns are clustered in one request, so that like clusters have like colours. */
 export class KMeansView implements View {
@@ -23,11 +25,14 @@ export class KMeansView implements View {
   readonly help = 'Click a patch, or press Enter, to show its cluster alone.';
   readonly controls: HTMLElement;
   readonly #context: ViewContext;
-  /** By `settings|key`, for the columns in view. */
-  #clusters = new Map<string, Clusters>();
+  readonly #last = new LastShown<Clusters>();
+  /** By `settings|keys|key`, oldest first. */
+  readonly #clusters = new Map<string, Clusters>();
   #highlighted = -1;
   readonly #masked = new Map<Int16Array, Int16Array>();
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** Requests under way, and whether the settings changed since the last of them was sent. */
+  #asking = 0;
+  #changed = false;
 
   constructor(context: ViewContext) {
     this.#context = context;
@@ -53,25 +58,51 @@ export class KMeansView implements View {
     progress: ProgressListener,
   ): Promise<void> {
     const { kMeans } = this.#context.state;
+    this.#asking++;
+    try {
+      await this.#fetch(columns, kMeans, signal, progress);
+    } finally {
+      this.#asking--;
+      if (this.#asking === 0 && this.#changed) {
+        this.#changed = false;
+        // After this answer has been taken.
+        setTimeout(() => this.#context.reload());
+      }
+    }
+    if (this.#highlighted >= kMeans.k) this.#highlighted = -1;
+  }
+
+  /** These clusters, and those of one more and one less. */
+  async prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+    const { kMeans } = this.#context.state;
+    for (const k of [kMeans.k, kMeans.k + 1, kMeans.k - 1])
+      if (!signal.aborted && k >= K_RANGE.minimum && k <= K_RANGE.maximum)
+        await this.#fetch(columns, { ...kMeans, k }, signal, () => undefined);
+  }
+
+  async #fetch(
+    columns: readonly ReadyColumn[],
+    settings: InspectorState['kMeans'],
+    signal: AbortSignal,
+    progress: ProgressListener,
+  ): Promise<void> {
     const keys = [...new Set(columns.map(column => column.map.key))];
     // Colours are matched among all maps of a request: a new column means asking for all of them again.
-    const wanted = keys.map(key => this.#name(key, keys));
+    const wanted = keys.map(key => nameOf(settings, keys, key));
     if (wanted.every(name => this.#clusters.has(name))) return;
-    const { k, seed, restarts, smooth } = kMeans;
-    const result = await this.#context.host.request(
-      'kMeans',
-      { keys, k, seed, restarts, smooth, reference: null },
-      { signal, progress },
-    );
-    const next = new Map<string, Clusters>();
-    for (const map of result.maps)
-      next.set(this.#name(map.key, keys), { labels: Int16Array.from(map.labels), shares: map.shares });
-    this.#clusters = next;
-    if (this.#highlighted >= k) this.#highlighted = -1;
+    const query = { keys, ...settings, reference: null };
+    const { maps } = await this.#context.host.request('kMeans', query, { signal, progress });
+    maps.forEach(({ labels, shares }, index) => {
+      this.#clusters.set(wanted[index]!, { labels: Int16Array.from(labels), shares });
+    });
+    for (const oldest of this.#clusters.keys()) {
+      if (this.#clusters.size <= KEPT_CLUSTERINGS) return;
+      this.#clusters.delete(oldest);
+    }
   }
 
   picture(column: ReadyColumn): Picture | null {
-    const clusters = this.#of(column);
+    const clusters = this.#last.orBefore(column, this.#of(column));
     if (clusters === null) return null;
     const { labels, shares } = clusters;
     const found = shares.filter(share => share > 0).length;
@@ -117,17 +148,9 @@ export class KMeansView implements View {
     return { k, seed, restarts, smooth };
   }
 
-  #name(key: string, keys: readonly string[]): string {
-    return `${JSON.stringify(this.#context.state.kMeans)}|${keys.join()}|${key}`;
-  }
-
   #of(column: ReadyColumn): Clusters | null {
     const keys = [...new Set(this.#context.columns.map(({ map }) => map.key))];
-    const exact = this.#clusters.get(this.#name(column.map.key, keys));
-    if (exact) return exact;
-    // Until new clusters arrive the old ones of this map stay: nothing flickers while the slider moves.
-    for (const [name, clusters] of this.#clusters) if (name.endsWith(`|${column.map.key}`)) return clusters;
-    return null;
+    return this.#clusters.get(nameOf(this.#context.state.kMeans, keys, column.map.key)) ?? null;
   }
 
   /** The highlighted cluster alone; the same array for the same labels, so that it is drawn once. */
@@ -149,8 +172,9 @@ export class KMeansView implements View {
 
   #change(change: Partial<ViewContext['state']['kMeans']>): void {
     this.#context.remember({ kMeans: { ...this.#context.state.kMeans, ...change } });
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#context.reload(), SLIDER_DELAY);
+    // One request at a time: a slider that moves faster than the clusters come shows those on its way.
+    if (this.#asking === 0) this.#context.reload();
+    else this.#changed = true;
   }
 
   #legend(shares: readonly number[]): HTMLElement {
@@ -183,6 +207,10 @@ export class KMeansView implements View {
       ...entries,
     );
   }
+}
+
+function nameOf(settings: InspectorState['kMeans'], keys: readonly string[], key: string): string {
+  return `${JSON.stringify(settings)}|${keys.join()}|${key}`;
 }
 
 function percent(share: number): string {

@@ -1,15 +1,17 @@
 import { createCheckbox, createSlider } from '../../controls.ts';
 import { cosineColour, cssColour } from '../../cosineColour.ts';
-import { element } from '../../dom.ts';
+import { createTable, element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
+import { drawPlate, type PictureContext } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import type { ProgressListener } from '../host.ts';
 import { scalarLegend } from '../legend.ts';
-import { drawGridLines, drawIndices, drawOutline, drawPlate } from '../marks.ts';
+import { drawGridLines, drawIndices, drawOutline } from '../marks.ts';
 import { MAXIMUM_SPLIT } from '../panelState.ts';
-import type { Box, CopyCommandQuery, PatchesResult } from '../protocol.ts';
+import type { Box, CopyCommandQuery, PatchesResult } from '../protocol/requests.ts';
+import { cellTable } from './cellTable.ts';
 import { cropFigure } from './cropFigure.ts';
-import type { Picture, PictureContext, ReadyColumn, View, ViewContext } from './view.ts';
+import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
 /** Waits this long after a slider moved before cosines are asked for, in milliseconds. */
 const SLIDER_DELAY = 150;
@@ -24,6 +26,7 @@ export class PatchGridView implements View {
   readonly #splits: HTMLElement[];
   readonly #results = new Map<string, PatchesResult>();
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #tableOpen = false;
 
   constructor(context: ViewContext) {
     this.#context = context;
@@ -46,6 +49,10 @@ export class PatchGridView implements View {
     this.controls = element('div', { class: 'view-controls' }, cosines, ...this.#splits);
   }
 
+  get readsRegions(): boolean {
+    return !this.#context.state.patches.tokens;
+  }
+
   refreshControls(): void {
     for (const split of this.#splits) split.hidden = this.#context.state.patches.tokens;
   }
@@ -61,9 +68,10 @@ export class PatchGridView implements View {
       const name = this.#name(column);
       if (this.#results.has(name)) continue;
       const { image, source } = column.query;
+      const { readOut, layer } = column.settings;
       const result = await this.#context.host.request(
         'patches',
-        { image, source, teacher: null, size: column.map.size, rows, columns: across },
+        { image, source, teacher: null, size: column.map.size, rows, columns: across, readOut, layer },
         { signal, progress },
       );
       if (this.#results.size >= 32) this.#results.clear();
@@ -91,7 +99,8 @@ export class PatchGridView implements View {
 
   csv(column: ReadyColumn): string[][] {
     const result = this.#results.get(this.#name(column));
-    if (result === undefined || this.#context.state.patches.tokens) return [];
+    if (this.#context.state.patches.tokens) return cellTable(column.map.grid, [], () => []);
+    if (result === undefined) return [];
     const { columns } = this.#context.state.patches;
     return [
       ['row', 'column', 'x0', 'y0', 'x1', 'y1', 'cosine'],
@@ -101,9 +110,10 @@ export class PatchGridView implements View {
     ];
   }
 
-  commandOptions(): Partial<CopyCommandQuery> {
-    const { rows, columns, tokens } = this.#context.state.patches;
-    return tokens ? {} : { rows, columns };
+  /** The cosines are those of regions that lie as the cells do. */
+  commandOptions(column: ReadyColumn): Partial<CopyCommandQuery> {
+    const boxes = this.#results.get(this.#name(column))?.boxes;
+    return this.#context.state.patches.tokens || boxes === undefined ? {} : { boxes };
   }
 
   #tokenPicture({ map: { grid, dimension } }: ReadyColumn): Picture {
@@ -137,11 +147,46 @@ export class PatchGridView implements View {
       },
       legend: () => [
         scalarLegend('viridis', [0, 1], format, 'Cosine'),
-        cropFigure(image, boxes[selected] ?? null, selected < 0 ? '' : this.#cellName(selected)),
+        element(
+          'div',
+          { class: 'patch-figures' },
+          cropFigure(image, boxes[selected] ?? null, selected < 0 ? '' : this.#cellName(selected)),
+          this.#table(cosines),
+        ),
       ],
       legendKey: `${selected}|${this.#name(column)}`,
       facts: summary(cosines, index => this.#cellName(index)),
     };
+  }
+
+  /** The cosines as a table of the grid's shape; it stays open while the cursor moves. */
+  #table(cosines: readonly number[]): HTMLElement {
+    const { rows, columns } = this.#context.state.patches;
+    const counted = (count: number, name: string): string[] =>
+      Array.from({ length: count }, (_, index) => `${name} ${index + 1}`);
+    const { table, body } = createTable('Cosines of the patches', ['', ...counted(columns, 'Column')]);
+    counted(rows, 'Row').forEach((name, row) => {
+      const cells = cosines.slice(row * columns, (row + 1) * columns);
+      body.append(
+        element(
+          'tr',
+          {},
+          element('th', { text: name, attributes: { scope: 'row' } }),
+          ...cells.map(cosine => element('td', { text: formatMetric(cosine) })),
+        ),
+      );
+    });
+    const details = element(
+      'details',
+      { class: 'cosine-table' },
+      element('summary', { text: 'Cosines as a table' }),
+      element('div', { class: 'table-scroller' }, table),
+    );
+    details.open = this.#tableOpen;
+    details.addEventListener('toggle', () => {
+      this.#tableOpen = details.open;
+    });
+    return details;
   }
 
   #cellUnderCursor({ boxes }: PatchesResult): number {
@@ -157,10 +202,10 @@ export class PatchGridView implements View {
     return `row ${Math.floor(index / columns) + 1}, column ${(index % columns) + 1}`;
   }
 
-  #name({ query, map }: ReadyColumn): string {
+  #name({ query, map, settings }: ReadyColumn): string {
     const { rows, columns } = this.#context.state.patches;
     // A file that changed has another key, and so other cosines.
-    return JSON.stringify([query.source, map.key, rows, columns]);
+    return JSON.stringify([query.source, map.key, settings.readOut, rows, columns]);
   }
 
   #change(change: Partial<ViewContext['state']['patches']>): void {

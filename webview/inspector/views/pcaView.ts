@@ -1,8 +1,9 @@
 import { element } from '../../dom.ts';
 import type { ProgressListener } from '../host.ts';
-import type { CopyCommandQuery, PcaResult } from '../protocol.ts';
+import type { CopyCommandQuery, PcaResult } from '../protocol/requests.ts';
 import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
+import { LastShown } from './lastShown.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
 const channels = ['Red', 'Green', 'Blue'] as const;
@@ -12,6 +13,7 @@ const COMPONENTS = 8;
 
 interface Colours {
   rgb: Uint8Array;
+  components: readonly [number, number, number];
   explainedVariance: number[];
 }
 
@@ -22,6 +24,7 @@ export class PcaView implements View {
   readonly help = 'Patches of like colour have like features.';
   readonly controls: HTMLElement;
   readonly #context: ViewContext;
+  readonly #last = new LastShown<Colours>();
   readonly #selects: Select[];
   #colours = new Map<string, Colours>();
 
@@ -68,21 +71,26 @@ export class PcaView implements View {
       for (const map of result.maps)
         next.set(name(map.key, keys, components), {
           rgb: new Uint8Array(map.rgb),
+          components,
           explainedVariance: result.explainedVariance,
         });
     }
     this.#colours = next;
   }
 
+  prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+    return this.load(columns, signal, () => undefined);
+  }
+
   picture(column: ReadyColumn): Picture | null {
-    const colours = this.#of(column);
+    const colours = this.#last.orBefore(column, this.#of(column));
     if (colours === null) return null;
-    const { components } = this.#context.state.pca;
+    const { components } = colours;
     const total = components.reduce((sum, index) => sum + (colours.explainedVariance[index] ?? 0), 0);
     return {
       cells: { kind: 'colours', rgb: colours.rgb },
       marks: null,
-      legend: () => [this.#legend(colours.explainedVariance)],
+      legend: () => [this.#legend(colours)],
       legendKey: `${components.join()}|${colours.explainedVariance.join()}`,
       facts: `the three components explain ${percent(total)} of the variance`,
     };
@@ -110,10 +118,7 @@ export class PcaView implements View {
   #of(column: ReadyColumn): Colours | null {
     const group = this.#context.columns.filter(({ map }) => map.dimension === column.map.dimension);
     const keys = [...new Set(group.map(({ map }) => map.key))];
-    const exact = this.#colours.get(name(column.map.key, keys, this.#context.state.pca.components));
-    if (exact) return exact;
-    for (const [key, colours] of this.#colours) if (key.endsWith(`|${column.map.key}`)) return colours;
-    return null;
+    return this.#colours.get(name(column.map.key, keys, this.#context.state.pca.components)) ?? null;
   }
 
   #choose(channel: number, component: number): void {
@@ -123,8 +128,7 @@ export class PcaView implements View {
     this.#context.reload();
   }
 
-  #legend(explainedVariance: readonly number[]): HTMLElement {
-    const { components } = this.#context.state.pca;
+  #legend({ components, explainedVariance }: Colours): HTMLElement {
     const items = channels.map((label, channel) => {
       const component = components[channel]!;
       const swatch = element('span', { class: 'swatch', attributes: { 'aria-hidden': 'true' } });

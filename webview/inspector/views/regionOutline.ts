@@ -4,9 +4,9 @@ import {
   maskOfRunLengths,
   maskOutline,
 } from '../../../trainer/dense/cocoMask.ts';
+import type { PictureContext } from '../../plate.ts';
 import type { Palette } from '../../theme.ts';
 import type { Placement } from '../viewport.ts';
-import type { PictureContext } from './view.ts';
 
 /** The outline of a region's mask, in image pixels, made once when it is first drawn. */
 const outlines = new WeakMap<CocoSegmentation, Path2D>();

@@ -1,10 +1,18 @@
+import type { CocoSegmentation } from '../../../trainer/dense/cocoMask.ts';
 import { createButton } from '../../controls.ts';
 import { createTable, element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
+import { icon } from '../../icons.ts';
+import { drawPlate } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import { type ProgressListener, problemOf } from '../host.ts';
-import { drawOutline, drawPlate } from '../marks.ts';
-import type { Box, CocoSegmentation, CopyCommandQuery, RegionsResult } from '../protocol.ts';
+import { drawOutline } from '../marks.ts';
+import {
+  type Box,
+  type CopyCommandQuery,
+  MAXIMUM_REGIONS,
+  type RegionsResult,
+} from '../protocol/requests.ts';
 import { drawMask } from './regionOutline.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
@@ -22,14 +30,12 @@ interface Measured {
   rank: number;
 }
 
-/** The service compares every region with every crop: more than this many boxes of a file are not taken. */
-const MAXIMUM_REGIONS = 200;
-
 /** Boxes and masks of the image: does a region's pooled dense feature find its own crop among the crops of all regions? */
 export class RegionsView implements View {
   readonly id = 'regions';
   readonly label = 'Regions';
   readonly help = 'Hold shift and drag to draw a box.';
+  readonly readsRegions = true;
   readonly controls: HTMLElement;
   readonly #context: ViewContext;
   /** By image index. */
@@ -43,7 +49,7 @@ export class RegionsView implements View {
     this.controls = element(
       'div',
       { class: 'view-controls' },
-      createButton({ label: 'Load boxes…', onClick: () => void this.#loadBoxes() }),
+      createButton({ label: 'Load boxes or masks…', onClick: () => void this.#loadBoxes() }),
       createButton({ label: 'Clear', onClick: () => this.#replace([]) }),
       element('span', {
         class: 'card-note',
@@ -63,10 +69,12 @@ export class RegionsView implements View {
     for (const column of columns) {
       const name = this.#name(column);
       if (this.#results.has(name)) continue;
-      const { image, source, readOut, layer } = column.query;
+      const { image, source } = column.query;
+      const { readOut, layer } = column.settings;
+      const regions = readOut === 'maskAttention' ? { boxes } : { boxes, masks };
       const result = await this.#context.host.request(
         'regions',
-        { image, source, teacher: null, size: column.map.size, readOut, layer, boxes, masks },
+        { image, source, teacher: null, size: column.map.size, readOut, layer, ...regions },
         { signal, progress },
       );
       if (this.#results.size >= 64) this.#results.clear();
@@ -99,7 +107,14 @@ export class RegionsView implements View {
       },
       legend: () => [this.#table(list, measured)],
       legendKey: `${JSON.stringify(list.map(({ name, label }) => [name, label]))}|${JSON.stringify(measured)}|${this.#selected}`,
-      facts: summary(list, measured),
+      facts: [
+        summary(list, measured),
+        column.settings.readOut === 'maskAttention' && list.some(({ mask }) => mask !== null)
+          ? 'mask attention sees the boxes of masks'
+          : '',
+      ]
+        .filter(part => part !== '')
+        .join(' · '),
     };
   }
 
@@ -165,8 +180,9 @@ export class RegionsView implements View {
     this.#context.reload();
   }
 
-  #name({ map }: ReadyColumn): string {
-    return `${map.key}|${this.#list.map(({ name }) => name).join(';')}`;
+  #name({ map, settings }: ReadyColumn): string {
+    // Mask attention has no map of its own, and so no key.
+    return `${map.key}|${settings.readOut}|${this.#list.map(({ name }) => name).join(';')}`;
   }
 
   /** The smallest region under the cursor, which lies on top of those around it. */
@@ -190,7 +206,13 @@ export class RegionsView implements View {
         ...{ box, label, mask },
         name: mask ? `${box.join()}m${this.#masks++}` : box.join(),
       }));
+      const before = this.#list.length;
       this.#replace([...this.#list, ...regions]);
+      const taken = this.#list.length - before;
+      if (taken < loaded.total)
+        this.#context.say(
+          `${loaded.file} has ${loaded.total} regions of this image; ${taken} were added, because at most ${MAXIMUM_REGIONS} are compared.`,
+        );
     } catch (error) {
       this.#context.say(problemOf(error).message);
     }
@@ -213,12 +235,7 @@ export class RegionsView implements View {
         element(
           'td',
           {},
-          createButton({
-            label: `Remove region ${index + 1}`,
-            icon: 'close',
-            appearance: 'icon',
-            onClick: () => this.#replace(list.filter((_, other) => other !== index)),
-          }),
+          removeButton(index, () => this.#replace(list.filter((_, other) => other !== index))),
         ),
       );
       body.append(row);
@@ -229,6 +246,18 @@ export class RegionsView implements View {
       table,
     );
   }
+}
+
+/** The browser's own button: there may be a thousand. */
+function removeButton(index: number, remove: () => void): HTMLElement {
+  const name = `Remove region ${index + 1}`;
+  const button = element(
+    'button',
+    { class: 'row-button', title: name, attributes: { type: 'button', 'aria-label': name } },
+    icon('close'),
+  );
+  button.addEventListener('click', remove);
+  return button;
 }
 
 function measuredOf({ cosines, ranks }: RegionsResult): Measured[] {

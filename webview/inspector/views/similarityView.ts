@@ -5,7 +5,7 @@ import { formatMetric } from '../../format.ts';
 import { colourMapOf } from '../cellPixels.ts';
 import { isValidPatch, patchAt, patchName, validStatistics } from '../featureMap.ts';
 import { scalarLegend } from '../legend.ts';
-import type { Box, CopyCommandQuery } from '../protocol.ts';
+import type { Box, CopyCommandQuery } from '../protocol/requests.ts';
 import { cellTable } from './cellTable.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 

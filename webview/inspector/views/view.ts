@@ -1,17 +1,13 @@
 import type { Layer } from '../../../trainer/dense/overlay.ts';
 import type { UnitMap } from '../../../trainer/dense/similarity.ts';
+import type { PictureContext } from '../../plate.ts';
 import type { Palette } from '../../theme.ts';
 import type { Cursor } from '../cursor.ts';
 import type { MapGrid } from '../featureMap.ts';
 import type { InspectorHost, ProgressListener } from '../host.ts';
-import type {
-  Box,
-  ColumnSettings,
-  CopyCommandQuery,
-  FeatureQuery,
-  InspectorState,
-  InspectorView,
-} from '../protocol.ts';
+import type { ColumnSettings } from '../protocol/models.ts';
+import type { Box, CopyCommandQuery, FeatureQuery } from '../protocol/requests.ts';
+import type { InspectorState, InspectorView } from '../protocol/state.ts';
 import type { Placement } from '../viewport.ts';
 
 /** A feature map that has arrived and was decoded. */
@@ -40,9 +36,6 @@ export interface ReadyColumn {
   /** Blocks of the model; null while it has not been described. */
   layers: number | null;
 }
-
-/** What pictures are drawn on: the screen, or a canvas that is saved. */
-export type PictureContext = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
 /** What a view shows in one column. */
 export interface Picture {
@@ -87,6 +80,13 @@ export interface View {
   readonly help: string;
   /** Controls of this view only, shown under the toolbar. */
   readonly controls: HTMLElement;
+  /**
+   * Fetches, while nothing else is asked for, what a next step of the user would need, as far as that takes no forward
+   * pass: the view itself while another is shown, its neighbouring settings while it is.
+   */
+  prepare?(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void>;
+  /** It reads whole regions, not a value for each patch: mask attention can be asked. */
+  readonly readsRegions?: boolean;
   /** Brings the controls up to the state and the columns. */
   refreshControls?(): void;
   /** Fetches what the columns need beyond their features and is not there yet. */

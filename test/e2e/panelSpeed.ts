@@ -1,0 +1,235 @@
+/**
+ * Times the inspector's panel in a real VS Code, from the event in the page to the painted frame, on photographs of
+ * 1920 × 1080 pixels and models with random weights:
+ *
+ *     npm run bench:panel            views and settings that need no forward pass, on two sizes of map
+ *     npm run bench:panel -- --first the first overlay of an image against the bare forward pass
+ */
+
+import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs, promisify } from 'node:util';
+import type { Frame } from 'playwright-core';
+import sharp from 'sharp';
+import { repositoryRoot } from '../support/browserPrerequisites.ts';
+import { type TowerOptions, vitB16, writeRandomModel } from '../support/randomModels.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
+import { type Gesture, timeGesture } from './support/gestureTime.ts';
+import { settled, until } from './support/inspectorFrame.ts';
+import { openWorkbench, type Workbench } from './support/workbench.ts';
+
+/** Its map has the size that is asked for, and takes one cheap block. */
+const shallow: TowerOptions = {
+  ...{ embeddingDimension: 768, imageSize: 224, patchSize: 16, layers: 1, width: 64, headWidth: 64 },
+};
+
+const scenes = Array.from({ length: 7 }, (_, index) => `scene-0${index + 1}.jpg`);
+
+const views = [
+  ['pca', 'components explain'],
+  ['patches', 'tokens hold image|mean cosine'],
+  ['similarity', 'query'],
+  ['norms', 'norm '],
+  ['attention', 'attention of'],
+  ['regions', 'region'],
+  ['kMeans', 'clusters over'],
+] as const;
+
+const tabOf = (view: string, facts: string): Gesture => ({
+  ...{ selector: `[role="tab"][data-view="${view}"]`, facts },
+  value: null,
+});
+
+async function writeScenes(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const name of scenes)
+    await sharp(join(repositoryRoot, 'media/demo/images', name))
+      .resize(1920, 1080)
+      .toFile(join(folder, name));
+}
+
+/** The panel with all scenes, seen through a model. */
+async function openPanel(workbench: Workbench, model: string, size: number): Promise<Frame> {
+  const { page } = workbench;
+  const row = (name: string) => page.locator('.explorer-folders-view .monaco-list-row', { hasText: name });
+  if ((await page.locator('.tab', { hasText: 'Dense Features' }).count()) === 0) {
+    await row('images').first().click();
+    await row(scenes[0]!).first().click();
+    await row(scenes.at(-1)!)
+      .first()
+      .click({ modifiers: ['Shift'] });
+    const entry = page.locator('.context-view .action-label', { hasText: 'Inspect Dense Features' });
+    await until('the entry of the context menu', async () => {
+      await row(scenes[1]!).first().click({ button: 'right' });
+      const there = await entry.waitFor({ timeout: 2000 }).then(
+        () => true,
+        () => false,
+      );
+      if (!there) await page.keyboard.press('Escape');
+      return there;
+    });
+    await entry.click();
+  }
+  const frame = await workbench.webviewFrame('.inspector-toolbar');
+  const models = frame.locator('.column label.model-field select');
+  const value = await until('the model', () =>
+    models.evaluate(
+      (select, name) =>
+        [...(select as HTMLSelectElement).options].find(option => option.value.includes(name))?.value ?? null,
+      model,
+    ),
+  );
+  await models.selectOption(value);
+  await settled(frame);
+  await frame.locator('label', { hasText: 'Size' }).locator('select').selectOption(String(size));
+  await settled(frame);
+  return frame;
+}
+
+function report(name: string, milliseconds: readonly number[]): number {
+  const sorted = [...milliseconds].sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)]!;
+  const [first, last] = [median, sorted.at(-1)!].map(value => value.toFixed(0).padStart(4));
+  console.log(`${name.padEnd(28)} median ${first} ms, largest ${last} ms, ${sorted.length} times`);
+  return median;
+}
+
+async function repeat(count: number, measure: (index: number) => Promise<number>): Promise<number[]> {
+  const times: number[] = [];
+  for (let index = 0; index < count; index++) times.push(await measure(index));
+  return times;
+}
+
+/** Pins a patch, so that the similarity view has something to show. */
+async function pinPatch(frame: Frame): Promise<void> {
+  await timeGesture(frame, tabOf('similarity', ''));
+  const canvas = frame.locator('.stage-canvas').first();
+  const box = (await canvas.boundingBox())!;
+  await canvas.click({ position: { x: box.width * 0.4, y: box.height * 0.5 } });
+  await settled(frame);
+}
+
+async function timeViews(frame: Frame): Promise<void> {
+  await pinPatch(frame);
+  for (const [view, facts] of views) {
+    // Norms and attention take a forward pass when they are first looked at.
+    await timeGesture(frame, tabOf(view, facts));
+    await settled(frame);
+  }
+  for (const [view, facts] of views) {
+    const [other, otherFacts] = view === 'pca' ? views.at(-1)! : views[0];
+    const times = await repeat(5, async () => {
+      await timeGesture(frame, tabOf(other, otherFacts));
+      return timeGesture(frame, tabOf(view, facts));
+    });
+    report(`view ${view}`, times);
+  }
+}
+
+async function timeSettings(frame: Frame): Promise<void> {
+  const set =
+    (selector: string, facts: string, fresh = false) =>
+    (values: readonly (string | null)[]) =>
+      repeat(values.length, async index => {
+        const value = values[index]!;
+        const time = await timeGesture(frame, {
+          selector,
+          value,
+          facts: facts.replace('#', value ?? ''),
+          fresh,
+        });
+        // A hand takes a moment between two settings.
+        await sleep(400);
+        return time;
+      });
+  await timeGesture(frame, tabOf('kMeans', 'clusters over'));
+  await frame.locator('[data-control="k"] input').fill('16');
+  await settled(frame);
+  report(
+    'K-Means, another k (7 to 13)',
+    await set('[data-control="k"] input', '^# clusters')(['7', '8', '9', '10', '11', '12', '13']),
+  );
+  const opacities = ['0.3', '0.35', '0.4', '0.45', '0.5', '0.55', '0.6'];
+  report('opacity', await set('[data-control="opacity"] input', '')(opacities));
+  report('K-Means, smooth on and off', await set('[data-control="smooth"]', '')(Array(6).fill(null)));
+  await timeGesture(frame, tabOf('pca', 'components explain'));
+  report('PCA, smooth on and off', await set('[data-control="smooth"]', '')(Array(6).fill(null)));
+  await settled(frame);
+  report(
+    'PCA, other components',
+    await set('.view-controls .select-field:nth-child(3) select', '', true)(['4', '5', '6', '3', '2']),
+  );
+  await timeGesture(frame, tabOf('similarity', 'query'));
+  await frame.getByText('Release pin', { exact: true }).click();
+  await frame.locator('.stage-canvas').first().focus();
+  const move = (key: string) =>
+    repeat(11, () => timeGesture(frame, { selector: '.stage-canvas', key, facts: 'query' }));
+  await frame.locator('.stage-canvas').first().press('ArrowRight');
+  report('similarity, one move', await move('ArrowRight'));
+  await timeGesture(frame, { selector: '[data-control="smooth"]', value: null, facts: '' });
+  report('similarity, one move, smooth', await move('ArrowDown'));
+  await timeGesture(frame, { selector: '[data-control="smooth"]', value: null, facts: '' });
+}
+
+/** From choosing another image to its K-Means, service and model warm, nothing cached, against the pass alone. */
+async function timeFirstOverlay(frame: Frame): Promise<void> {
+  await timeGesture(frame, tabOf('kMeans', 'clusters over'));
+  const selector = '.toolbar-line > .select-field select';
+  const forward: number[] = [];
+  const times = await repeat(scenes.length - 1, async index => {
+    const facts = 'clusters over.*ms forward';
+    const time = await timeGesture(frame, { selector, value: String(index + 1), facts, fresh: true });
+    const line = await frame.locator('.facts-line').first().innerText();
+    forward.push(Number(/(\d+) ms forward/.exec(line)![1]));
+    // What is prepared for the next step of the user is not part of the next image.
+    await sleep(1000);
+    return time;
+  });
+  report('  of that the forward pass', forward);
+  const median = report('first overlay, ViT-B/16, 448 px', times);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...['--import=tsx', 'test/bench/bench.ts', '--task', 'dense', '--runs', '7', '--json'],
+    ...['--peer', 'none'],
+  ]);
+  const bare: { median_s: number } = JSON.parse(stdout.trim().split('\n').at(-1)!);
+  console.log(
+    `bare forward pass ${(1000 * bare.median_s).toFixed(0)} ms, ratio ${(median / bare.median_s / 1000).toFixed(2)}`,
+  );
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { first: { type: 'boolean', default: false } } });
+  const folder = await temporaryFolder();
+  const workspace = folder.file('workspace');
+  let workbench: Workbench | null = null;
+  try {
+    await writeScenes(join(workspace, 'images'));
+    await writeRandomModel(join(workspace, 'models/vit-b-16'), vitB16);
+    await writeRandomModel(join(workspace, 'models/shallow'), shallow);
+    workbench = await openWorkbench({
+      workspaceFolder: workspace,
+      settings: { 'workbench.secondarySideBar.defaultVisibility': 'hidden' },
+    });
+    await workbench.page.setViewportSize({ width: 1920, height: 1080 });
+    if (values.first) {
+      await timeFirstOverlay(await openPanel(workbench, 'vit-b-16', 448));
+    } else {
+      for (const [model, size, map] of [
+        ['vit-b-16', 448, '28 × 28 × 512'],
+        ['shallow', 1024, '64 × 64 × 768'],
+      ] as const) {
+        console.log(`\nmap of ${map}, image of 1920 × 1080 pixels`);
+        const frame = await openPanel(workbench, model, size);
+        await timeViews(frame);
+        await timeSettings(frame);
+      }
+    }
+  } finally {
+    await workbench?.dispose();
+    await folder.remove();
+  }
+}
+
+await main();
