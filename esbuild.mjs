@@ -41,7 +41,12 @@ const bundles = [
     external,
   },
   {
-    entryPoints: { cli: 'trainer/cli.ts', batchWorker: 'trainer/images/batchWorker.ts' },
+    entryPoints: {
+      cli: 'trainer/cli.ts',
+      batchWorker: 'trainer/images/batchWorker.ts',
+      regionWorker: 'trainer/evaluate/regionWorker.ts',
+      wholeImageWorker: 'trainer/evaluate/wholeImageWorker.ts',
+    },
     outdir: 'dist/trainer',
     format: 'esm',
     platform: 'node',

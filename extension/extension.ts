@@ -7,6 +7,7 @@ import { isProgrammatic } from './fineTuneRequest.ts';
 import { settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
 import { ModelDownloadCancelledError, ModelDownloads } from './modelDownload.ts';
+import { isEvaluateCall } from './regionEvaluation.ts';
 import { RunLauncher } from './runLauncher.ts';
 import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
@@ -14,6 +15,7 @@ import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
+import { EvaluateCommand } from './vscode/evaluateCommand.ts';
 import { Evaluations } from './vscode/evaluations.ts';
 import { getModel } from './vscode/getModel.ts';
 import { Inspector } from './vscode/inspector.ts';
@@ -67,6 +69,8 @@ export function activate(context: vscode.ExtensionContext): void {
     models,
   });
 
+  const evaluateCommand = new EvaluateCommand({ memory, registry, demo, models }, context.extensionPath);
+
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
     resume: directory => trainCommands.resume(directory),
@@ -90,8 +94,8 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const failed = (error: unknown, argument: unknown) => {
     // A program that calls the command gets the reason itself.
-    if (isProgrammatic(argument) || isInspectArgument(argument) || isEvaluationArgument(argument))
-      throw error;
+    const programmatic = [isProgrammatic, isInspectArgument, isEvaluateCall, isEvaluationArgument];
+    if (programmatic.some(is => is(argument))) throw error;
     tellFailure(error);
   };
 
@@ -105,7 +109,7 @@ export function activate(context: vscode.ExtensionContext): void {
     evaluations,
     registerCommands(
       {
-        ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluations),
+        ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand, evaluations),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -130,6 +134,7 @@ function commandHandlers(
   runCommands: RunCommands,
   registry: RunRegistry,
   inspector: Inspector,
+  evaluateCommand: EvaluateCommand,
   evaluations: Evaluations,
 ): Omit<CommandHandlers, 'clipself.getModel'> {
   return {
@@ -148,6 +153,7 @@ function commandHandlers(
       if (directory !== null) await runCommands.reveal(directory);
     },
     'clipself.showLog': argument => runCommands.showLog(argument),
+    'clipself.evaluate': argument => evaluateCommand.evaluate(argument),
     'clipself.refreshRuns': () => registry.refresh(),
     'clipself.inspectDenseFeatures': (argument, selection) => inspector.inspect(argument, selection),
     'clipself.openEvaluation': argument => evaluations.open(argument),

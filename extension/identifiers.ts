@@ -17,6 +17,7 @@ export const commandTitles = {
   'clipself.resume': 'Resume',
   'clipself.revealRun': 'Reveal Run',
   'clipself.showLog': 'Show Log',
+  'clipself.evaluate': 'Evaluate Region Classification',
   'clipself.refreshRuns': 'Refresh Runs',
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
   'clipself.getModel': 'Get a Model',
@@ -60,6 +61,7 @@ export type TunableSettings = { [Setting in TunableSetting]: Tunable[Setting] | 
 /** Settings outside `clipself.training`. */
 export const settingKeys = {
   runsFolder: 'clipself.runs.folder',
+  evaluationFolder: 'clipself.evaluation.folder',
   openPanelOnStart: 'clipself.trainingPanel.openOnStart',
   inspectorSize: 'clipself.inspector.size',
   inspectorColourMap: 'clipself.inspector.colourMap',

@@ -37,6 +37,16 @@ export interface TrainingSettings {
   seed: number;
   /** Images kept out of training, on whose patches student and teacher are compared before, during and after. */
   holdOut: number;
+  /** COCO panoptic annotations whose regions are named before training and after each epoch; null: none are. Absolute path. */
+  evaluatePanoptic: string | null;
+  /** Folder of their images. */
+  evaluateImages: string | null;
+  /** Folder of their PNG files. */
+  evaluateMasks: string | null;
+  /** Class embeddings as `.npy`; null: the model's own text tower reads the default prompts. */
+  evaluateEmbeddings: string | null;
+  /** Only so many images are evaluated, the first ones; 0: all. */
+  evaluateLimit: number;
   /** A checkpoint is written every so many steps, at each epoch's end and on stop. */
   checkpointEvery: number;
   /** Only this many latest checkpoints are kept. */

@@ -17,7 +17,7 @@ export interface FineTuneChoice {
 }
 
 /** A path that was chosen, or the wish to look for one elsewhere. */
-type PathChoice =
+export type PathChoice =
   | { path: string }
   | { browse: vscode.OpenDialogOptions }
   | { get: () => Promise<string | null> };
@@ -88,7 +88,9 @@ function named<Name extends keyof FineTuneChoice>(
 }
 
 /** Asks for a path until there is one: leaving the file dialog leads back to the list. */
-async function askForPath(question: Parameters<typeof ask<PathChoice>>[0]): Promise<StepOutcome<string>> {
+export async function askForPath(
+  question: Parameters<typeof ask<PathChoice>>[0],
+): Promise<StepOutcome<string>> {
   for (;;) {
     const outcome = await ask(question);
     if (outcome.kind !== 'answered') return outcome;
@@ -98,7 +100,7 @@ async function askForPath(question: Parameters<typeof ask<PathChoice>>[0]): Prom
   }
 }
 
-function pathItem(file: string, icon: string, description: string): ChoiceItem<PathChoice> {
+export function pathItem(file: string, icon: string, description: string): ChoiceItem<PathChoice> {
   const location = vscode.workspace.asRelativePath(file, true);
   return {
     label: `$(${icon}) ${path.basename(file)}`,
@@ -108,7 +110,7 @@ function pathItem(file: string, icon: string, description: string): ChoiceItem<P
   };
 }
 
-function browseItem(label: string, options: vscode.OpenDialogOptions): ChoiceItem<PathChoice> {
+export function browseItem(label: string, options: vscode.OpenDialogOptions): ChoiceItem<PathChoice> {
   return { label: `$(folder-opened) ${label}`, alwaysShow: true, choice: { browse: options } };
 }
 
@@ -135,7 +137,7 @@ async function exists(file: string): Promise<boolean> {
   );
 }
 
-async function modelItems(
+export async function modelItems(
   memory: WorkspaceMemory,
   demo: DemoAssets,
   supply: ModelSupply,

@@ -63,6 +63,14 @@ export function runsFolderFor(images: string): string {
   return runsFolderOf(folders.find(folder => isInside(images, folder)) ?? folders[0]);
 }
 
+/** Where reports of evaluations go. */
+export function evaluationsFolder(): string {
+  const [folder] = workspaceFolders();
+  const scope = folder === undefined ? undefined : vscode.Uri.file(folder);
+  const setting = vscode.workspace.getConfiguration(undefined, scope).get(settingKeys.evaluationFolder, '');
+  return resolveRunsFolder(setting.trim() || 'evaluations', folder);
+}
+
 function runsFolderOf(workspaceFolder: string | undefined): string {
   const scope = workspaceFolder === undefined ? undefined : vscode.Uri.file(workspaceFolder);
   const setting = vscode.workspace.getConfiguration(undefined, scope).get(settingKeys.runsFolder, '');

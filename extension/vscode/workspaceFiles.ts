@@ -21,6 +21,10 @@ async function find(pattern: string, limit: number): Promise<string[]> {
   return found.filter(uri => uri.scheme === 'file').map(uri => uri.fsPath);
 }
 
+/** Annotation files that are named as COCO's panoptic ones are. */
+export const findPanopticAnnotations = async (): Promise<string[]> =>
+  (await find('**/*panoptic*.json', MOST_MODELS)).sort();
+
 /** Models in the workspace. */
 export async function findModels(): Promise<ModelCandidate[]> {
   const [weights, descriptions] = await Promise.all([

@@ -9,11 +9,11 @@ import { type DistillationBatch, Distiller } from '../../trainer/distill/distill
 import { vitAdamW } from '../../trainer/distill/optimiser.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
-import type { DeviceTensor, Engine } from '../../trainer/engines/engine.ts';
+import type { Engine } from '../../trainer/engines/engine.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
-import { type VisionArchitecture, visionTensorShapes } from '../../trainer/models/architecture.ts';
+import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
-import { keyedRandom } from '../../trainer/random.ts';
+import { randomWeights, uniform } from '../support/randomTower.ts';
 
 const tasks = ['step', 'dense', 'teacher'] as const;
 type Task = (typeof tasks)[number];
@@ -72,23 +72,6 @@ function readOptions(): Options & { json: boolean; peer: string } {
     peer: values.peer,
     json: values.json,
   };
-}
-
-const uniform = (size: number, scale: number, seed: number): Float32Array => {
-  const random = keyedRandom(seed);
-  return Float32Array.from({ length: size }, () => (2 * random.float() - 1) * scale);
-};
-
-/** Weights with the spread of an initialised tower; norms start as the identity. */
-function randomWeights(engine: Engine, architecture: VisionArchitecture): Map<string, DeviceTensor> {
-  const weights = new Map<string, DeviceTensor>();
-  for (const [name, shape] of visionTensorShapes(architecture)) {
-    const size = shape.reduce((product, length) => product * length, 1);
-    const isScale = /ln_\w+\.weight$/.test(name);
-    const data = isScale ? new Float32Array(size).fill(1) : uniform(size, 0.03, weights.size);
-    weights.set(name, engine.upload(shape, data));
-  }
-  return weights;
 }
 
 /** One image and `crops` boxes of a square grid. */

@@ -145,7 +145,7 @@ describe('the inspector in the extension host', function () {
       const start = 10 + npy.readUInt16LE(8);
       assert.match(
         npy.toString('latin1', 10, start),
-        new RegExp(`'shape': \\(${map.rows}, ${map.columns}, ${map.dimension},\\)`),
+        new RegExp(`'shape': \\(${map.rows}, ${map.columns}, ${map.dimension}\\)`),
       );
       assert.deepEqual(npy.subarray(start), await readFile(map.file));
     });

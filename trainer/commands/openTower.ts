@@ -1,18 +1,10 @@
-import { hashFile, type ModelFiles } from '../checkpoints/modelFiles.ts';
-import { ImageFeatures } from '../dense/imageFeatures.ts';
+import { hashFile } from '../checkpoints/modelFiles.ts';
+import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
 import { createEngine } from '../engines/createEngine.ts';
-import { disposeAll } from '../engines/engine.ts';
-import { ProgramCache } from '../engines/programCache.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
 import type { ModelReference } from '../inspect/protocol.ts';
-import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
 
-/** A model ready to look at images. Dispose of it when done. */
-export interface OpenTower {
-  model: ModelFiles;
-  features: ImageFeatures;
-  dispose(): Promise<void>;
-}
+export type OpenTower = LoadedTower;
 
 /** Loads the image tower of a model, of the student of a run or of one of a run's checkpoints onto an engine. */
 export async function openReference(
@@ -20,18 +12,13 @@ export async function openReference(
   engineName: string,
   threads: number,
 ): Promise<OpenTower> {
-  const { files: model, upload } = await resolveReference(reference, { of: hashFile });
-  for (const warning of model.warnings) console.error(`warning: ${warning}`);
+  const { files, upload } = await resolveReference(reference, { of: hashFile });
+  for (const warning of files.warnings) console.error(`warning: ${warning}`);
   const engine = await createEngine(engineName, threads);
-  const parameters = await upload(engine);
-  const programs = new ProgramCache(engine);
-  const interpolations = new PositionInterpolations(engine, model.architecture);
-  const tower = new VisionTower(model.architecture, parameters, programs, interpolations);
+  const tower = await loadTower(files, engine, await upload(engine));
   const dispose = async (): Promise<void> => {
-    interpolations.dispose();
-    disposeAll(parameters.values());
-    await programs.dispose();
+    await tower.dispose();
     await engine.dispose();
   };
-  return { model, features: new ImageFeatures(engine, tower, model.normalisation), dispose };
+  return { ...tower, dispose };
 }

@@ -7,6 +7,7 @@ import { publishedAdamW } from '../distill/optimiser.ts';
 import type { TrainingSettings } from '../protocol.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
+import { evaluationPaths } from '../training/regionEvaluation.ts';
 import {
   type NumericSetting,
   SettingError,
@@ -18,7 +19,19 @@ import { train } from '../training/train.ts';
 import { UsageError } from '../usageError.ts';
 
 /** Text settings and their options; the numeric ones bring theirs along. */
-const textOptions = { model: '--model', images: '--images', arch: '--arch', engine: '--engine' } as const;
+const textOptions = {
+  model: '--model',
+  images: '--images',
+  arch: '--arch',
+  engine: '--engine',
+  evaluatePanoptic: '--evaluate-panoptic',
+  evaluateImages: '--evaluate-images',
+  evaluateMasks: '--evaluate-masks',
+  evaluateEmbeddings: '--evaluate-embeddings',
+} as const;
+
+/** Text settings that may be null. */
+const optionalTexts: ReadonlySet<string> = new Set(['arch', ...evaluationPaths]);
 
 const numericSettings = Object.keys(settingRanges) as NumericSetting[];
 const optionName = (option: string): string => option.slice(2);
@@ -56,6 +69,10 @@ function help(): string {
     '  --engine NAME        auto, cpu; default auto',
     '  --config FILE        settings as JSON, under the names of config.json; options given beside it win',
     '  --json               the outcome as one JSON line on stdout',
+    '  --evaluate-panoptic J, --evaluate-images DIR, --evaluate-masks DIR',
+    '                       COCO panoptic data whose regions are named before training and after each epoch',
+    '  --evaluate-embeddings F',
+    '                       class embeddings (.npy) to name them with; the default prompts without it',
     ...settings,
   ].join('\n');
 }
@@ -103,8 +120,22 @@ async function readRequest(values: Values): Promise<{ directory: string; request
     throw new UsageError('train needs --model, --images and --out, or --resume RUN (clipself train --help)');
   // A run outlives the folder that its command was given in.
   const absolute = { model: path.resolve(await modelPath(model)), images: path.resolve(images) };
-  const request = { ...given, ...absolute, ...(arch?.endsWith('.json') ? { arch: path.resolve(arch) } : {}) };
+  const request = {
+    ...given,
+    ...absolute,
+    ...absoluteEvaluationPaths(given),
+    ...(arch?.endsWith('.json') ? { arch: path.resolve(arch) } : {}),
+  };
   return { directory: path.resolve(values.out), request };
+}
+
+function absoluteEvaluationPaths(given: Partial<TrainingSettings>): Partial<TrainingSettings> {
+  const paths: Partial<TrainingSettings> = {};
+  for (const name of evaluationPaths) {
+    const file = given[name];
+    if (typeof file === 'string') paths[name] = path.resolve(file);
+  }
+  return paths;
 }
 
 function readOptions(values: Values): Partial<TrainingSettings> {
@@ -137,7 +168,8 @@ async function readConfigOption(file: string | boolean | undefined): Promise<Par
   if (!isJsonObject(settings)) throw new FileError(file, 'it holds no JSON object', advice);
   for (const [name, value] of Object.entries(settings)) {
     const isText =
-      Object.hasOwn(textOptions, name) && (typeof value === 'string' || (name === 'arch' && value === null));
+      Object.hasOwn(textOptions, name) &&
+      (typeof value === 'string' || (optionalTexts.has(name) && value === null));
     const isNumber = Object.hasOwn(settingRanges, name) && typeof value === 'number';
     if (!isText && !isNumber)
       throw new FileError(file, `'${name}' is no setting, or has the wrong type`, advice);

@@ -94,14 +94,30 @@ export class ImageFeatures {
       boxes.map(box => teacherImage(cropImage(image, box), imageSize)),
       imageSize,
     );
-    try {
-      const encoded = await this.#tower.encodeImage(pixels);
-      const embeddings = await readFloats(this.#engine, encoded);
-      encoded.dispose();
-      return normaliseRows(embeddings, this.embeddingDimension);
-    } finally {
-      pixels.dispose();
-    }
+    const embeddings = await this.#read(pixels, () => this.#tower.encodeImage(pixels));
+    return normaliseRows(embeddings, this.embeddingDimension);
+  }
+
+  /**
+   * Dense features of an image that is in student geometry already, [side · side, D] of unit norm.
+   *
+   * @param pixels [1, 3, size, size], normalised.
+   */
+  denseOfPixels(pixels: Float32Array, size: number): Promise<Float32Array> {
+    const uploaded = this.#engine.upload([1, 3, size, size], pixels);
+    return this.#read(uploaded, () => this.#tower.encodeDense(uploaded));
+  }
+
+  /**
+   * Embeddings of crops that are in teacher geometry already, [count, D] of unit norm.
+   *
+   * @param pixels [count, 3, imageSize, imageSize], normalised.
+   */
+  async embeddingsOfPixels(pixels: Float32Array, count: number): Promise<Float32Array> {
+    const { imageSize } = this.#tower.architecture;
+    const uploaded = this.#engine.upload([count, 3, imageSize, imageSize], pixels);
+    const embeddings = await this.#read(uploaded, () => this.#tower.encodeImage(uploaded));
+    return normaliseRows(embeddings, this.embeddingDimension);
   }
 
   /** Dense features pooled over boxes by RoIAlign, [n, D] of unit norm; a box outside the image gives zeros. */
@@ -143,15 +159,20 @@ export class ImageFeatures {
     run: (pixels: DeviceTensor) => Promise<DeviceTensor>,
   ): Promise<Float32Array> {
     const pixels = this.#upload([studentImage(image, size)], size);
+    return this.#read(pixels, () => run(pixels));
+  }
+
+  /** Reads what a run gives, and disposes of it and of its input. */
+  async #read(input: DeviceTensor, run: () => Promise<DeviceTensor>): Promise<Float32Array> {
     try {
-      const result = await run(pixels);
+      const result = await run();
       try {
         return await readFloats(this.#engine, result);
       } finally {
         result.dispose();
       }
     } finally {
-      pixels.dispose();
+      input.dispose();
     }
   }
 
@@ -184,15 +205,25 @@ export function poolBoxes(
   const map = { height: side, width: side };
   const { scale } = fitLongestSide(image.width, image.height, size);
   const rows = roiAlignRows(pixelsToCells(Float32Array.from(boxes.flat()), scale, size, map), map);
-  const cells = side * side;
+  return poolRows(rows, features, side * side);
+}
+
+/**
+ * Rows of a pooling matrix times features; most weights are zero.
+ *
+ * @param rows [n, cells].
+ * @param features [cells, D].
+ * @returns [n, D] of unit norm; rows of zeros give zeros.
+ */
+export function poolRows(rows: Float32Array, features: Float32Array, cells: number): Float32Array {
   const width = features.length / cells;
-  const pooled = new Float32Array(boxes.length * width);
-  for (let box = 0; box < boxes.length; box++)
+  const pooled = new Float32Array((rows.length / cells) * width);
+  for (let row = 0; row < rows.length / cells; row++)
     for (let cell = 0; cell < cells; cell++) {
-      const weight = rows[box * cells + cell]!;
+      const weight = rows[row * cells + cell]!;
       if (weight === 0) continue;
       for (let channel = 0; channel < width; channel++)
-        pooled[box * width + channel]! += weight * features[cell * width + channel]!;
+        pooled[row * width + channel]! += weight * features[cell * width + channel]!;
     }
   return normaliseRows(pooled, width);
 }

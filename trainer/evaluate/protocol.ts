@@ -104,6 +104,8 @@ export interface EvaluationReport {
   schema: 1;
   /** ISO 8601. */
   created: string;
+  /** Stands for everything that the results depend on, hex; an evaluation with the same key is not done again. */
+  key?: string;
   model: {
     /** What people call it: name of the file, or of the run and step. */
     name: string;

@@ -97,8 +97,8 @@ function fileNames(path: string, text: string): string[] {
   });
 }
 
-/** The file a name stands for; refuses names that leave the folder. */
-function pathUnder(root: string, name: string, source: string): string {
+/** The file that a name of `source` stands for below `root`; refuses names that leave the folder. */
+export function pathUnder(root: string, name: string, source: string): string {
   const file = resolve(root, name);
   const inside = relative(root, file);
   if (

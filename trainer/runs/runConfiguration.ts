@@ -23,11 +23,25 @@ const settingKinds: Readonly<Record<keyof TrainingSettings, 'text' | 'number' | 
   blend: 'number',
   seed: 'number',
   holdOut: 'number',
+  evaluatePanoptic: 'textOrNull',
+  evaluateImages: 'textOrNull',
+  evaluateMasks: 'textOrNull',
+  evaluateEmbeddings: 'textOrNull',
+  evaluateLimit: 'number',
   checkpointEvery: 'number',
   keepCheckpoints: 'number',
   engine: 'text',
   threads: 'number',
   activationBudgetGib: 'number',
+};
+
+/** Settings that runs of earlier versions do not have, as those versions behaved. */
+const laterSettings: Partial<TrainingSettings> = {
+  evaluatePanoptic: null,
+  evaluateImages: null,
+  evaluateMasks: null,
+  evaluateEmbeddings: null,
+  evaluateLimit: 0,
 };
 
 const settingNames = Object.keys(settingKinds) as (keyof TrainingSettings)[];
@@ -97,7 +111,8 @@ export function parseRunConfiguration(content: unknown, file: string): RunConfig
       advice,
     );
   }
-  checkSettings(file, member(file, content, 'settings'));
+  const settings = { ...laterSettings, ...member(file, content, 'settings') };
+  checkSettings(file, settings);
   checkText(file, content, '', 'modelHash');
   checkText(file, content, '', 'created');
   checkNumbers(file, content, '', ['totalSteps', 'stepsPerEpoch']);
@@ -105,7 +120,7 @@ export function parseRunConfiguration(content: unknown, file: string): RunConfig
   checkNumbers(file, member(file, content, 'imageCount'), 'imageCount.', ['found', 'training', 'heldOut']);
   const versions = member(file, content, 'versions');
   for (const name of ['clipself', 'node', 'engine']) checkText(file, versions, 'versions.', name);
-  return content as unknown as RunConfiguration;
+  return { ...content, settings } as unknown as RunConfiguration;
 }
 
 /**

@@ -18,11 +18,12 @@ export async function finishedOutcome(
     () => false,
   );
   if (!hasStudent) return null;
-  const first = evaluations.find(record => record.eval.step === 0);
+  const compared = evaluations.filter(record => heldOutCosine in record.eval);
+  const first = compared.find(record => record.eval.step === 0);
   return {
     state: 'finished',
     step: totalSteps,
     before: first?.eval[heldOutCosine] ?? null,
-    after: evaluations.at(-1)?.eval[heldOutCosine] ?? null,
+    after: compared.at(-1)?.eval[heldOutCosine] ?? null,
   };
 }

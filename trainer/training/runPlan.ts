@@ -6,6 +6,7 @@ import { listImages } from '../images/imageFolder.ts';
 import type { RunConfiguration } from '../protocol.ts';
 import { keyedRandom } from '../random.ts';
 import { version } from '../version.ts';
+import { type PlannedEvaluation, planEvaluation } from './regionEvaluation.ts';
 import { checkSize, resolveSettings, SettingError, type TrainingRequest } from './settings.ts';
 
 /** Everything a run is made of, worked out before anything is written. */
@@ -16,6 +17,8 @@ export interface RunPlan {
   trainable: readonly string[];
   trainingFiles: readonly string[];
   heldOutFiles: readonly string[];
+  /** Regions that are named before training and after each epoch; null when none are. */
+  evaluation: PlannedEvaluation | null;
   /** What the user should know before the first step. */
   warnings: readonly string[];
 }
@@ -44,6 +47,8 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
       `${request.images}: ${trainingFiles.length} images to train on (${heldOutFiles.length} held out) do not fill ` +
         `one batch of ${settings.batch}. Add images, or lower --batch or --hold-out`,
     );
+  const modelHash = await hashWeights(model);
+  const evaluation = await planEvaluation(settings, model, modelHash);
   const totalSteps = steps * settings.epochs;
   const names = [...model.header.tensors.keys()].filter(name => name.startsWith('visual.'));
   const trainable = trainableNames(model.architecture, names, settings.unlockedBlocks);
@@ -53,7 +58,7 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     configuration: {
       schema: 1,
       settings,
-      modelHash: await hashWeights(model),
+      modelHash,
       parameters: { total: count([...model.header.tensors.keys()]), trainable: count(trainable) },
       totalSteps,
       stepsPerEpoch: steps,
@@ -63,6 +68,7 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     trainable,
     trainingFiles,
     heldOutFiles,
+    evaluation,
     warnings: [...model.warnings, ...scheduleWarnings(settings.warmup, totalSteps)],
   };
 }

@@ -5,19 +5,24 @@ import { learningRateAt } from '../distill/optimiser.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
 import { BatchLoader } from '../images/batchLoader.ts';
-import type { EventRecord, RunConfiguration } from '../protocol.ts';
+import type { EvaluationRecord, EventRecord, RunConfiguration } from '../protocol.ts';
 import { CheckpointStore } from '../runs/checkpointStore.ts';
 import type { Lease } from '../runs/lease.ts';
 import { MetricWriter, readMetricHistory } from '../runs/metrics.ts';
 import { type RunFiles, removeLeftovers } from '../runs/runDirectory.ts';
 import type { RunLog } from '../runs/runLog.ts';
+import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
 import { evaluateHeldOut, heldOutCosine } from './heldOut.ts';
 import { uploadVisionParameters } from './modelParameters.ts';
 import { patchPreview } from './patchPreview.ts';
-import { progressLine, StepClock } from './progress.ts';
+import { formatDuration, progressLine, StepClock } from './progress.ts';
+import { evaluateEpoch } from './regionEvaluation.ts';
 import type { RunPlan } from './runPlan.ts';
 import { writeStudentFile } from './studentFile.ts';
 import { readTrainingState, writeTrainingState } from './trainingState.ts';
+
+const namesRegions = (record: EvaluationRecord): boolean =>
+  Object.keys(record.eval).some(name => name.startsWith('rois.'));
 
 /** Milliseconds between two writings of `preview.json`. */
 const previewInterval = 1000;
@@ -56,6 +61,7 @@ export class TrainingRun {
   #evaluationDue = false;
   #lastPreview = Number.NEGATIVE_INFINITY;
   #skipped = new Set<string>();
+  #words: ClassEmbeddings | null = null;
   #before: number | null = null;
   #after: number | null = null;
 
@@ -131,10 +137,16 @@ export class TrainingRun {
     for (const warning of plan.warnings) this.#warn(warning);
 
     const evaluations = history.evaluations.filter(({ eval: { step } }) => step <= this.#step);
-    this.#before = evaluations.find(record => record.eval.epoch === 0)?.eval[heldOutCosine] ?? null;
-    if (!evaluations.some(record => record.eval.step === this.#step) && this.#isEpochEnd(this.#step))
-      await this.#evaluate();
-    else this.#after = evaluations.at(-1)?.eval[heldOutCosine] ?? null;
+    const compared = evaluations.filter(record => heldOutCosine in record.eval);
+    this.#before = compared.find(record => record.eval.epoch === 0)?.eval[heldOutCosine] ?? null;
+    this.#after = compared.at(-1)?.eval[heldOutCosine] ?? null;
+    if (this.#isEpochEnd(this.#step)) {
+      const here = evaluations.filter(record => record.eval.step === this.#step);
+      await this.#evaluate({
+        heldOut: here.some(record => heldOutCosine in record.eval),
+        regions: here.some(namesRegions),
+      });
+    }
     this.#loader = new BatchLoader({
       ...this.#patches(plan.trainingFiles),
       batch,
@@ -214,7 +226,36 @@ export class TrainingRun {
     await writeJson(this.#context.files.preview, patchPreview(this.#step, batch, result));
   }
 
-  async #evaluate(): Promise<void> {
+  /** @param done What has been measured at this step already. */
+  async #evaluate(done = { heldOut: false, regions: false }): Promise<void> {
+    if (!done.heldOut) await this.#compareHeldOut();
+    if (!done.regions && !this.#evaluationDue) await this.#nameRegions();
+  }
+
+  /** Regions named with words, on the blend; before training on the model as it came. */
+  async #nameRegions(): Promise<void> {
+    const { engine, plan, files, configuration, stopRequested, log } = this.#context;
+    if (!plan.evaluation) return;
+    const epoch = this.#step / configuration.stepsPerEpoch;
+    if (epoch > 0) await this.#writeStudent();
+    this.#words ??= await plan.evaluation.words.load(engine);
+    const place = { files, source: plan.model, epoch, step: this.#step };
+    const report = await evaluateEpoch(engine, plan.evaluation, this.#words, place, {
+      stopped: stopRequested,
+      progress: (done, total, secondsLeft) =>
+        log.progress(`naming regions: image ${done}/${total}  ${formatDuration(secondsLeft)} left`),
+    });
+    this.#evaluationDue = report === null;
+    if (!report) return;
+    const known = Object.entries(report.numbers).filter(([, number]) => number !== null);
+    this.#metrics.write({
+      eval: { epoch, step: this.#step, time: Date.now(), ...Object.fromEntries(known) },
+    });
+    const { regions, images } = report.counts;
+    log.info(`epoch ${epoch}: ${regions} regions of ${images} images named`);
+  }
+
+  async #compareHeldOut(): Promise<void> {
     const { engine, plan, configuration, stopRequested, log } = this.#context;
     if (plan.heldOutFiles.length === 0) return;
     log.progress(`comparing student and teacher on ${plan.heldOutFiles.length} held-out images`);

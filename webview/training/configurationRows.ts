@@ -22,6 +22,11 @@ const sectionOfSetting: Record<keyof TrainingSettings, 'Data' | 'Optimisation' |
   maxBoxes: 'Data',
   cropScale: 'Data',
   holdOut: 'Data',
+  evaluatePanoptic: 'Data',
+  evaluateImages: 'Data',
+  evaluateMasks: 'Data',
+  evaluateEmbeddings: 'Data',
+  evaluateLimit: 'Data',
   batch: 'Optimisation',
   epochs: 'Optimisation',
   learningRate: 'Optimisation',
@@ -95,6 +100,9 @@ function settingRow(key: string, value: unknown): ConfigurationRow {
 }
 
 function formatSetting(key: string, value: unknown): string {
+  if (key === 'evaluateLimit' && value === 0) return 'all images';
+  if (value === null && key === 'evaluateEmbeddings') return 'default prompts';
+  if (value === null && key.startsWith('evaluate')) return 'none';
   if (value === null) return 'from the model';
   if (key === 'threads' && value === 0) return 'chosen by the engine';
   if (typeof value !== 'number') return typeof value === 'string' ? value : JSON.stringify(value);

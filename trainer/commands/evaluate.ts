@@ -1,0 +1,221 @@
+import path from 'node:path';
+import { hashFile, hashWeights } from '../checkpoints/modelFiles.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
+import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
+import { createEngine } from '../engines/createEngine.ts';
+import type { Engine } from '../engines/engine.ts';
+import { type EvaluatedModel, evaluate } from '../evaluate/evaluation.ts';
+import { readImageLabels } from '../evaluate/imageLabels.ts';
+import { openData } from '../evaluate/openData.ts';
+import { type EvaluationReport, regionReadings } from '../evaluate/protocol.ts';
+import { type EmbeddingModel, retentionOf } from '../evaluate/retention.ts';
+import { findWords } from '../evaluate/words.ts';
+import { MapCache } from '../inspect/mapCache.ts';
+import { type Hashes, type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
+import { RunLog } from '../runs/runLog.ts';
+import { StopSwitch } from '../server.ts';
+import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
+import { formatDuration } from '../training/progress.ts';
+import { checkSize } from '../training/settings.ts';
+import { type EvaluateOptions, evaluateHelp, readEvaluateOptions } from './evaluateOptions.ts';
+
+/** `clipself evaluate`. */
+export async function evaluateCommand(args: string[]): Promise<void> {
+  const options = readEvaluateOptions(args);
+  if (!options) {
+    console.log(evaluateHelp);
+    return;
+  }
+  const log = new RunLog(process.stderr);
+  const stop = new StopSwitch();
+  const signals = stop.listen();
+  try {
+    const report = await run(options, log, stop);
+    log.endProgress();
+    if (report) printReport(report, options);
+    else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
+    else console.log(`stopped; the same command goes on: ${options.out}`);
+  } finally {
+    log.endProgress();
+    signals.dispose();
+  }
+}
+
+async function run(
+  options: EvaluateOptions,
+  log: RunLog,
+  stop: StopSwitch,
+): Promise<EvaluationReport | null> {
+  const hashes = rememberingHashes();
+  const reference = {
+    path: await modelPath(options.model),
+    arch: options.arch,
+    step: options.step,
+    blend: null,
+  };
+  const model = await resolveReference(reference, hashes);
+  for (const warning of model.files.warnings) log.warn(warning);
+  const { architecture } = model.files;
+  const sizes = [options.size ?? 2 * architecture.imageSize];
+  sizes.push(...options.sizes.filter(size => size !== sizes[0]));
+  for (const size of sizes) checkSize(size, architecture);
+
+  log.progress(`reading ${options.annotations}`);
+  const data = await openData(options);
+  const original = await originalOf(options, model, hashes);
+  const reading = original ?? model;
+  const words = await findWords(options, data.classes, {
+    files: reading.files,
+    hash: reading.hash,
+    source: null,
+  });
+  const labels =
+    options.imageLabels === null
+      ? null
+      : await readImageLabels(options.imageLabels, options.folders.images, data.classes);
+  const engine = await createEngine(options.engine, options.threads);
+  try {
+    const embeddings = await words.load(engine, { cache: await openCache(log), ...textProgress(log, stop) });
+    const tower = await openModel(model, engine);
+    try {
+      const evaluated = await evaluatedModel(options, model, tower, engine, hashes);
+      const retention =
+        labels &&
+        retentionOf({
+          labels,
+          words: embeddings,
+          skipBroken: options.skipBroken,
+          openStudent: async () => ({ ...embeddingModel(tower), dispose: async () => undefined }),
+          teacher: original && {
+            sha256: await hashWeights(original.files, file => hashes.of(file)),
+            open: async () => embeddingModel(await openModel(original, engine)),
+          },
+        });
+      const request = {
+        data,
+        folders: options.folders,
+        words: embeddings,
+        wordsSource: words.source,
+        sizes,
+        skipBroken: options.skipBroken,
+        report: options.out,
+      };
+      return await evaluate(evaluated, request, retention, {
+        stopped: () => stop.requested,
+        progress: (done, total, secondsLeft) =>
+          log.progress(`image ${done}/${total}  ${formatDuration(secondsLeft)} left`),
+      });
+    } finally {
+      await tower.dispose();
+    }
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** The model that the evaluated one came from: as told, or what its run started from where that is still there. */
+async function originalOf(
+  { teacher }: EvaluateOptions,
+  model: ResolvedModel,
+  hashes: Hashes,
+): Promise<ResolvedModel | null> {
+  if (teacher !== null)
+    return resolveReference({ path: await modelPath(teacher), arch: null, step: null, blend: null }, hashes);
+  if (!model.source) return null;
+  return resolveReference(model.source, hashes).catch(() => null);
+}
+
+async function evaluatedModel(
+  { model: given, step }: EvaluateOptions,
+  model: ResolvedModel,
+  { features }: LoadedTower,
+  engine: Engine,
+  hashes: Hashes,
+): Promise<EvaluatedModel> {
+  const isRun = model.source !== null || model.step !== null;
+  const name = path.basename(path.resolve(given));
+  const sha256 = model.step === null ? await hashWeights(model.files, file => hashes.of(file)) : model.hash;
+  return {
+    identity: {
+      name: step === null ? name : `${name}, step ${step}`,
+      path: path.resolve(given),
+      sha256,
+      run: isRun ? path.resolve(given) : null,
+      step: model.step,
+      epoch: null,
+    },
+    features,
+    architecture: model.files.architecture,
+    normalisation: model.files.normalisation,
+    engine: engine.version,
+  };
+}
+
+const openModel = async ({ files, upload }: ResolvedModel, engine: Engine): Promise<LoadedTower> =>
+  loadTower(files, engine, await upload(engine));
+
+const embeddingModel = ({ features, model, dispose }: LoadedTower): EmbeddingModel => ({
+  features,
+  imageSize: model.architecture.imageSize,
+  normalisation: model.normalisation,
+  dispose,
+});
+
+/** Model files have hundreds of megabytes and are asked for several times. */
+function rememberingHashes(): Hashes {
+  const known = new Map<string, Promise<string>>();
+  return {
+    of: file => {
+      const hash = known.get(file) ?? hashFile(file);
+      known.set(file, hash);
+      return hash;
+    },
+  };
+}
+
+/** Without a folder to write to, nothing is remembered. */
+const openCache = (log: RunLog): Promise<MapCache | null> =>
+  MapCache.open(textCacheFolder(), textCacheBounds).catch((error: unknown) => {
+    log.warn(error instanceof Error ? error.message : String(error));
+    return null;
+  });
+
+/** Words are embedded in one go: what is asked to stop meanwhile has nothing to keep. */
+function textProgress(log: RunLog, stop: StopSwitch) {
+  const abort = new AbortController();
+  return {
+    signal: abort.signal,
+    onProgress: (done: number, all: number): void => {
+      if (stop.requested) abort.abort(new Error('stopped before the first image'));
+      log.progress(`prompt ${done}/${all}`);
+    },
+  };
+}
+
+function printReport(report: EvaluationReport, { out, json }: EvaluateOptions): void {
+  const { counts, numbers, retention, sweep, time } = report;
+  if (json) {
+    console.log(JSON.stringify({ state: 'finished', out, counts, numbers, retention, sweep, time }));
+    return;
+  }
+  console.log('           things: top-1   top-5   stuff: top-1   top-5   (mean accuracy over classes)');
+  for (const reading of regionReadings) {
+    if (!report.readings[reading]) continue;
+    const [things1, things5] = [numbers[`${reading}.thing.macc1`], numbers[`${reading}.thing.macc5`]];
+    const [stuff1, stuff5] = [numbers[`${reading}.stuff.macc1`], numbers[`${reading}.stuff.macc5`]];
+    const columns = [percent(things1, 14), percent(things5, 8), percent(stuff1, 15), percent(stuff5, 8)];
+    console.log(`${reading.padEnd(10)} ${columns.join('')}`);
+  }
+  if (retention) {
+    const { student, teacher } = retention;
+    const against = teacher ? `, the original ${percent(teacher.top1, 0)}` : '';
+    console.log(`${retention.images} whole images: top-1 ${percent(student.top1, 0)}${against}`);
+  }
+  const skipped = Object.entries(counts.skipped).map(([reason, count]) => `${count} ${reason}`);
+  if (skipped.length > 0) console.log(`left out: ${skipped.join(', ')}`);
+  const speed = `${time.imagesPerSecond.toPrecision(3)} images/s`;
+  console.log(`${counts.regions} regions of ${counts.images} images, ${speed}: ${out}`);
+}
+
+const percent = (share: number | null | undefined, width: number): string =>
+  (share === null || share === undefined ? '–' : `${(share * 100).toFixed(1)} %`).padStart(width);

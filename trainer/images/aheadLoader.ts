@@ -1,0 +1,168 @@
+/** Builds items ahead on a worker thread, so that decoding and cropping overlap the forward passes. */
+
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+// The native library must stay loaded in the main thread: it cannot be loaded again after a worker has ended.
+import 'sharp';
+import type { LoaderReply, LoaderRequest } from './aheadMessages.ts';
+
+export interface AheadLoaderOptions<Task> {
+  /** The worker's program, which calls `serveItems`; see `workerProgram`. */
+  program: URL;
+  /** `workerData` of the worker. */
+  settings: unknown;
+  /** What the worker is told of an item. */
+  taskOf: (index: number) => Task;
+  /** Items built ahead of the one asked for; 2 by default. */
+  ahead?: number | undefined;
+  /** Number of items; nothing is built at or beyond it. */
+  total?: number | undefined;
+}
+
+/**
+ * Where a worker's program is: beside the module as source, or beside the bundle.
+ *
+ * @param name Path of the source below the caller's folder, without its extension.
+ * @param caller `import.meta.url` of the module that asks.
+ */
+export function workerProgram(name: string, caller: string): URL {
+  return new URL(caller.endsWith('.ts') ? `./${name}.ts` : `./${name}.js`, caller);
+}
+
+/** How long a worker may finish the item it is working on before it is ended. */
+const stopPatienceMs = 5000;
+
+interface PendingItem<Item> {
+  promise: Promise<Item>;
+  resolve(item: Item): void;
+  reject(error: Error): void;
+}
+
+function pendingItem<Item>(): PendingItem<Item> {
+  let resolve: PendingItem<Item>['resolve'] = () => {};
+  let reject: PendingItem<Item>['reject'] = () => {};
+  const promise = new Promise<Item>((onItem, onError) => {
+    resolve = onItem;
+    reject = onError;
+  });
+  // An item built ahead may fail before anyone asks for it; whoever asks still gets the error.
+  promise.catch(() => {});
+  return { promise, resolve, reject };
+}
+
+function startWorker(program: URL, settings: unknown): Worker {
+  if (!program.pathname.endsWith('.ts')) return new Worker(program, { workerData: settings });
+  return new Worker(sourceBootstrap(program), { workerData: settings, eval: true, execArgv: [] });
+}
+
+/** Runs a worker from its TypeScript source: Node 20 ignores loaders given for the entry of a thread. */
+function sourceBootstrap(program: URL): string {
+  const tsx = createRequire(import.meta.url).resolve('tsx/package.json');
+  const loader = new URL('./dist/esm/api/index.mjs', pathToFileURL(tsx)).href;
+  return `import(${JSON.stringify(loader)}).then(tsx => {
+    tsx.register();
+    return import(${JSON.stringify(program.href)});
+  });`;
+}
+
+/** Items count from 0 and may be asked for in any order. Dispose of the loader when done. */
+export class AheadLoader<Task, Item> {
+  readonly #worker: Worker;
+  readonly #taskOf: (index: number) => Task;
+  readonly #ahead: number;
+  readonly #total: number;
+  readonly #pending = new Map<number, PendingItem<Item>>();
+  #waiting = 0;
+  #failure: Error | null = null;
+
+  constructor({
+    program,
+    settings,
+    taskOf,
+    ahead = 2,
+    total = Number.POSITIVE_INFINITY,
+  }: AheadLoaderOptions<Task>) {
+    this.#taskOf = taskOf;
+    this.#ahead = ahead;
+    this.#total = total;
+    this.#worker = startWorker(program, settings);
+    this.#worker.on('message', (reply: LoaderReply<Item>) => this.#receive(reply));
+    this.#worker.on('error', error => this.#fail(`The image loader failed: ${error.message}`));
+    this.#worker.on('exit', () => this.#fail('The image loader has ended'));
+    // An idle loader does not keep the process alive.
+    this.#worker.unref();
+  }
+
+  /** The item at `index`; also starts building the ones after it. */
+  async next(index: number): Promise<Item> {
+    if (this.#failure !== null) throw this.#failure;
+    const wanted = this.#request(index);
+    for (let later = index + 1; later <= index + this.#ahead && later < this.#total; later++) {
+      this.#request(later);
+    }
+    return this.#deliver(index, wanted);
+  }
+
+  /** Keeps the process alive while someone waits, and forgets items that were passed over. */
+  async #deliver(index: number, wanted: PendingItem<Item>): Promise<Item> {
+    if (this.#waiting++ === 0) this.#worker.ref();
+    try {
+      return await wanted.promise;
+    } finally {
+      this.#pending.delete(index);
+      if (--this.#waiting === 0) {
+        this.#worker.unref();
+        for (const earlier of this.#pending.keys()) if (earlier < index) this.#pending.delete(earlier);
+      }
+    }
+  }
+
+  /** Ends the worker after the item it is working on. Items not yet delivered are rejected. */
+  async dispose(): Promise<void> {
+    if (this.#failure === null) {
+      this.#fail('The image loader has been disposed of');
+      this.#worker.ref();
+      this.#post({ kind: 'stop' });
+    }
+    await this.#ended();
+  }
+
+  #ended(): Promise<void> {
+    // A thread that has exited has the id -1.
+    if (this.#worker.threadId === -1) return Promise.resolve();
+    return new Promise(resolve => {
+      const timer = setTimeout(() => void this.#worker.terminate(), stopPatienceMs);
+      this.#worker.once('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #request(index: number): PendingItem<Item> {
+    const known = this.#pending.get(index);
+    if (known !== undefined) return known;
+    const pending = pendingItem<Item>();
+    this.#pending.set(index, pending);
+    this.#post({ kind: 'build', index, task: this.#taskOf(index) });
+    return pending;
+  }
+
+  #post(request: LoaderRequest<Task>): void {
+    this.#worker.postMessage(request);
+  }
+
+  #receive(reply: LoaderReply<Item>): void {
+    const pending = this.#pending.get(reply.index);
+    if (reply.kind === 'item') pending?.resolve(reply.item);
+    else pending?.reject(new Error(reply.message));
+  }
+
+  #fail(message: string): void {
+    if (this.#failure !== null) return;
+    this.#failure = new Error(message);
+    for (const pending of this.#pending.values()) pending.reject(this.#failure);
+    this.#pending.clear();
+  }
+}
