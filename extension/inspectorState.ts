@@ -1,11 +1,11 @@
 import path from 'node:path';
 import type { ReadOut } from '../trainer/inspect/protocol.ts';
 import type { ColumnSettings, ModelSource } from '../webview/inspector/protocol/models.ts';
+import type { LoadedBoxes } from '../webview/inspector/protocol/requests.ts';
 import {
   type InspectorState,
   type InspectorView,
   inspectorViews,
-  type LoadedBoxes,
   MAXIMUM_COLUMNS,
 } from '../webview/inspector/protocol/state.ts';
 

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { EvaluationReport } from '../../trainer/evaluate/protocol.ts';
-import type { ModelSource } from '../../webview/inspector/protocol.ts';
+import type { ModelSource } from '../../webview/inspector/protocol/models.ts';
 import type { EvaluationDialogues } from '../evaluationHandlers.ts';
 import type { Inspector } from './inspector.ts';
 import { browse } from './quickPicks.ts';
