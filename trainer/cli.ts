@@ -63,6 +63,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'published weights from the Hugging Face hub',
     load: async () => (await import('./commands/download.ts')).downloadCommand,
   },
+  world: {
+    summary: 'render Emoji World, a labelled data set of scenes (in a clone)',
+    load: async () => (await import('./commands/world.ts')).worldCommand,
+  },
   doctor: {
     summary: 'which engines work here, and why the others do not',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,

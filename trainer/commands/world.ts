@@ -1,0 +1,98 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { RunLog } from '../runs/runLog.ts';
+import { formatDuration } from '../training/progress.ts';
+import { SettingError } from '../training/settings.ts';
+import { UsageError } from '../usageError.ts';
+import { sceneDefaults } from '../world/scene.ts';
+import { heldOutStyles, type StyleName, styleNames, trainingStyles } from '../world/styles.ts';
+import { type WorldRequest, writeWorld } from '../world/writeWorld.ts';
+import { wholeNumber } from './imageOptions.ts';
+
+const help = `usage: clipself world --out DIR [options]
+
+Renders Emoji World: scenes of icons before painted surroundings, as images/*.jpg with the truth in COCO's formats:
+panoptic.json and panoptic/*.png, instances.json, captions.json. The same options give the same bytes. The icons are
+development dependencies: this works in a clone of the repository, after npm ci.
+
+  --seed N       default 0
+  --count N      scenes, 1 … 200000, default 100
+  --size PIXELS  longest side, 48 … 2048, default ${sceneDefaults.longestSide}
+  --things A-B   things of a scene, at most 64, default 4-9
+  --styles LIST  of ${styleNames.join(', ')};
+                 default all but ${heldOutStyles.join(', ')}, which no training sees
+  --json         the outcome as one JSON line on stdout`;
+
+const options = {
+  out: { type: 'string' },
+  seed: { type: 'string', default: '0' },
+  count: { type: 'string', default: '100' },
+  size: { type: 'string', default: String(sceneDefaults.longestSide) },
+  things: { type: 'string', default: '4-9' },
+  styles: { type: 'string', default: trainingStyles.join(',') },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** Names of styles, parted by commas. */
+export function parseStyles(option: string, text: string): StyleName[] {
+  const names = text.split(',').map(name => name.trim());
+  return names.map(name => {
+    const known = styleNames.find(style => style === name);
+    if (!known) throw new SettingError(`${option} takes ${styleNames.join(', ')}; got '${name}'`);
+    return known;
+  });
+}
+
+function parseThings(text: string): [fewest: number, most: number] {
+  const [, fewest, most = fewest] = /^(\d{1,2})(?:-(\d{1,2}))?$/.exec(text) ?? [];
+  const range = [Number(fewest), Number(most)] as const;
+  if (fewest === undefined || range[0] > range[1] || range[1] > 64)
+    throw new SettingError(`--things takes two numbers up to 64 such as 4-9; got '${text}'`);
+  return [...range];
+}
+
+/** `clipself world`. */
+export async function worldCommand(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options });
+  if (values.help) {
+    console.log(help);
+    return;
+  }
+  if (values.out === undefined) throw new UsageError('world needs --out DIR (clipself world --help)');
+  const [fewestThings, mostThings] = parseThings(values.things);
+  const request: WorldRequest = {
+    ...sceneDefaults,
+    seed: wholeNumber('--seed', values.seed, 0, 2 ** 31 - 1),
+    count: wholeNumber('--count', values.count, 1, 200_000),
+    longestSide: wholeNumber('--size', values.size, 48, 2048),
+    styles: parseStyles('--styles', values.styles),
+    fewestThings,
+    mostThings,
+  };
+  const directory = path.resolve(values.out);
+  await render(directory, request);
+  if (values.json) console.log(JSON.stringify({ directory, scenes: request.count }));
+  else console.log(`${request.count} scenes: ${directory}`);
+}
+
+async function render(directory: string, request: WorldRequest): Promise<void> {
+  const log = new RunLog(process.stderr);
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort(new Error('stopped; the data set is not complete'));
+  process.once('SIGINT', onSignal);
+  const started = performance.now();
+  try {
+    await writeWorld(directory, request, {
+      signal: stop.signal,
+      onProgress: done => {
+        const each = (performance.now() - started) / 1000 / done;
+        const left = formatDuration(each * (request.count - done));
+        log.progress(`scene ${done}/${request.count}  ${(1 / each).toFixed(0)} images/s  ${left} left`);
+      },
+    });
+  } finally {
+    process.off('SIGINT', onSignal);
+    log.endProgress();
+  }
+}
