@@ -46,6 +46,7 @@ const bundles = [
       batchWorker: 'trainer/images/batchWorker.ts',
       regionWorker: 'trainer/evaluate/regionWorker.ts',
       wholeImageWorker: 'trainer/evaluate/wholeImageWorker.ts',
+      pairWorker: 'trainer/pretrain/pairWorker.ts',
     },
     outdir: 'dist/trainer',
     format: 'esm',

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { readJson } from '../trainer/checkpoints/jsonFile.ts';
 import type { ModelReference } from '../trainer/inspect/protocol.ts';
 import type { RunSummary } from '../trainer/protocol.ts';
 import { CheckpointStore } from '../trainer/runs/checkpointStore.ts';
-import { readRunConfiguration } from '../trainer/runs/runConfiguration.ts';
+import { isPretraining, readRunConfiguration } from '../trainer/runs/runConfiguration.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
 import {
   type ModelChoice,
@@ -175,6 +176,8 @@ async function stepsOf(summary: RunSummary): Promise<RunSteps | null> {
   const files = runFiles(directory);
   const store = new CheckpointStore(files.checkpoints, 1, () => undefined);
   try {
+    // Its model is an ordinary model folder.
+    if (isPretraining(await readJson(files.configuration))) return null;
     const checkpoints = await store.list();
     const studentTime = await stat(files.student).then(
       status => status.mtimeMs,

@@ -3,12 +3,13 @@ import type {
   EvaluationRecord,
   EventRecord,
   MetricRecord,
+  PretrainConfiguration,
   RunConfiguration,
   RunSummary,
   StepRecord,
 } from '../trainer/protocol.ts';
 import { isEvaluation, isEvent, isStep } from '../trainer/runs/metricRecords.ts';
-import { readRunConfiguration } from '../trainer/runs/runConfiguration.ts';
+import { readAnyConfiguration } from '../trainer/runs/pretrainConfiguration.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
 import { MAXIMUM_HISTORY_POINTS, type MessageToPanel } from '../webview/training/protocol.ts';
 import type { Disposable } from './emitter.ts';
@@ -48,7 +49,7 @@ export class TrainingPanelModel implements Disposable {
   #disposed = false;
   #problem: string | null = null;
   #summary: RunSummary | null = null;
-  #configuration: RunConfiguration | null = null;
+  #configuration: RunConfiguration | PretrainConfiguration | null = null;
   #configurationSeen = '';
 
   constructor(directory: string, surroundings: PanelSurroundings) {
@@ -102,7 +103,7 @@ export class TrainingPanelModel implements Disposable {
     const status = await stat(this.#configurationFile);
     const signature = `${status.size}@${status.mtimeMs}`;
     if (signature === this.#configurationSeen) return false;
-    this.#configuration = await readRunConfiguration(this.#configurationFile);
+    this.#configuration = await readAnyConfiguration(this.#configurationFile);
     this.#configurationSeen = signature;
     return true;
   }

@@ -63,6 +63,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'published weights from the Hugging Face hub',
     load: async () => (await import('./commands/download.ts')).downloadCommand,
   },
+  pretrain: {
+    summary: 'train a tiny CLIP from scratch on Emoji World (in a clone)',
+    load: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
+  },
   world: {
     summary: 'render Emoji World, a labelled data set of scenes (in a clone)',
     load: async () => (await import('./commands/world.ts')).worldCommand,

@@ -58,11 +58,55 @@ export interface TrainingSettings {
   activationBudgetGib: number;
 }
 
+/** Every setting of a pre-training run, resolved. */
+export interface PretrainSettings {
+  /** Path of an `open_clip_config.json` that describes the model; null for the tiny CLIP of the demo. */
+  arch: string | null;
+  /** Drawing styles of Emoji World that are trained on, parted by commas. */
+  styles: string;
+  /** Longest side of a training scene in pixels. */
+  sceneSize: number;
+  /** Image–text pairs of a step. */
+  batch: number;
+  steps: number;
+  /** Steps between two evaluations; a checkpoint and the model are written as well. */
+  stepsPerEpoch: number;
+  learningRate: number;
+  weightDecay: number;
+  /** Steps of linear warm-up before the cosine decay. */
+  warmup: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** Highest global norm of the gradients. */
+  clip: number;
+  /** Share of the steps in which scenes grow from few large things to many small ones. */
+  ramp: number;
+  seed: number;
+  /** Crops of things that each style is evaluated on. */
+  evaluationCrops: number;
+  /** Only this many latest checkpoints are kept. */
+  keepCheckpoints: number;
+  engine: string;
+  /** Threads of the CPU engine; 0 lets the engine decide. */
+  threads: number;
+}
+
+/** Content of `config.json` in the run directory of a pre-training. */
+export interface PretrainConfiguration extends RunFacts {
+  task: 'pretrain';
+  settings: PretrainSettings;
+}
+
 /** Content of `config.json` in a run directory. */
-export interface RunConfiguration {
-  schema: 1;
+export interface RunConfiguration extends RunFacts {
   settings: TrainingSettings;
-  /** SHA-256 of the model's weights file, hex. */
+}
+
+/** What every `config.json` says beside the settings. */
+interface RunFacts {
+  schema: 1;
+  /** SHA-256 of the model's weights file, hex; of a pre-training, of the model's description and vocabulary. */
   modelHash: string;
   /** Parameters in the model file and of those the ones that train. */
   parameters: { total: number; trainable: number };

@@ -5,7 +5,8 @@ import { formatDuration } from '../training/progress.ts';
 import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 import { sceneDefaults } from '../world/scene.ts';
-import { heldOutStyles, type StyleName, styleNames, trainingStyles } from '../world/styles.ts';
+import { parseStyleList } from '../world/styleList.ts';
+import { heldOutStyles, styleNames, trainingStyles } from '../world/styles.ts';
 import { type WorldRequest, writeWorld } from '../world/writeWorld.ts';
 import { wholeNumber } from './imageOptions.ts';
 
@@ -34,16 +35,6 @@ const options = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** Names of styles, parted by commas. */
-export function parseStyles(option: string, text: string): StyleName[] {
-  const names = text.split(',').map(name => name.trim());
-  return names.map(name => {
-    const known = styleNames.find(style => style === name);
-    if (!known) throw new SettingError(`${option} takes ${styleNames.join(', ')}; got '${name}'`);
-    return known;
-  });
-}
-
 function parseThings(text: string): [fewest: number, most: number] {
   const [, fewest, most = fewest] = /^(\d{1,2})(?:-(\d{1,2}))?$/.exec(text) ?? [];
   const range = [Number(fewest), Number(most)] as const;
@@ -66,7 +57,7 @@ export async function worldCommand(args: string[]): Promise<void> {
     seed: wholeNumber('--seed', values.seed, 0, 2 ** 31 - 1),
     count: wholeNumber('--count', values.count, 1, 200_000),
     longestSide: wholeNumber('--size', values.size, 48, 2048),
-    styles: parseStyles('--styles', values.styles),
+    styles: parseStyleList(values.styles),
     fewestThings,
     mostThings,
   };

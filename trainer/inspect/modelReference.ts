@@ -10,7 +10,7 @@ import { type DeviceTensor, disposeAll, type Engine, readFloats } from '../engin
 import { formatShape, sameShape } from '../graph/shape.ts';
 import type { RunConfiguration } from '../protocol.ts';
 import { type Checkpoint, CheckpointStore } from '../runs/checkpointStore.ts';
-import { isRunConfiguration, parseRunConfiguration } from '../runs/runConfiguration.ts';
+import { isFineTuning, parseRunConfiguration } from '../runs/runConfiguration.ts';
 import { type RunFiles, runFiles } from '../runs/runDirectory.ts';
 import { uploadVisionParameters } from '../training/modelParameters.ts';
 import type { FileHashes } from './fileHashes.ts';
@@ -64,7 +64,8 @@ async function findRun(directory: string): Promise<Run | null> {
   const files = runFiles(directory);
   // Model folders of other tools have a config.json too.
   const content = await readJson(files.configuration).catch(() => null);
-  if (!isRunConfiguration(content)) return null;
+  // The directory of a pre-training is a model folder as it stands.
+  if (!isFineTuning(content)) return null;
   return { files, configuration: parseRunConfiguration(content, files.configuration) };
 }
 

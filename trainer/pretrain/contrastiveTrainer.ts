@@ -112,11 +112,11 @@ export class ContrastiveTrainer {
   #feeds({ pixels, ids }: PairBatch): Record<string, DeviceTensor> {
     const { imageSize } = this.#model.image;
     const { batch } = this.#settings;
-    const { contextLength, endOfText, vocabularySize } = this.#model.text.architecture;
-    const last = endOfText ?? vocabularySize - 1;
+    const { contextLength, endOfText } = this.#model.text.architecture;
+    // A text is read out where `TextTower` reads it.
     const ends = Int32Array.from({ length: batch }, (_, row) => {
-      const first = row * contextLength;
-      return first + Math.max(0, ids.subarray(first, first + contextLength).indexOf(last));
+      const own = ids.subarray(row * contextLength, (row + 1) * contextLength);
+      return row * contextLength + Math.max(0, own.indexOf(endOfText ?? Math.max(...own)));
     });
     return {
       [pixelsInput]: this.#engine.upload([batch, 3, imageSize, imageSize], pixels),

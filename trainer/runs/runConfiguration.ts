@@ -2,8 +2,10 @@ import { FileError } from '../checkpoints/fileError.ts';
 import { isJsonObject, readJson, writeJson } from '../checkpoints/jsonFile.ts';
 import type { RunConfiguration, TrainingSettings } from '../protocol.ts';
 
+export type SettingKind = 'text' | 'number' | 'textOrNull';
+
 /** What each setting holds; a setting that is missing here does not compile. */
-const settingKinds: Readonly<Record<keyof TrainingSettings, 'text' | 'number' | 'textOrNull'>> = {
+const settingKinds: Readonly<Record<keyof TrainingSettings, SettingKind>> = {
   model: 'text',
   arch: 'textOrNull',
   images: 'text',
@@ -77,17 +79,21 @@ function checkNumbers(
   }
 }
 
-function member(file: string, holder: Record<string, unknown>, name: string): Record<string, unknown> {
+export function member(file: string, holder: Record<string, unknown>, name: string): Record<string, unknown> {
   const value = holder[name];
   if (!isJsonObject(value)) throw new FileError(file, `${name} must be an object`, advice);
   return value;
 }
 
-function checkSettings(file: string, settings: Record<string, unknown>): void {
-  for (const name of settingNames) {
-    if (settingKinds[name] === 'number') checkNumbers(file, settings, 'settings.', [name]);
-    else if (settingKinds[name] === 'text' || settings[name] !== null)
-      checkText(file, settings, 'settings.', name);
+/** Checks that settings are there and of their kinds. */
+export function checkSettings(
+  file: string,
+  settings: Record<string, unknown>,
+  kinds: Readonly<Record<string, SettingKind>>,
+): void {
+  for (const [name, kind] of Object.entries(kinds)) {
+    if (kind === 'number') checkNumbers(file, settings, 'settings.', [name]);
+    else if (kind === 'text' || settings[name] !== null) checkText(file, settings, 'settings.', name);
   }
 }
 
@@ -111,8 +117,16 @@ export function parseRunConfiguration(content: unknown, file: string): RunConfig
       advice,
     );
   }
+  if (isPretraining(content))
+    throw new FileError(file, 'it describes a pre-training', 'Resume it with clipself pretrain --resume');
   const settings = { ...laterSettings, ...member(file, content, 'settings') };
-  checkSettings(file, settings);
+  checkSettings(file, settings, settingKinds);
+  checkFacts(file, content);
+  return { ...content, settings } as unknown as RunConfiguration;
+}
+
+/** Checks what every `config.json` holds beside its settings. */
+export function checkFacts(file: string, content: Record<string, unknown>): void {
   checkText(file, content, '', 'modelHash');
   checkText(file, content, '', 'created');
   checkNumbers(file, content, '', ['totalSteps', 'stepsPerEpoch']);
@@ -120,8 +134,15 @@ export function parseRunConfiguration(content: unknown, file: string): RunConfig
   checkNumbers(file, member(file, content, 'imageCount'), 'imageCount.', ['found', 'training', 'heldOut']);
   const versions = member(file, content, 'versions');
   for (const name of ['clipself', 'node', 'engine']) checkText(file, versions, 'versions.', name);
-  return { ...content, settings } as unknown as RunConfiguration;
 }
+
+/** Whether `content` is marked as the configuration of a pre-training. */
+export const isPretraining = (content: unknown): boolean =>
+  isJsonObject(content) && content.task === 'pretrain';
+
+/** Whether `content` is marked as the configuration of a CLIPSelf run, not of a pre-training. */
+export const isFineTuning = (content: unknown): boolean =>
+  isRunConfiguration(content) && !isPretraining(content);
 
 /**
  * Reads a run's `config.json`.

@@ -7,7 +7,8 @@ import type { EventRecord, RunConfiguration, RunState, RunSummary, StepRecord } 
 import { isLeaseLive, readLease } from './leaseFile.ts';
 import type { MetricHistory } from './metricRecords.ts';
 import { readMetricHistory } from './metrics.ts';
-import { isRunConfiguration, readRunConfiguration } from './runConfiguration.ts';
+import { readAnyConfiguration } from './pretrainConfiguration.ts';
+import { isRunConfiguration } from './runConfiguration.ts';
 import { runFiles } from './runDirectory.ts';
 
 type RunEvent = EventRecord['event'];
@@ -51,8 +52,8 @@ export function remainingSeconds(history: MetricHistory, totalSteps: number): nu
   return each === null ? null : (Math.max(0, totalSteps - done) * each) / 1000;
 }
 
-function lastTime(history: MetricHistory, configuration: RunConfiguration): number {
-  const created = Date.parse(configuration.created);
+function lastTime(history: MetricHistory, { created: text }: Pick<RunConfiguration, 'created'>): number {
+  const created = Date.parse(text);
   const times = [
     history.steps.at(-1)?.time,
     history.events.at(-1)?.event.time,
@@ -70,7 +71,7 @@ function lastTime(history: MetricHistory, configuration: RunConfiguration): numb
  */
 export async function summariseRun(directory: string, history?: MetricHistory): Promise<RunSummary> {
   const files = runFiles(directory);
-  const configuration = await readRunConfiguration(files.configuration);
+  const configuration = await readAnyConfiguration(files.configuration);
   const found = await readLease(directory);
   const live = found !== null && (await isLeaseLive(found));
   const started = live ? Date.parse(found.lease?.started ?? '') || 0 : null;
@@ -86,7 +87,7 @@ export async function summariseRun(directory: string, history?: MetricHistory): 
     step: latest?.step ?? 0,
     totalSteps: configuration.totalSteps,
     epoch: latest?.epoch ?? 0,
-    epochs: configuration.settings.epochs,
+    epochs: Math.ceil(configuration.totalSteps / configuration.stepsPerEpoch),
     loss: latest === undefined || Number.isNaN(latest.loss) ? null : latest.loss,
     etaSeconds: state === 'running' ? remainingSeconds(metrics, configuration.totalSteps) : null,
     message: state === 'failed' ? (turn?.message ?? null) : null,

@@ -56,8 +56,15 @@ const specialNames = [
  *
  * @throws FileError when it is none of a CLIP model.
  */
-export async function readVocabulary(file: string): Promise<Vocabulary> {
-  const content = await readJson(file, maximumBytes);
+export const readVocabulary = async (file: string): Promise<Vocabulary> =>
+  parseVocabulary(await readJson(file, maximumBytes), file);
+
+/**
+ * The vocabulary in the content of a `tokenizer.json`; see `readVocabulary`.
+ *
+ * @param file Named in errors.
+ */
+export function parseVocabulary(content: unknown, file: string): Vocabulary {
   const refuse = (reason: string): never => {
     throw new FileError(file, reason, advice);
   };

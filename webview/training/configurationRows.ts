@@ -1,4 +1,4 @@
-import type { RunConfiguration, TrainingSettings } from '../../trainer/protocol.ts';
+import type { PretrainConfiguration, RunConfiguration, TrainingSettings } from '../../trainer/protocol.ts';
 import { formatCount, formatName, formatScientific, formatTime } from '../format.ts';
 
 /** One line of the configuration: what it is called in `config.json`, and what people call it. */
@@ -65,7 +65,9 @@ const labels: Partial<Record<keyof TrainingSettings, string>> = {
 };
 
 /** Everything that `config.json` says, in groups. Settings this panel has never heard of are listed with the run. */
-export function configurationSections(configuration: RunConfiguration): ConfigurationSection[] {
+export function configurationSections(
+  configuration: RunConfiguration | PretrainConfiguration,
+): ConfigurationSection[] {
   const { imageCount, parameters, versions } = configuration;
   const sections: Record<string, ConfigurationRow[]> = { Data: [], Optimisation: [], Run: [] };
   for (const [key, value] of Object.entries(configuration.settings)) {

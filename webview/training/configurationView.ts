@@ -1,4 +1,4 @@
-import type { RunConfiguration } from '../../trainer/protocol.ts';
+import type { PretrainConfiguration, RunConfiguration } from '../../trainer/protocol.ts';
 import { createButton } from '../controls.ts';
 import { element } from '../dom.ts';
 import { configurationSections } from './configurationRows.ts';
@@ -16,7 +16,7 @@ export class ConfigurationView {
   readonly root: HTMLDetailsElement;
   readonly #sections = element('div', { class: 'configuration' });
   readonly #copied = element('span', { class: 'copied', attributes: { role: 'status' } });
-  #configuration: RunConfiguration | null = null;
+  #configuration: RunConfiguration | PretrainConfiguration | null = null;
 
   constructor(options: ConfigurationViewOptions) {
     const copy = createButton({ label: 'Copy as JSON', icon: 'copy', onClick: () => void this.#copy() });
@@ -32,7 +32,7 @@ export class ConfigurationView {
     this.root.hidden = true;
   }
 
-  update(configuration: RunConfiguration | null): void {
+  update(configuration: RunConfiguration | PretrainConfiguration | null): void {
     this.#configuration = configuration;
     this.root.hidden = configuration === null;
     if (configuration === null) return;

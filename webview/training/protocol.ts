@@ -18,6 +18,7 @@ import type {
   EvaluationRecord,
   EventRecord,
   PatchPreview,
+  PretrainConfiguration,
   RunConfiguration,
   RunSummary,
   StepRecord,
@@ -47,7 +48,7 @@ export interface InitialMessage {
   kind: 'initial';
   summary: RunSummary;
   /** Null while the trainer has not yet written `config.json`. */
-  configuration: RunConfiguration | null;
+  configuration: RunConfiguration | PretrainConfiguration | null;
   /** Ascending by step, none voided by a resume, at most `MAXIMUM_HISTORY_POINTS`. */
   steps: StepRecord[];
   evaluations: EvaluationRecord[];
@@ -66,7 +67,7 @@ export interface SummaryMessage {
 /** `config.json` appeared, or changed because the run was resumed with another setting. */
 export interface ConfigurationMessage {
   kind: 'configuration';
-  configuration: RunConfiguration;
+  configuration: RunConfiguration | PretrainConfiguration;
 }
 
 /** Records appended to `metrics.jsonl` since the last message, in file order. */

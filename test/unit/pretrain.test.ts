@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
+import { resolveReference } from '../../trainer/inspect/modelReference.ts';
+import { pretrain } from '../../trainer/pretrain/pretrain.ts';
+import { resolvePretrainModel } from '../../trainer/pretrain/pretrainModel.ts';
+import type { PretrainSettings } from '../../trainer/protocol.ts';
+import { readMetricHistory } from '../../trainer/runs/metrics.ts';
+import { readRunConfiguration } from '../../trainer/runs/runConfiguration.ts';
+import { runFiles } from '../../trainer/runs/runDirectory.ts';
+import { RunLog } from '../../trainer/runs/runLog.ts';
+import { findRuns, summariseRun } from '../../trainer/runs/runSummary.ts';
+import { StopSwitch } from '../../trainer/server.ts';
+import { findTextSource, PromptEncoder } from '../../trainer/text/promptEncoder.ts';
+import { styleNames } from '../../trainer/world/styles.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+
+const description = {
+  model_cfg: {
+    embed_dim: 24,
+    vision_cfg: { image_size: 16, layers: 1, width: 32, head_width: 16, patch_size: 8 },
+    text_cfg: { context_length: 16, vocab_size: 700, width: 32, heads: 2, layers: 1 },
+  },
+};
+
+describe('pre-training', function () {
+  this.timeout(120_000);
+  let folder: TemporaryFolder;
+  let request: Partial<PretrainSettings>;
+  before(async () => {
+    folder = await temporaryFolder();
+    await writeFile(folder.file('tower.json'), JSON.stringify(description));
+    request = {
+      arch: folder.file('tower.json'),
+      ...{ styles: 'noto', sceneSize: 64, batch: 24, steps: 6, stepsPerEpoch: 4, warmup: 2 },
+      ...{ evaluationCrops: 64, threads: 1, seed: 5 },
+    };
+  });
+  after(() => folder.remove());
+
+  /** Runs until the end, or until after the step named. */
+  const run = (
+    name: string,
+    stopAfter: number | null,
+    settings: Partial<PretrainSettings> | null = request,
+  ) => {
+    const stop = new StopSwitch();
+    const write = (text: string): void => {
+      if (text.includes(`step ${stopAfter}/`)) stop.request();
+    };
+    return pretrain(folder.file(name), settings, new RunLog({ write, isTTY: true, columns: 200 }), stop);
+  };
+  const weightsHash = async (name: string): Promise<string> => {
+    const file = path.join(folder.file(name), 'open_clip_model.safetensors');
+    return createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex');
+  };
+
+  it('records steps and evaluations, and leaves a model folder', async () => {
+    const outcome = await run('whole', null);
+    assert.equal(outcome.state, 'finished');
+    assert.equal(outcome.step, 6);
+    const history = await readMetricHistory(runFiles(folder.file('whole')).metrics);
+    assert.deepEqual(
+      history.steps.map(({ step }) => step),
+      [1, 2, 3, 4, 5, 6],
+    );
+    assert.ok(Math.abs(history.steps[0]!.loss - Math.log(24)) < 1.5);
+    assert.deepEqual(
+      history.steps.map(({ lr }) => lr > 0),
+      [true, true, true, true, true, true],
+    );
+    assert.deepEqual(
+      history.evaluations.map(record => record.eval.step),
+      [0, 4, 6],
+    );
+    for (const { eval: scores } of history.evaluations) {
+      for (const style of styleNames) assert.ok(scores[`zeroShot.${style}`]! >= 0);
+      assert.equal(scores['zeroShot.trained'], scores['zeroShot.noto']);
+    }
+    const files = await resolveModel(folder.file('whole'), null);
+    assert.equal(files.architecture.imageSize, 16);
+    const engine = new OnnxRuntimeCpuEngine(1);
+    const encoder = await PromptEncoder.open(engine, await findTextSource(files));
+    const { words } = await resolvePretrainModel(request.arch!);
+    assert.deepEqual(encoder.tokens(words.prompts[3]![7]!), words.tokens(3, 7));
+    assert.equal((await encoder.embed(['This is a photo of a cat.'])).length, 24);
+    await encoder.dispose();
+    await engine.dispose();
+  });
+
+  it('goes on after a stop to the same bits', async () => {
+    const stopped = await run('parts', 3);
+    assert.deepEqual([stopped.state, stopped.step], ['stopped', 3]);
+    const outcome = await run('parts', null, null);
+    assert.deepEqual([outcome.state, outcome.step], ['finished', 6]);
+    assert.equal(await weightsHash('parts'), await weightsHash('whole'));
+    const losses = async (name: string) =>
+      (await readMetricHistory(runFiles(folder.file(name)).metrics)).steps.map(({ loss }) => loss);
+    assert.deepEqual(await losses('parts'), await losses('whole'));
+  });
+
+  it('another seed gives another model', async () => {
+    await run('seed', null, { ...request, seed: 6, steps: 1 });
+    assert.notEqual(await weightsHash('seed'), await weightsHash('whole'));
+  });
+
+  it('is seen by the run list, and its directory is a model to everything else', async () => {
+    const directory = folder.file('whole');
+    const summary = await summariseRun(directory);
+    assert.deepEqual(
+      [summary.state, summary.step, summary.totalSteps, summary.epochs],
+      ['finished', 6, 6, 2],
+    );
+    assert.ok((await findRuns(folder.path)).includes(directory));
+    const hashes = { of: async (file: string) => file };
+    const reference = { path: directory, arch: null, step: null, blend: null };
+    assert.equal((await resolveReference(reference, hashes)).files.architecture.imageSize, 16);
+    await assert.rejects(readRunConfiguration(runFiles(directory).configuration), /describes a pre-training/);
+  });
+
+  it('refuses other settings for a run that is there, and settings out of range, before anything is written', async () => {
+    await assert.rejects(
+      run('whole', null, { ...request, learningRate: 1 }),
+      /learningRate is 0.0015 there and 1 now/,
+    );
+    await assert.rejects(run('new', null, { ...request, batch: 1 }), /--batch takes a whole number from 2/);
+    await assert.rejects(
+      run('new', null, { ...request, styles: 'noto,crayon' }),
+      /--styles takes .*got 'crayon'/,
+    );
+    await writeFile(folder.file('small.json'), JSON.stringify(description).replace('700', '300'));
+    await assert.rejects(
+      run('new', null, { ...request, arch: folder.file('small.json') }),
+      /vocab_size \(300\)/,
+    );
+    await assert.rejects(readFile(folder.file('new')), { code: 'ENOENT' });
+  });
+});

@@ -1,0 +1,75 @@
+import { FileError } from '../checkpoints/fileError.ts';
+import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
+import type { PretrainConfiguration, PretrainSettings, RunConfiguration } from '../protocol.ts';
+import {
+  checkFacts,
+  checkSettings,
+  isPretraining,
+  isRunConfiguration,
+  member,
+  parseRunConfiguration,
+  type SettingKind,
+} from './runConfiguration.ts';
+
+/** What each setting holds; a setting that is missing here does not compile. */
+const settingKinds: Readonly<Record<keyof PretrainSettings, SettingKind>> = {
+  arch: 'textOrNull',
+  styles: 'text',
+  sceneSize: 'number',
+  batch: 'number',
+  steps: 'number',
+  stepsPerEpoch: 'number',
+  learningRate: 'number',
+  weightDecay: 'number',
+  warmup: 'number',
+  beta1: 'number',
+  beta2: 'number',
+  epsilon: 'number',
+  clip: 'number',
+  ramp: 'number',
+  seed: 'number',
+  evaluationCrops: 'number',
+  keepCheckpoints: 'number',
+  engine: 'text',
+  threads: 'number',
+};
+
+const advice = 'Train into a new folder, or restore the config.json that the run was started with';
+
+/**
+ * Checks the content of the `config.json` of a pre-training.
+ *
+ * @param file Named in errors.
+ * @throws FileError naming the field that is missing or wrong.
+ */
+export function parsePretrainConfiguration(content: unknown, file: string): PretrainConfiguration {
+  if (!isJsonObject(content) || !isRunConfiguration(content) || !isPretraining(content))
+    throw new FileError(file, 'it does not describe a pre-training', advice);
+  checkSettings(file, member(file, content, 'settings'), settingKinds);
+  checkFacts(file, content);
+  return content as unknown as PretrainConfiguration;
+}
+
+/** Reads the `config.json` of a pre-training; see `parsePretrainConfiguration`. */
+export const readPretrainConfiguration = async (file: string): Promise<PretrainConfiguration> =>
+  parsePretrainConfiguration(await readJson(file), file);
+
+/**
+ * Reads the `config.json` of any run, for those who show runs.
+ *
+ * @throws FileError also when there is none.
+ */
+export async function readAnyConfiguration(file: string): Promise<RunConfiguration | PretrainConfiguration> {
+  const content = await readJson(file);
+  return isPretraining(content)
+    ? parsePretrainConfiguration(content, file)
+    : parseRunConfiguration(content, file);
+}
+
+/** The settings in which two runs differ, but for those that leave every trained bit alone. */
+export function pretrainDifferences(existing: PretrainConfiguration, requested: PretrainSettings): string[] {
+  const names = Object.keys(settingKinds) as (keyof PretrainSettings)[];
+  return names
+    .filter(name => name !== 'keepCheckpoints' && existing.settings[name] !== requested[name])
+    .map(name => `${name} is ${existing.settings[name]} there and ${requested[name]} now`);
+}
