@@ -48,7 +48,7 @@ describe('pairs of a training step', function () {
 
   it('show nearly every class in the course of a few steps', async () => {
     const seen = new Set<number>();
-    for (let step = 20; step < 24; step++)
+    for (let step = 20; step < 30; step++)
       for (const label of (await buildCropBatch(settings, step)).labels) seen.add(label);
     assert.equal(seen.size, worldClasses.length);
   });

@@ -43,8 +43,8 @@ export interface Crop {
   pixels: Uint8Array;
 }
 
-/** A thing that is hidden further than this, or smaller, is no example of its class. */
-const leastVisible = 0.4;
+/** A thing of which less can be seen, or that is smaller, is no example of its class. */
+const leastVisible = 0.5;
 const leastSide = 8;
 
 export const isExample = ({ isThing, visible, box: [x0, y0, x1, y1] }: VisibleSegment): boolean =>

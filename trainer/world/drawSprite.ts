@@ -1,4 +1,4 @@
-import type { Sprite, SpriteLevel } from './sprite.ts';
+import { ownedAlpha, type Sprite, type SpriteLevel } from './sprite.ts';
 
 /** Pixels that are painted on, and who owns each of them. */
 export interface Canvas {
@@ -23,17 +23,17 @@ export interface SpritePose {
   mirrored: boolean;
 }
 
+/** Pixels that a sprite would own on a canvas without edges and without anything before it. */
+export const wholeArea = (sprite: Sprite, { across, down }: SpritePose): number =>
+  sprite.coverage * across * sprite.width * down * sprite.height;
+
 /** Nine factors, row by row, that make new red, green and blue of the old. */
 export type ColourMatrix = readonly number[];
-
-/** Half of a sprite's opacity decides whose the pixel is. */
-const ownedAlpha = 128;
 
 /**
  * Draws a sprite with bilinear sampling of the level that is nearest above its size, and marks the pixels it owns.
  *
- * @returns Pixels that the sprite would own if nothing hid it and the canvas had no edge, as far as they can be seen
- *   here: those within the canvas.
+ * @returns Pixels that it owns now.
  */
 export function drawSprite(
   canvas: Canvas,

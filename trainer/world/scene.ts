@@ -2,7 +2,7 @@ import type { KeyedRandom } from '../random.ts';
 import { paintBackdrop } from './backdrop.ts';
 import { stuffNames, thingClasses } from './classes.ts';
 import { between, colourMatrix } from './colour.ts';
-import { type Canvas, drawSprite, type SpritePose } from './drawSprite.ts';
+import { type Canvas, drawSprite, type SpritePose, wholeArea } from './drawSprite.ts';
 import type { StyleSprites } from './icons.ts';
 
 /** What a scene is drawn with. Sizes are shares of the scene's longest side. */
@@ -34,8 +34,8 @@ export interface SceneSegment {
   /** Category id: place in `worldClasses`, from 1. */
   readonly category: number;
   readonly isThing: boolean;
-  /** Pixels it would own in the frame if nothing lay over it. */
-  readonly painted: number;
+  /** Pixels it would own if nothing lay over it; of a thing, those beyond the frame as well. */
+  readonly whole: number;
 }
 
 export interface Scene {
@@ -66,7 +66,7 @@ export function paintScene(
     id: index + 1,
     category: thingClasses.length + stuffNames.indexOf(name) + 1,
     isThing: false,
-    painted: canvas.ids.reduce((sum, id) => sum + Number(id === index + 1), 0),
+    whole: canvas.ids.reduce((sum, id) => sum + Number(id === index + 1), 0),
   }));
   const placed: Box[] = [];
   for (const category of things) {
@@ -75,8 +75,8 @@ export function paintScene(
     const sprite = choices[random.uint(choices.length)]!;
     const pose = placeThing(random, canvas, placed, settings);
     const id = segments.length + 1;
-    const painted = drawSprite(canvas, sprite, pose, drawColours(random, settings.variation), id);
-    segments.push({ id, category, isThing: true, painted });
+    drawSprite(canvas, sprite, pose, drawColours(random, settings.variation), id);
+    segments.push({ id, category, isThing: true, whole: wholeArea(sprite, pose) });
   }
   return { ...canvas, segments };
 }
@@ -103,7 +103,10 @@ function placeThing(
   let side = longestSide * smallestThing * (largestThing / smallestThing) ** random.float();
   let best: { box: Box; covered: number } | null = null;
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const [x, y] = [between(random, 0.06, 0.94) * width, between(random, 0.06, 0.94) * height];
+    // Up to a fifth of a thing may be beyond an edge of the frame.
+    const [x, y] = [width, height].map(length =>
+      between(random, Math.min(0.3 * side, length / 2), Math.max(length - 0.3 * side, length / 2)),
+    ) as [number, number];
     const box = [x - side / 2, y - side / 2, x + side / 2, y + side / 2] as const;
     const covered = placed.reduce((most, other) => Math.max(most, sharedArea(box, other)), 0);
     if (!best || covered < best.covered) best = { box, covered };

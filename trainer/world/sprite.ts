@@ -3,6 +3,8 @@ export interface Sprite {
   /** Width and height of the drawn part relative to its longer side. */
   readonly width: number;
   readonly height: number;
+  /** Share of the drawn part's rectangle that is at least half opaque. */
+  readonly coverage: number;
   readonly levels: readonly SpriteLevel[];
 }
 
@@ -27,7 +29,17 @@ export function spriteOf(rgba: Uint8Array, width: number, height: number): Sprit
     level = halve(level);
     levels.push(level);
   }
-  return { width: (right - left) / longest, height: (bottom - top) / longest, levels };
+  const coverage = opaquePixels(levels[0]!) / ((right - left) * (bottom - top));
+  return { width: (right - left) / longest, height: (bottom - top) / longest, coverage, levels };
+}
+
+/** Half of full opacity decides whose a pixel is. */
+export const ownedAlpha = 128;
+
+function opaquePixels({ data }: SpriteLevel): number {
+  let count = 0;
+  for (let at = 3; at < data.length; at += 4) if (data[at]! >= ownedAlpha) count++;
+  return count;
 }
 
 function visibleBounds(

@@ -11,12 +11,13 @@ export interface VisibleSegment {
   readonly area: number;
   /** x0, y0, x1, y1, the smallest box around its pixels. */
   readonly box: PixelBox;
-  /** Share of its pixels within the frame that nothing hides. */
+  /** Share of it that nothing hides and the frame does not cut off, about. */
   readonly visible: number;
 }
 
-/** Segments of fewer pixels are not told of: nobody could name them. */
+/** Segments of fewer pixels, and things of which less can be seen, are not told of: nobody could name them. */
 const fewestPixels = 16;
+const leastVisible = 0.1;
 
 /** What of each segment can be seen, in the order of the ids; hardly visible ones are left out. */
 export function visibleSegments({ width, height, ids, segments }: Scene): VisibleSegment[] {
@@ -34,14 +35,16 @@ export function visibleSegments({ width, height, ids, segments }: Scene): Visibl
       bottom[id] = y + 1;
     }
   return segments
-    .filter(({ id }) => areas[id]! >= fewestPixels)
-    .map(({ id, category, isThing, painted }) => ({
+    .filter(
+      ({ id, isThing, whole }) => areas[id]! >= Math.max(fewestPixels, isThing ? leastVisible * whole : 0),
+    )
+    .map(({ id, category, isThing, whole }) => ({
       id,
       category,
       isThing,
       area: areas[id]!,
       box: [left[id]!, top[id]!, right[id]!, bottom[id]!],
-      visible: areas[id]! / painted,
+      visible: Math.min(1, areas[id]! / whole),
     }));
 }
 
