@@ -67,6 +67,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'train a tiny CLIP from scratch on Emoji World (in a clone)',
     load: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
   },
+  'zero-shot': {
+    summary: "accuracy of a CLIP on crops of Emoji World's things, by drawing style (in a clone)",
+    load: async () => (await import('./commands/zeroShot.ts')).zeroShotCommand,
+  },
   world: {
     summary: 'render Emoji World, a labelled data set of scenes (in a clone)',
     load: async () => (await import('./commands/world.ts')).worldCommand,

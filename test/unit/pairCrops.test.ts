@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { clipNormalisation } from '../../trainer/images/normalise.ts';
+import { evaluationCrops } from '../../trainer/pretrain/evaluationCrops.ts';
 import { buildCropBatch, type CropSettings } from '../../trainer/pretrain/pairCrops.ts';
 import { PairLoader } from '../../trainer/pretrain/pairLoader.ts';
-import { evaluationCrops } from '../../trainer/pretrain/zeroShot.ts';
 import { stuffClasses, thingClasses, worldClasses } from '../../trainer/world/classes.ts';
 
 const settings: CropSettings = {

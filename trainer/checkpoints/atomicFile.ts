@@ -103,3 +103,7 @@ export async function writeAtomically(
     if (durable) await syncDirectory(path.dirname(file));
   });
 }
+
+/** Writes text atomically (see `writeAtomically`). */
+export const writeText = (file: string, text: string): Promise<void> =>
+  writeAtomically(file, handle => writeFully(handle, Buffer.from(text)));

@@ -1,6 +1,9 @@
+import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { writeText } from '../checkpoints/atomicFile.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
 import type { Engine } from '../engines/engine.ts';
+import { ProgramCache } from '../engines/programCache.ts';
 import type { EventRecord, PretrainConfiguration } from '../protocol.ts';
 import { CheckpointStore } from '../runs/checkpointStore.ts';
 import type { Lease } from '../runs/lease.ts';
@@ -8,14 +11,17 @@ import { MetricWriter, readMetricHistory } from '../runs/metrics.ts';
 import { type RunFiles, removeLeftovers } from '../runs/runDirectory.ts';
 import type { RunLog } from '../runs/runLog.ts';
 import { progressLine, StepClock } from '../training/progress.ts';
+import { attribution } from '../world/attribution.ts';
 import { parseStyleList } from '../world/styleList.ts';
+import { styleNames } from '../world/styles.ts';
 import { ContrastiveTrainer, type PairBatch } from './contrastiveTrainer.ts';
 import { initialWeights } from './initialWeights.ts';
 import type { CropBatch } from './pairCrops.ts';
 import { PairLoader } from './pairLoader.ts';
 import { type PretrainModel, writePretrainedModel } from './pretrainModel.ts';
 import { readPretrainState, writePretrainState } from './pretrainState.ts';
-import { describeScores, ZeroShotEvaluation, type ZeroShotScores } from './zeroShot.ts';
+import { thingDirections } from './thingDirections.ts';
+import { describeScores, recordedScores, ZeroShotEvaluation } from './zeroShot.ts';
 
 export interface PretrainContext {
   files: RunFiles;
@@ -32,7 +38,7 @@ export interface PretrainOutcome {
   state: 'finished' | 'stopped';
   step: number;
   /** The latest evaluation; null when there was none. */
-  scores: ZeroShotScores | null;
+  scores: Record<string, number> | null;
 }
 
 /** One trainer's hold on a pre-training: from the latest checkpoint to the last step, or to a stop. */
@@ -42,13 +48,14 @@ export class PretrainRun {
   readonly #checkpoints: CheckpointStore;
   readonly #clock: StepClock;
   readonly #trainer: ContrastiveTrainer;
+  readonly #textPrograms: ProgramCache;
   #loader: PairLoader | null = null;
   #evaluation: ZeroShotEvaluation | null = null;
   #step = 0;
   #savedStep = -1;
   #modelStep = -1;
   #evaluatedStep = -1;
-  #scores: ZeroShotScores | null = null;
+  #scores: Record<string, number> | null = null;
 
   constructor(context: PretrainContext) {
     this.#context = context;
@@ -57,6 +64,7 @@ export class PretrainRun {
     this.#metrics = MetricWriter.open(files.metrics);
     this.#checkpoints = new CheckpointStore(files.checkpoints, keepCheckpoints, message => log.warn(message));
     this.#clock = new StepClock(configuration.totalSteps);
+    this.#textPrograms = new ProgramCache(engine);
     this.#trainer = new ContrastiveTrainer(engine, model.encoder, initialWeights(model.encoder, seed), {
       batch,
       clip,
@@ -82,6 +90,7 @@ export class PretrainRun {
     } finally {
       await this.#loader?.dispose();
       await this.#evaluation?.dispose();
+      await this.#textPrograms.dispose();
       await this.#trainer.dispose();
       this.#metrics.dispose();
     }
@@ -191,13 +200,18 @@ export class PretrainRun {
     const { engine, model, configuration, stopRequested, log } = this.#context;
     const { evaluationCrops, seed, styles } = this.#settings;
     log.progress(`naming ${evaluationCrops} crops of each style`);
-    this.#evaluation ??= await ZeroShotEvaluation.create(engine, model, evaluationCrops, seed);
-    const scores = await this.#evaluation.measure(
-      this.#trainer.parameters,
-      parseStyleList(styles),
-      stopRequested,
+    this.#evaluation ??= await ZeroShotEvaluation.create(
+      engine,
+      model.configuration,
+      styleNames,
+      evaluationCrops,
+      seed,
     );
-    if (!scores) return false;
+    const { parameters } = this.#trainer;
+    const classes = await thingDirections(engine, model, parameters, this.#textPrograms);
+    const measured = await this.#evaluation.measure(parameters, classes, stopRequested);
+    if (!measured) return false;
+    const scores = recordedScores(measured, parseStyleList(styles));
     const epoch = this.#step / configuration.stepsPerEpoch;
     this.#metrics.write({ eval: { epoch, step: this.#step, time: Date.now(), ...scores } });
     this.#evaluatedStep = this.#step;
@@ -223,6 +237,8 @@ export class PretrainRun {
     if (this.#modelStep === this.#step) return;
     const { files, model, engine } = this.#context;
     await writePretrainedModel(files.directory, model, engine, this.#trainer.parameters);
+    const text = attribution(parseStyleList(this.#settings.styles), 'model');
+    await writeText(path.join(files.directory, 'ATTRIBUTION.md'), text);
     this.#modelStep = this.#step;
   }
 

@@ -2,116 +2,102 @@
 import { setImmediate } from 'node:timers/promises';
 import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
-import { normaliseInto } from '../images/normalise.ts';
-import { TextTower } from '../models/textTower.ts';
+import { type ImageNormalisation, normaliseInto } from '../images/normalise.ts';
+import type { VisionArchitecture } from '../models/architecture.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
-import { keyedRandom } from '../random.ts';
 import { normaliseRows } from '../text/classEmbeddings.ts';
-import { meanDirections } from '../text/ensemble.ts';
 import { thingClasses } from '../world/classes.ts';
-import { loadStyle } from '../world/icons.ts';
-import { compressed } from '../world/jpeg.ts';
-import { paintScene, sceneDefaults } from '../world/scene.ts';
 import { iconStyles, type StyleName, styleNames } from '../world/styles.ts';
-import { visibleSegments } from '../world/truth.ts';
-import { type Crop, cropOf, isExample } from './pairCrops.ts';
-import type { PretrainModel } from './pretrainModel.ts';
-
-/** Keys the scenes of evaluations: no training draws from it, whatever its seed. */
-const evaluationKey = 'evaluation scene';
-
-/** Things of an evaluated scene at least, and how many more there may be. */
-const [fewestThings, moreThings] = [4, 6];
+import { evaluationCrops } from './evaluationCrops.ts';
+import type { Crop } from './pairCrops.ts';
 
 /** Crops that go through the image tower together. */
 const mostCrops = 64;
 
-/**
- * Crops of things from scenes of one style with the looks of a written data set: as many of each class as possible,
- * the same for the same seed.
- */
-export async function evaluationCrops(
-  style: StyleName,
-  count: number,
-  cropSize: number,
-  seed: number,
-): Promise<Crop[]> {
-  const sprites = await loadStyle(style);
-  const quota = Math.ceil(count / sprites.size);
-  const taken = new Map<number, number>();
-  const crops: Crop[] = [];
-  for (let index = 0; crops.length < count; index++) {
-    const random = keyedRandom(seed, evaluationKey, style, index);
-    const things = random.shuffle([...sprites.keys()]);
-    const missing = things.filter(category => (taken.get(category - 1) ?? 0) < quota);
-    const chosen = missing.slice(0, fewestThings + random.uint(moreThings));
-    const scene = await compressed(paintScene(random, sprites, chosen, sceneDefaults), random);
-    for (const segment of visibleSegments(scene)) {
-      const label = segment.category - 1;
-      if (!isExample(segment) || crops.length === count) continue;
-      taken.set(label, (taken.get(label) ?? 0) + 1);
-      crops.push({ label, pixels: cropOf(scene, segment.box, cropSize) });
-    }
-  }
-  return crops;
+/** How the crops of a style were named. */
+export interface StyleScore {
+  /** Crops of each thing, in the order of `thingClasses`. */
+  readonly counts: readonly number[];
+  /** Of those, crops whose most similar class is their own. */
+  readonly right: readonly number[];
 }
 
-/** Accuracy over crops, as fractions of 1, by dotted name. */
-export type ZeroShotScores = Record<string, number>;
+/** Share of crops named rightly. */
+export function accuracyOf({ counts, right }: StyleScore): number {
+  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+  return sum(right) / sum(counts);
+}
 
-/** Measures a model in training; holds the crops. Dispose of it when done. */
+/** Measures image towers on crops that it holds. Dispose of it when done. */
 export class ZeroShotEvaluation {
   readonly #engine: Engine;
-  readonly #model: PretrainModel;
+  readonly #architecture: VisionArchitecture;
+  readonly #normalisation: ImageNormalisation;
   readonly #crops: ReadonlyMap<StyleName, readonly Crop[]>;
   readonly #programs: ProgramCache;
   readonly #interpolations: PositionInterpolations;
 
-  private constructor(engine: Engine, model: PretrainModel, crops: ReadonlyMap<StyleName, readonly Crop[]>) {
+  private constructor(
+    engine: Engine,
+    architecture: VisionArchitecture,
+    normalisation: ImageNormalisation,
+    crops: ReadonlyMap<StyleName, readonly Crop[]>,
+  ) {
     this.#engine = engine;
-    this.#model = model;
+    this.#architecture = architecture;
+    this.#normalisation = normalisation;
     this.#crops = crops;
     this.#programs = new ProgramCache(engine);
-    this.#interpolations = new PositionInterpolations(engine, model.encoder.image);
+    this.#interpolations = new PositionInterpolations(engine, architecture);
   }
 
-  /** Renders the crops of every style. */
+  /**
+   * Renders the crops.
+   *
+   * @param count Of each style.
+   * @throws IconError when the icons are not installed.
+   */
   static async create(
     engine: Engine,
-    model: PretrainModel,
+    { architecture, normalisation }: { architecture: VisionArchitecture; normalisation: ImageNormalisation },
+    styles: readonly StyleName[],
     count: number,
     seed: number,
   ): Promise<ZeroShotEvaluation> {
     const crops = new Map<StyleName, readonly Crop[]>();
-    for (const style of styleNames)
-      crops.set(style, await evaluationCrops(style, count, model.encoder.image.imageSize, seed));
-    return new ZeroShotEvaluation(engine, model, crops);
+    for (const style of styles)
+      crops.set(style, await evaluationCrops(style, count, architecture.imageSize, seed));
+    return new ZeroShotEvaluation(engine, architecture, normalisation, crops);
   }
 
   /**
-   * Share of crops whose most similar class among the 64 things is their own: by style as `zeroShot.<style>`, and the
-   * means over the styles trained on and those held out.
+   * Names every crop among the things.
    *
-   * @param trained Styles that the run trains on.
+   * @param parameters Of the image tower, by checkpoint name.
+   * @param classes Directions of the things, `[64, D]`.
    * @param stopped Asked between batches; true ends the evaluation with null.
    */
   async measure(
     parameters: ReadonlyMap<string, DeviceTensor>,
-    trained: readonly StyleName[],
+    classes: Float32Array,
     stopped: () => boolean,
-  ): Promise<ZeroShotScores | null> {
-    const classes = await this.#classDirections(parameters);
-    const byStyle = new Map<StyleName, number>();
+  ): Promise<Map<StyleName, StyleScore> | null> {
+    const scores = new Map<StyleName, StyleScore>();
     for (const [style, crops] of this.#crops) {
-      let right = 0;
+      const [counts, right] = [thingClasses.map(() => 0), thingClasses.map(() => 0)];
       for (let start = 0; start < crops.length; start += mostCrops) {
         await setImmediate();
         if (stopped()) return null;
-        right += await this.#countRight(parameters, classes, crops.slice(start, start + mostCrops));
+        const some = crops.slice(start, start + mostCrops);
+        const names = await this.#name(parameters, classes, some);
+        for (const [index, { label }] of some.entries()) {
+          counts[label]!++;
+          if (names[index] === label) right[label]!++;
+        }
       }
-      byStyle.set(style, right / crops.length);
+      scores.set(style, { counts, right });
     }
-    return summarise(byStyle, trained);
+    return scores;
   }
 
   async dispose(): Promise<void> {
@@ -119,39 +105,26 @@ export class ZeroShotEvaluation {
     await this.#programs.dispose();
   }
 
-  /** Directions of the things, `[64, D]`: each the mean over all sentences. */
-  async #classDirections(parameters: ReadonlyMap<string, DeviceTensor>): Promise<Float32Array> {
-    const { text } = this.#model.encoder;
-    const tower = new TextTower(this.#engine, text, parameters, this.#programs);
-    const { prompts, tokens } = this.#model.words;
-    const counts = thingClasses.map((_, label) => prompts[label]!.length);
-    const texts = counts.flatMap((count, label) =>
-      Array.from({ length: count }, (_, prompt) => tokens(label, prompt)),
-    );
-    return meanDirections(await tower.embed(texts), counts, text.embeddingDimension);
-  }
-
-  async #countRight(
+  /** The class that each crop is most similar to. */
+  async #name(
     parameters: ReadonlyMap<string, DeviceTensor>,
     classes: Float32Array,
     crops: readonly Crop[],
-  ): Promise<number> {
-    const { encoder, configuration } = this.#model;
-    const { imageSize, embeddingDimension } = encoder.image;
+  ): Promise<number[]> {
+    const { imageSize, embeddingDimension } = this.#architecture;
     const pixels = new Float32Array(crops.length * 3 * imageSize ** 2);
     for (const [index, crop] of crops.entries())
-      normaliseInto(crop.pixels, configuration.normalisation, pixels, index * 3 * imageSize ** 2);
-    const tower = new VisionTower(encoder.image, parameters, this.#programs, this.#interpolations);
+      normaliseInto(crop.pixels, this.#normalisation, pixels, index * 3 * imageSize ** 2);
+    const tower = new VisionTower(this.#architecture, parameters, this.#programs, this.#interpolations);
     const input = this.#engine.upload([crops.length, 3, imageSize, imageSize], pixels);
     const output = await tower.encodeImage(input);
     const embeddings = await readFloats(this.#engine, output);
     input.dispose();
     output.dispose();
     normaliseRows(embeddings, embeddingDimension);
-    return crops.filter(({ label }, index) => {
-      const own = embeddings.subarray(index * embeddingDimension, (index + 1) * embeddingDimension);
-      return nearest(own, classes) === label;
-    }).length;
+    return crops.map((_, index) =>
+      nearest(embeddings.subarray(index * embeddingDimension, (index + 1) * embeddingDimension), classes),
+    );
   }
 }
 
@@ -167,22 +140,35 @@ function nearest(vector: Float32Array, rows: Float32Array): number {
   return best.row;
 }
 
-function summarise(byStyle: ReadonlyMap<StyleName, number>, trained: readonly StyleName[]): ZeroShotScores {
-  const mean = (styles: readonly StyleName[]): number =>
-    styles.reduce((sum, style) => sum + byStyle.get(style)!, 0) / styles.length;
-  const unseen = styleNames.filter(style => !trained.includes(style));
-  return {
-    'zeroShot.trained': mean(trained),
-    ...(unseen.length > 0 ? { 'zeroShot.heldOut': mean(unseen) } : {}),
-    ...Object.fromEntries([...byStyle].map(([style, accuracy]) => [`zeroShot.${style}`, accuracy])),
+/**
+ * Accuracies as fractions of 1, by dotted name: `zeroShot.<style>`, and the means over the styles trained on and over
+ * the others.
+ */
+export function recordedScores(
+  scores: ReadonlyMap<StyleName, StyleScore>,
+  trained: readonly StyleName[],
+): Record<string, number> {
+  const accuracies = [...scores].map(([style, score]) => [style, accuracyOf(score)] as const);
+  const mean = (chosen: (style: StyleName) => boolean): number[] => {
+    const values = accuracies.filter(([style]) => chosen(style)).map(([, accuracy]) => accuracy);
+    return values.length === 0 ? [] : [values.reduce((sum, value) => sum + value, 0) / values.length];
   };
+  const means = {
+    'zeroShot.trained': mean(style => trained.includes(style)),
+    'zeroShot.heldOut': mean(style => !trained.includes(style)),
+  };
+  return Object.fromEntries([
+    ...Object.entries(means).flatMap(([name, values]) => values.map(value => [name, value] as const)),
+    ...accuracies.map(([style, accuracy]) => [`zeroShot.${style}`, accuracy] as const),
+  ]);
 }
 
 /** `noto 83.1 %, twemoji (held out) 51.2 %`. */
-export const describeScores = (scores: ZeroShotScores): string =>
+export const describeScores = (recorded: Readonly<Record<string, number>>): string =>
   styleNames
-    .map(style => {
+    .flatMap(style => {
+      const accuracy = recorded[`zeroShot.${style}`];
       const note = iconStyles[style].heldOut ? ' (held out)' : '';
-      return `${style}${note} ${(100 * scores[`zeroShot.${style}`]!).toFixed(1)} %`;
+      return accuracy === undefined ? [] : [`${style}${note} ${(100 * accuracy).toFixed(1)} %`];
     })
     .join(', ');

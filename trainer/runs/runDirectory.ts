@@ -67,7 +67,7 @@ export async function prepareRunDirectory(directory: string): Promise<'new' | 'e
 
 /** Temporary names (`temporaryName`) of the files that only the holder of a run's lease writes. */
 const leftoverPattern =
-  /^\.(config\.json|student\.safetensors|preview\.json|open_clip_model\.safetensors|open_clip_config\.json|tokenizer\.json)\.tmp-\d+-[0-9a-f]+$/;
+  /^\.(config\.json|student\.safetensors|preview\.json|open_clip_model\.safetensors|open_clip_config\.json|tokenizer\.json|ATTRIBUTION\.md)\.tmp-\d+-[0-9a-f]+$/;
 
 /**
  * Removes files that a killed trainer left half written. Only the trainer that holds the run may call it.

@@ -1,7 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
-import { makeDirectories, writeAtomically, writeFully } from '../checkpoints/atomicFile.ts';
+import { makeDirectories, writeText } from '../checkpoints/atomicFile.ts';
 import { FileError, naming } from '../checkpoints/fileError.ts';
 import { keyedRandom } from '../random.ts';
 import { version } from '../version.ts';
@@ -132,14 +132,11 @@ async function writeLists(directory: string, request: WorldRequest, annotations:
   const things = categories.filter(({ isthing }) => isthing === 1);
   // Without indentation: run lengths are long lists of numbers.
   const write = (name: string, content: object) =>
-    writeAtomically(path.join(directory, name), handle =>
-      writeFully(handle, Buffer.from(JSON.stringify(content))),
-    );
+    writeText(path.join(directory, name), JSON.stringify(content));
   await write('panoptic.json', { info, images, annotations: panoptic, categories });
   await write('instances.json', { info, images, annotations: instances, categories: things });
   await write('captions.json', { info, images, annotations: captions });
-  const file = path.join(directory, 'ATTRIBUTION.md');
-  await naming(file, 'write', () => writeFile(file, attribution(request.styles)));
+  await writeText(path.join(directory, 'ATTRIBUTION.md'), attribution(request.styles, 'pictures'));
 }
 
 const stem = (index: number): string => String(index + 1).padStart(6, '0');

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pretrainCommand } from '../../trainer/commands/pretrain.ts';
+import { worldCommand } from '../../trainer/commands/world.ts';
+import { zeroShotCommand } from '../../trainer/commands/zeroShot.ts';
+import { SettingError } from '../../trainer/training/settings.ts';
+import { UsageError } from '../../trainer/usageError.ts';
+import { thingClasses } from '../../trainer/world/classes.ts';
+import { styleNames } from '../../trainer/world/styles.ts';
+import { printed } from '../support/printed.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+
+const demo = path.resolve('media/demo/model');
+
+describe('commands of Emoji World', function () {
+  this.timeout(60_000);
+  let folder: TemporaryFolder;
+  before(async () => {
+    folder = await temporaryFolder();
+  });
+  after(() => folder.remove());
+
+  it('world writes a data set and says where', async () => {
+    const out = folder.file('world');
+    const args = '--count 2 --size 64 --things 3-4 --styles noto --seed 9 --json'.split(' ');
+    assert.deepEqual(JSON.parse(await printed(() => worldCommand(['--out', out, ...args]))), {
+      directory: out,
+      scenes: 2,
+    });
+    const { info, images } = JSON.parse(await readFile(path.join(out, 'instances.json'), 'utf8'));
+    assert.deepEqual([info.seed, info.fewestThings, info.mostThings, images.length], [9, 3, 4, 2]);
+  });
+
+  it('world refuses what it cannot do', async () => {
+    await assert.rejects(worldCommand([]), UsageError);
+    const out = folder.file('refused');
+    for (const [option, value, message] of [
+      ['--count', '0', /--count takes a whole number from 1/],
+      ['--size', '47', /--size takes a whole number from 48/],
+      ['--things', '9-4', /--things takes two numbers/],
+      ['--styles', 'noto,chalk', /got 'chalk'/],
+    ] as const)
+      await assert.rejects(worldCommand(['--out', out, option, value]), error => {
+        assert.ok(error instanceof SettingError);
+        assert.match(error.message, message);
+        return true;
+      });
+    await assert.rejects(readFile(out), { code: 'ENOENT' });
+  });
+
+  it('zero-shot finds about one of 64 things with a random model', async () => {
+    const args = ['--model', demo, '--styles', 'noto,twemoji', '--crops', '256', '--threads', '1'];
+    const scores = JSON.parse(await printed(() => zeroShotCommand([...args, '--json'])));
+    for (const name of ['zeroShot.noto', 'zeroShot.twemoji', 'zeroShot.trained', 'zeroShot.heldOut'])
+      assert.ok(scores[name] < 0.08, `${name}: ${scores[name]}`);
+    const text = await printed(() => zeroShotCommand(args));
+    assert.match(text, /^noto +\d+\.\d %$/m);
+    assert.match(text, /^twemoji +\d+\.\d % {2}held out of training$/m);
+    const [, worst] = /^known least: (.*)$/m.exec(text)!;
+    assert.equal(worst!.split(', ').length, 8);
+    assert.ok(thingClasses.some(({ name }) => worst!.startsWith(name)));
+    await assert.rejects(zeroShotCommand([]), UsageError);
+  });
+
+  it('pretrain says what it needs and what there is', async () => {
+    const help = await printed(() => pretrainCommand(['--help']));
+    for (const style of styleNames) assert.ok(help.includes(style));
+    assert.match(help, /--lr +highest learning rate; 0 … 10, default 0\.0015/);
+    await assert.rejects(pretrainCommand([]), UsageError);
+    await assert.rejects(
+      pretrainCommand(['--resume', 'x', '--lr', '1']),
+      /--resume takes all settings from the run; leave out --lr/,
+    );
+    await assert.rejects(pretrainCommand(['--out', folder.file('run'), '--steps', 'many']), SettingError);
+    await assert.rejects(pretrainCommand(['--resume', folder.file('run')]), /run/);
+  });
+});
