@@ -4,6 +4,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
 import { maskBounds, maskOfRunLengths } from '../../trainer/dense/cocoMask.ts';
+import { readCocoInstances } from '../../trainer/evaluate/cocoInstances.ts';
+import { readCocoPanoptic } from '../../trainer/evaluate/cocoPanoptic.ts';
+import { readSegmentMap, segmentExtents } from '../../trainer/evaluate/regionMasks.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { stuffClasses, thingClasses, worldClasses } from '../../trainer/world/classes.ts';
 import { colourMatrix } from '../../trainer/world/colour.ts';
@@ -155,6 +158,35 @@ describe('a written world', () => {
     assert.deepEqual(await hashes(b), first);
     assert.notEqual((await hashes(c))['images/000001.jpg'], first['images/000001.jpg']);
     await assert.rejects(writeWorld(a, request), /not empty/);
+  });
+
+  it('opens with the readers of the evaluation, which measure the same boxes and areas', async function () {
+    this.timeout(60_000);
+    const world = folder.file('read');
+    await writeWorld(world, request);
+    const panoptic = await readCocoPanoptic(path.join(world, 'panoptic.json'), false);
+    const instances = await readCocoInstances(path.join(world, 'instances.json'), false);
+    assert.deepEqual(
+      panoptic.classes.map(({ name, isThing }) => [name, isThing]),
+      worldClasses.map(({ name, isThing }) => [name, isThing]),
+    );
+    assert.equal(panoptic.images.length, request.count);
+    for (const [index, { file, maskFile, regions }] of panoptic.images.entries()) {
+      const extents = segmentExtents(await readSegmentMap(path.join(world, 'panoptic', maskFile!)));
+      for (const { segment, box } of regions) {
+        const [x, y, width, height] = box!;
+        const { left, top, right, bottom } = extents.get(segment)!;
+        // The reader's last columns and rows belong to the segment.
+        const measured = [left, top, right + 1, bottom + 1];
+        assert.deepEqual(measured, [x, y, x + width, y + height], `segment ${segment} of ${file}`);
+      }
+      const things = regions.filter(region => panoptic.classes[region.class]!.isThing);
+      const own = instances.images[index]!;
+      assert.deepEqual(
+        own.regions.map(({ box }) => box),
+        things.map(({ box }) => box),
+      );
+    }
   });
 
   it('tells the truth in all formats', async function () {
