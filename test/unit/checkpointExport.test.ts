@@ -55,6 +55,30 @@ describe('exported models', () => {
 
   afterEach(() => folder.remove());
 
+  it('are rounded to float16 when asked for half precision, and load again', async () => {
+    const source = path.resolve('media/demo/model');
+    const out = folder.file('half.safetensors');
+    await runExport('--model', source, '--format', 'safetensors', '--half', '--out', out);
+    const [model, original] = [await resolveModel(out, null), await resolveModel(source, null)];
+    assert.deepEqual(model.architecture, original.architecture);
+    const whole = (await readCheckpoint(original.weightsFile)).tensors;
+    const half = (await readSafetensors(out)).tensors;
+    const widened = (await readSafetensors(out, { asFloat32: true })).tensors;
+    assert.equal(half.size, whole.size);
+    for (const [name, { data }] of whole) {
+      assert.equal(half.get(name)!.dtype, 'float16');
+      const rounded = widened.get(name)!.data as Float32Array;
+      (data as Float32Array).forEach((value, index) => {
+        assert.ok(Math.abs(rounded[index]! - value) <= 2 ** -11 * Math.abs(value) + 2 ** -25, name);
+      });
+    }
+    assert.ok((await stat(out)).size < 0.55 * (await stat(original.weightsFile)).size);
+    await assert.rejects(
+      runExport('--model', source, '--format', 'openclip', '--half', '--out', folder.file('x.pt')),
+      /--half belongs to --format safetensors/,
+    );
+  });
+
   for (const name of ['openai_vit', 'openclip_vit', 'eva02'])
     it(`compute in ONNX what the published code computes: ${name}`, async () => {
       const golden = readGolden(`${name}/forward.safetensors`);
