@@ -9,6 +9,7 @@ import { pretrain } from '../../trainer/pretrain/pretrain.ts';
 import { resolvePretrainModel } from '../../trainer/pretrain/pretrainModel.ts';
 import type { PretrainSettings } from '../../trainer/protocol.ts';
 import { readMetricHistory } from '../../trainer/runs/metrics.ts';
+import { readAnyConfiguration } from '../../trainer/runs/pretrainConfiguration.ts';
 import { readRunConfiguration } from '../../trainer/runs/runConfiguration.ts';
 import { runFiles } from '../../trainer/runs/runDirectory.ts';
 import { RunLog } from '../../trainer/runs/runLog.ts';
@@ -16,6 +17,7 @@ import { findRuns, summariseRun } from '../../trainer/runs/runSummary.ts';
 import { StopSwitch } from '../../trainer/server.ts';
 import { findTextSource, PromptEncoder } from '../../trainer/text/promptEncoder.ts';
 import { styleNames } from '../../trainer/world/styles.ts';
+import { configurationSections } from '../../webview/training/configurationRows.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
 const description = {
@@ -121,6 +123,14 @@ describe('pre-training', function () {
     const reference = { path: directory, arch: null, step: null, blend: null };
     assert.equal((await resolveReference(reference, hashes)).files.architecture.imageSize, 16);
     await assert.rejects(readRunConfiguration(runFiles(directory).configuration), /describes a pre-training/);
+  });
+
+  it('is described in the training panel', async () => {
+    const configuration = await readAnyConfiguration(runFiles(folder.file('whole')).configuration);
+    const rows = configurationSections(configuration).flatMap(section => section.rows);
+    const values = new Map(rows.map(({ label, value }) => [label, value]));
+    assert.equal(values.get('Styles'), 'noto');
+    assert.equal(values.get('Total steps'), '6');
   });
 
   it('refuses other settings for a run that is there, and settings out of range, before anything is written', async () => {
