@@ -156,6 +156,31 @@ describe('AdamW', () => {
       disposeAll(parameters.values());
     });
 
+  for (const weightDecay of [0.1, 0])
+    it(`updates parameters together to the same bits as one by one, weight decay ${weightDecay}`, async () => {
+      const settings = { ...vitAdamW, weightDecay };
+      const [single, together] = [upload(), upload()];
+      const [one, other] = [single, together].map(
+        parameters => new AdamW(engine, programs, settings, parameters),
+      ) as [AdamW, AdamW];
+      for (let number = 1; number <= 5; number++) {
+        await step(one, number, 1e-2);
+        other.begin(number, 1e-2);
+        const gradients = [...shapes].map(
+          ([name, shape]) => [name, engine.upload(shape, gradientOf(name, number))] as const,
+        );
+        await other.applyTogether(new Map(gradients));
+        assert.equal(await other.end(), 0);
+      }
+      for (const name of shapes.keys()) {
+        assert.deepEqual(await engine.read(together.get(name)!), await engine.read(single.get(name)!));
+        assert.deepEqual(await other.readMoments(name), await one.readMoments(name));
+      }
+      one.dispose();
+      other.dispose();
+      disposeAll([...single.values(), ...together.values()]);
+    });
+
   it('goes on with the same bits from saved moments', async () => {
     const settings = { ...vitAdamW, weightDecay: 0.1 };
     const [whole, interrupted] = [upload(), upload()];

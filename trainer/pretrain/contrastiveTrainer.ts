@@ -89,7 +89,7 @@ export class ContrastiveTrainer {
         : new NonFiniteLossError(step, loss);
     }
     this.optimiser.begin(step, learningRate);
-    for (const [name, gradient] of gradients) await this.optimiser.apply(name, gradient);
+    await this.optimiser.applyTogether(new Map(gradients));
     await this.optimiser.end();
     await this.#limitScale();
     return { loss, gradNorm };
