@@ -1,3 +1,6 @@
+import { readJson } from '../trainer/checkpoints/jsonFile.ts';
+import { isPretraining } from '../trainer/runs/runConfiguration.ts';
+import { runFiles } from '../trainer/runs/runDirectory.ts';
 import type { TunableSetting, TunableSettings } from './identifiers.ts';
 
 /** What a run is started with. Paths are absolute. */
@@ -51,7 +54,9 @@ export function trainArguments(request: RunRequest): string[] {
   return result;
 }
 
-/** Arguments of `clipself` that continue a run from its own `config.json`. */
-export function resumeArguments(directory: string): string[] {
-  return ['train', '--resume', directory];
+/** Arguments of `clipself` that continue a run, a fine-tuning or a pre-training, from its own `config.json`. */
+export async function resumeArguments(directory: string): Promise<string[]> {
+  // Where it cannot be read, the trainer says why.
+  const content = await readJson(runFiles(directory).configuration).catch(() => null);
+  return [isPretraining(content) ? 'pretrain' : 'train', '--resume', directory];
 }

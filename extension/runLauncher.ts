@@ -22,8 +22,8 @@ export class RunLauncher {
   }
 
   /** Continues a run with its own settings and waits until it trains. Throws as `startTrainer` does. */
-  resume(directory: string, signal: AbortSignal): Promise<void> {
-    return this.#launch(directory, resumeArguments(directory), signal);
+  async resume(directory: string, signal: AbortSignal): Promise<void> {
+    await this.#launch(directory, await resumeArguments(directory), signal);
   }
 
   #launch(directory: string, args: string[], signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { resumeArguments } from '../../extension/commandLine.ts';
 import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { resolveReference } from '../../trainer/inspect/modelReference.ts';
@@ -98,6 +99,9 @@ describe('pre-training', function () {
   it('goes on after a stop to the same bits', async () => {
     const stopped = await run('parts', 3);
     assert.deepEqual([stopped.state, stopped.step], ['stopped', 3]);
+    const directory = folder.file('parts');
+    assert.deepEqual(await resumeArguments(directory), ['pretrain', '--resume', directory]);
+    assert.deepEqual(await resumeArguments(folder.file('none')), ['train', '--resume', folder.file('none')]);
     const outcome = await run('parts', null, null);
     assert.deepEqual([outcome.state, outcome.step], ['finished', 6]);
     assert.equal(await weightsHash('parts'), await weightsHash('whole'));
