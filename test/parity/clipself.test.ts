@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { fractionsToCells, roiAlignRows } from '../../trainer/dense/roiPooling.ts';
 import { blend } from '../../trainer/distill/blend.ts';
-import { type DistillationBatch, Distiller } from '../../trainer/distill/distiller.ts';
+import { Distiller } from '../../trainer/distill/distiller.ts';
 import { decaysWeight, learningRateAt } from '../../trainer/distill/optimiser.ts';
+import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { type DeviceTensor, readFloats } from '../../trainer/engines/engine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';

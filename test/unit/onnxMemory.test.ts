@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
-import {
-  type DistillationBatch,
-  Distiller,
-  NonFiniteGradientError,
-  NonFiniteLossError,
-} from '../../trainer/distill/distiller.ts';
+import { Distiller, NonFiniteGradientError, NonFiniteLossError } from '../../trainer/distill/distiller.ts';
 import { vitAdamW } from '../../trainer/distill/optimiser.ts';
+import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import type { DeviceTensor } from '../../trainer/engines/engine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';

@@ -4,18 +4,7 @@ import { reshape } from '../graph/operations/layout.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { sum, total } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
-
-/** Sizes of a CLIPSelf loss graph. */
-export interface DistillationShape {
-  /** Images of the step. */
-  batch: number;
-  /** Patches down × across of each student image. */
-  tokens: number;
-  /** Rows reserved for the boxes of one image. */
-  maxBoxes: number;
-  /** D, length of an embedding. */
-  embeddingDimension: number;
-}
+import type { LossGraph, RegionShape } from './regionLoss.ts';
 
 /**
  * CLIPSelf (Wu et al., ICLR 2024, section 3.2). The image is cut into a grid of patches. The frozen teacher embeds
@@ -29,14 +18,11 @@ export interface DistillationShape {
  * - `dense`   [batch · tokens, D]       the student's dense features, unit norm
  * - `pooling` [batch, maxBoxes, tokens] RoIAlign as a matrix: a row averages the bilinear samples inside a box
  * - `teacher` [batch, maxBoxes, D]      embeddings of the crops
- * - `weights` [batch, maxBoxes]         1 / number of boxes of the batch; 0 in rows without a box
+ * - `weights` [batch, maxBoxes]         weight of the loss / number of boxes of the step; 0 in rows without a box
  *
  * Outputs: `loss`, a scalar, and `cosines` [batch, maxBoxes].
  */
-export function clipSelfLoss({ batch, tokens, maxBoxes, embeddingDimension }: DistillationShape): {
-  loss: Value;
-  cosines: Value;
-} {
+export function clipSelfLoss({ batch, tokens, maxBoxes, embeddingDimension }: RegionShape): LossGraph {
   const dense = Value.input('dense', [batch * tokens, embeddingDimension]);
   const pooling = Value.input('pooling', [batch, maxBoxes, tokens]);
   const teacher = Value.input('teacher', [batch, maxBoxes, embeddingDimension]);

@@ -1,30 +1,33 @@
-import { type DeviceTensor, disposeAll, type Engine, readFloats, takeScalar } from '../engines/engine.ts';
+import {
+  type DeviceTensor,
+  disposeAll,
+  type Engine,
+  type Feeds,
+  type Program,
+  readFloats,
+  takeScalar,
+} from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
 import { gradientName, splitForBackward, upstreamName } from '../graph/split.ts';
+import type { Value } from '../graph/value.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
+import { denseStages, imageStages } from '../models/visionStages.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
 import { AdamW } from './adamW.ts';
-import { clipSelfLoss, type DistillationShape } from './clipself.ts';
+import { GradientSum } from './gradientSum.ts';
+import { type Nouns, NounTargets } from './nounTargets.ts';
 import type { AdamWSettings } from './optimiser.ts';
-import { disposeTape, Student } from './student.ts';
-
-/** Images, crops and boxes of one step on the host. */
-export interface DistillationBatch {
-  /** Student images [B, 3, S, S], normalised. */
-  images: Float32Array;
-  /** Teacher crops [K, 3, c, c], image after image. */
-  crops: Float32Array;
-  /** Boxes of each image; their sum is K. */
-  boxCounts: readonly number[];
-  /** [B, maxBoxes, tokens], RoIAlign rows; zero beyond an image's count. */
-  pooling: Float32Array;
-}
+import { passesOf } from './passes.ts';
+import type { DistillationBatch, RegionLoss, RegionShape, RegionTargets } from './regionLoss.ts';
+import { retentionLoss } from './retention.ts';
+import { disposeTape, type GradientReceiver, Student } from './student.ts';
+import { TeacherTargets } from './teacherTargets.ts';
 
 export interface StepResult {
   loss: number;
   /** Global L2 norm of the gradients. */
   gradNorm: number;
-  /** Student/teacher cosine of every box, by image. */
+  /** Cosine of every box with the teacher's crop embedding, or with its noun; by image. */
   cosines: number[][];
 }
 
@@ -65,9 +68,17 @@ export interface DistillerSettings {
   optimiser: AdamWSettings;
   /** Bytes of student activations kept for the backward pass. */
   activationBudget: number;
+  /** Images that go through the student together; the gradients of a larger batch add up. All of them by default. */
+  imagesPerPass?: number;
+  /** Weight of the CLIPSelf loss; 1 by default. */
+  cosineWeight?: number;
+  /** Weight of the retention of whole images; 0, the default, leaves it out. */
+  retention?: number;
+  /** Regions are compared with these nouns instead of the teacher's crop embeddings; null, the default, with those. */
+  nouns?: Nouns | null;
 }
 
-/** Teacher, student and optimiser on one engine: takes batches, makes CLIPSelf steps. */
+/** Teacher, student and optimiser on one engine: takes batches, makes steps of CLIPSelf or of region–noun pairs. */
 export class Distiller {
   readonly optimiser: AdamW;
   /** The student's parameters by checkpoint name, replaced as it learns; frozen ones are the teacher's tensors. */
@@ -83,7 +94,11 @@ export class Distiller {
   readonly #cropPrograms: ProgramCache;
   readonly #interpolations: PositionInterpolations;
   readonly #teacherTower: VisionTower;
+  readonly #teacherTargets: TeacherTargets;
+  readonly #targets: RegionTargets;
   readonly #studentTower: Student;
+  /** The student's embeddings of whole images, for their retention. */
+  readonly #wholeImages: Student;
 
   /**
    * @param teacher parameters by checkpoint name; the distiller disposes of them.
@@ -123,40 +138,110 @@ export class Distiller {
     this.#cropPrograms = new ProgramCache(engine, cropProgramCapacity);
     this.#interpolations = new PositionInterpolations(engine, architecture);
     this.#teacherTower = new VisionTower(architecture, teacher, this.#cropPrograms, this.#interpolations);
-    this.#studentTower = new Student(
-      architecture,
-      student,
-      trainable,
-      this.#programs,
-      this.#interpolations,
-      settings.activationBudget,
-    );
+    const { cropSize, activationBudget, cosineWeight = 1, nouns } = settings;
+    this.#teacherTargets = new TeacherTargets(engine, this.#teacherTower, cropSize, cosineWeight);
+    this.#targets = nouns ? new NounTargets(engine, nouns) : this.#teacherTargets;
+    const studentWith = (stages: typeof denseStages | typeof imageStages): Student =>
+      new Student(
+        architecture,
+        student,
+        trainable,
+        this.#programs,
+        this.#interpolations,
+        activationBudget,
+        stages,
+      );
+    this.#studentTower = studentWith(denseStages);
+    this.#wholeImages = studentWith(imageStages);
     this.optimiser = new AdamW(engine, this.#programs, settings.optimiser, student);
   }
 
   /** One training step; `step` counts from 1. Throws `NonFiniteLossError` before anything is updated. */
   async step(batch: DistillationBatch, step: number, learningRate: number): Promise<StepResult> {
-    const { feeds, shape } = await this.#lossFeeds(batch);
-    const pixels = this.#uploadImages(batch);
-    const { dense, tape } = await this.#studentTower.forward(pixels);
-    const lossFeeds = { ...feeds, dense };
+    const { imagesPerPass = batch.boxCounts.length, retention = 0 } = this.#settings;
+    const passes = passesOf(batch, imagesPerPass);
+    let begun = false;
+    const update: GradientReceiver = (name, gradient) => {
+      // Not before: a loss that is no number leaves everything as it was.
+      if (!begun) this.optimiser.begin(step, learningRate);
+      begun = true;
+      return this.optimiser.apply(name, gradient);
+    };
+    const gradients = new GradientSum(this.#programs);
+    // A single gradient of each parameter updates it at once and is freed.
+    const receive = passes.length > 1 || retention > 0 ? gradients.add : update;
     try {
-      const program = await this.#lossProgram(shape);
-      const { loss, cosines } = await program.run(lossFeeds);
-      const lossValue = await takeScalar(this.#engine, loss!);
-      const agreement = await this.#takeCosines(cosines!, batch);
-      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue);
-      const denseGradient = await this.#lossGradient(shape, lossFeeds);
-      this.optimiser.begin(step, learningRate);
-      await this.#studentTower.backward(tape, denseGradient, (name, gradient) =>
-        this.optimiser.apply(name, gradient),
-      );
+      let loss = 0;
+      const cosines: number[][] = [];
+      for (const part of passes) {
+        if (retention > 0) loss += await this.#retainPass(part, batch, step, gradients.add);
+        const results = await this.#regionPass(part, batch, step, receive);
+        loss += results.loss;
+        cosines.push(...results.cosines);
+      }
+      await gradients.deliver(update);
       const gradNorm = await this.optimiser.end();
       if (!Number.isFinite(gradNorm)) throw new NonFiniteGradientError(step, gradNorm);
-      return { loss: lossValue, gradNorm, cosines: agreement };
+      return { loss, gradNorm, cosines };
+    } finally {
+      gradients.dispose();
+    }
+  }
+
+  /** Forward and backward over the regions of one pass. */
+  async #regionPass(
+    part: DistillationBatch,
+    whole: DistillationBatch,
+    step: number,
+    receive: GradientReceiver,
+  ): Promise<Omit<StepResult, 'gradNorm'>> {
+    const regionLoss = await this.#targets.lossOf(part, whole, this.#shapeOf(part), step);
+    const pixels = this.#uploadImages(part);
+    const { output: dense, tape } = await this.#studentTower.forward(pixels);
+    const feeds = { ...regionLoss.feeds, dense };
+    try {
+      const program = await this.#lossProgram(regionLoss);
+      const { loss, cosines } = await program.run(feeds);
+      const lossValue = await takeScalar(this.#engine, loss!);
+      const agreement = await this.#takeCosines(cosines!, part);
+      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue);
+      const denseGradient = await this.#lossGradient(regionLoss, feeds);
+      await this.#studentTower.backward(tape, denseGradient, receive);
+      return { loss: lossValue, cosines: agreement };
     } finally {
       disposeTape(tape);
-      disposeAll(lossFeeds);
+      disposeAll(feeds);
+      pixels.dispose();
+    }
+  }
+
+  /** Forward and backward over the whole images of one pass. */
+  async #retainPass(
+    { wholes }: DistillationBatch,
+    whole: DistillationBatch,
+    step: number,
+    receive: GradientReceiver,
+  ): Promise<number> {
+    const { cropSize, retention = 0 } = this.#settings;
+    const images = wholes!.length / (3 * cropSize * cropSize);
+    const { embeddingDimension } = this.#architecture;
+    const pixels = this.#engine.upload([images, 3, cropSize, cropSize], wholes!);
+    const weights = new Float32Array(images).fill(retention / whole.boxCounts.length);
+    const teacher = await this.#teacherTower.encodeImage(pixels);
+    const { output: student, tape } = await this.#wholeImages.forward(pixels);
+    const feeds = { student, teacher, weights: this.#engine.upload([images, 1], weights) };
+    const graph = () => ({ loss: retentionLoss(images, embeddingDimension) });
+    try {
+      const program = await this.#programs.get(`retention ${images}`, graph);
+      const { loss } = await program.run(feeds);
+      const lossValue = await takeScalar(this.#engine, loss!);
+      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue);
+      const gradient = await this.#gradientOf(`retention gradient ${images}`, graph, 'student', feeds);
+      await this.#wholeImages.backward(tape, gradient, receive);
+      return lossValue;
+    } finally {
+      disposeTape(tape);
+      disposeAll(feeds);
       pixels.dispose();
     }
   }
@@ -166,13 +251,13 @@ export class Distiller {
     batch: DistillationBatch,
     student: ReadonlyMap<string, DeviceTensor> = this.#student,
   ): Promise<number[][]> {
-    const { feeds, shape } = await this.#lossFeeds(batch);
+    const regionLoss = await this.#teacherTargets.lossOf(batch, batch, this.#shapeOf(batch));
     const pixels = this.#uploadImages(batch);
     const tower = new VisionTower(this.#architecture, student, this.#programs, this.#interpolations);
     const dense = await tower.encodeDense(pixels);
-    const program = await this.#lossProgram(shape);
-    const { loss, cosines } = await program.run({ ...feeds, dense });
-    disposeAll([...Object.values(feeds), dense, pixels, loss!]);
+    const program = await this.#lossProgram(regionLoss);
+    const { loss, cosines } = await program.run({ ...regionLoss.feeds, dense });
+    disposeAll([...Object.values(regionLoss.feeds), dense, pixels, loss!]);
     return this.#takeCosines(cosines!, batch);
   }
 
@@ -193,58 +278,39 @@ export class Distiller {
     await this.#programs.dispose();
   }
 
-  #uploadImages({ images, boxCounts }: DistillationBatch): DeviceTensor {
-    const { size } = this.#settings;
+  #uploadImages({ images, boxCounts, size = this.#settings.size }: DistillationBatch): DeviceTensor {
     return this.#engine.upload([boxCounts.length, 3, size, size], images);
   }
 
-  /** Teacher embeddings, pooling matrix and box weights of the loss; all crops go through the teacher together. */
-  async #lossFeeds(
-    batch: DistillationBatch,
-  ): Promise<{ feeds: Record<string, DeviceTensor>; shape: DistillationShape }> {
-    const { cropSize, maxBoxes, size } = this.#settings;
+  #shapeOf({ boxCounts, size = this.#settings.size }: DistillationBatch): RegionShape {
     const { embeddingDimension, patchSize } = this.#architecture;
-    const images = batch.boxCounts.length;
-    const boxes = batch.boxCounts.reduce((sum, count) => sum + count, 0);
     const tokens = Math.floor(size / patchSize) ** 2;
-    const crops = this.#engine.upload([boxes, 3, cropSize, cropSize], batch.crops);
-    const embedded = await this.#teacherTower.encodeImage(crops);
-    const embeddings = await readFloats(this.#engine, embedded);
-    disposeAll([crops, embedded]);
-
-    const teacher = new Float32Array(images * maxBoxes * embeddingDimension);
-    const weights = new Float32Array(images * maxBoxes);
-    let first = 0;
-    batch.boxCounts.forEach((count, image) => {
-      const rows = embeddings.subarray(first * embeddingDimension, (first + count) * embeddingDimension);
-      teacher.set(rows, image * maxBoxes * embeddingDimension);
-      weights.fill(1 / boxes, image * maxBoxes, image * maxBoxes + count);
-      first += count;
-    });
-    const feeds = {
-      teacher: this.#engine.upload([images, maxBoxes, embeddingDimension], teacher),
-      pooling: this.#engine.upload([images, maxBoxes, tokens], batch.pooling),
-      weights: this.#engine.upload([images, maxBoxes], weights),
-    };
-    return { feeds, shape: { batch: images, tokens, maxBoxes, embeddingDimension } };
+    return { batch: boxCounts.length, tokens, maxBoxes: this.#settings.maxBoxes, embeddingDimension };
   }
 
-  #lossProgram(shape: DistillationShape) {
-    return this.#programs.get(lossKey('loss', shape), () => clipSelfLoss(shape));
+  #lossProgram({ key, graph }: RegionLoss): Promise<Program> {
+    return this.#programs.get(`loss ${key}`, () => ({ ...graph() }));
   }
 
-  async #lossGradient(
-    shape: DistillationShape,
-    feeds: Readonly<Record<string, DeviceTensor>>,
+  #lossGradient({ key, graph }: RegionLoss, feeds: Feeds): Promise<DeviceTensor> {
+    return this.#gradientOf(`loss gradient ${key}`, () => ({ loss: graph().loss }), 'dense', feeds);
+  }
+
+  /** Gradient of the output `loss` of a graph. */
+  async #gradientOf(
+    key: string,
+    graph: () => { loss: Value },
+    input: string,
+    feeds: Feeds,
   ): Promise<DeviceTensor> {
-    const program = await this.#programs.get(lossKey('loss gradient', shape), () => {
-      const { loss } = clipSelfLoss(shape);
-      return splitForBackward({ loss }, ['dense'], 'recompute').backward;
-    });
+    const program = await this.#programs.get(
+      key,
+      () => splitForBackward(graph(), [input], 'recompute').backward,
+    );
     const upstream = this.#engine.upload([], Float32Array.of(1));
     const results = await program.run({ ...feeds, [upstreamName('loss')]: upstream });
     upstream.dispose();
-    return results[gradientName('dense')]!;
+    return results[gradientName(input)]!;
   }
 
   async #takeCosines(cosines: DeviceTensor, { boxCounts }: DistillationBatch): Promise<number[][]> {
@@ -254,6 +320,3 @@ export class Distiller {
     return boxCounts.map((count, image) => [...values.subarray(image * maxBoxes, image * maxBoxes + count)]);
   }
 }
-
-const lossKey = (name: string, { batch, tokens, maxBoxes }: DistillationShape): string =>
-  `${name} ${batch}x${tokens}x${maxBoxes}`;

@@ -44,7 +44,9 @@ export interface Tape {
 /** A gradient of one parameter; whoever receives it disposes of it. */
 export type GradientReceiver = (checkpointName: string, gradient: DeviceTensor) => Promise<void>;
 
-/** The student tower in dense mode with its backward pass, stage by stage. */
+type StagesOf = (architecture: VisionArchitecture, batch: ImageBatch) => VisionStage[];
+
+/** The student tower, in dense mode unless told otherwise, with its backward pass, stage by stage. */
 export class Student {
   readonly #architecture: VisionArchitecture;
   readonly #parameters: Parameters;
@@ -52,9 +54,13 @@ export class Student {
   readonly #programs: ProgramCache;
   readonly #interpolations: PositionInterpolations;
   readonly #activationBudget: number;
+  readonly #stagesOf: StagesOf;
   readonly #plans = new Map<string, StagePlan[]>();
 
-  /** @param activationBudget bytes of activations kept for the backward pass; stages beyond it recompute theirs. */
+  /**
+   * @param activationBudget bytes of activations kept for the backward pass; stages beyond it recompute theirs.
+   * @param stagesOf what the tower computes; dense features when left out.
+   */
   constructor(
     architecture: VisionArchitecture,
     parameters: Parameters,
@@ -62,6 +68,7 @@ export class Student {
     programs: ProgramCache,
     interpolations: PositionInterpolations,
     activationBudget: number,
+    stagesOf: StagesOf = denseStages,
   ) {
     this.#architecture = architecture;
     this.#parameters = parameters;
@@ -69,10 +76,11 @@ export class Student {
     this.#programs = programs;
     this.#interpolations = interpolations;
     this.#activationBudget = activationBudget;
+    this.#stagesOf = stagesOf;
   }
 
-  /** Pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]` of unit norm, and the tape. */
-  async forward(pixels: DeviceTensor): Promise<{ dense: DeviceTensor; tape: Tape }> {
+  /** Pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]` of unit norm, or what the stages give; and the tape. */
+  async forward(pixels: DeviceTensor): Promise<{ output: DeviceTensor; tape: Tape }> {
     const batch = imageBatchOf(this.#architecture, pixels);
     const tables = this.#interpolations.feedsFor(batch);
     const tape: Tape = { entries: [], pixels };
@@ -85,18 +93,18 @@ export class Student {
         else if (input !== pixels) input.dispose();
         input = output!;
       }
-      return { dense: input, tape };
+      return { output: input, tape };
     } catch (error) {
       disposeTape(tape);
       throw error;
     }
   }
 
-  /** Walks the tape backwards from the gradient of the dense features; consumes both. */
-  async backward(tape: Tape, denseGradient: DeviceTensor, receive: GradientReceiver): Promise<void> {
+  /** Walks the tape backwards from the gradient of the output; consumes both. */
+  async backward(tape: Tape, outputGradient: DeviceTensor, receive: GradientReceiver): Promise<void> {
     const batch = imageBatchOf(this.#architecture, tape.pixels);
     const tables = this.#interpolations.feedsFor(batch);
-    let upstream = denseGradient;
+    let upstream = outputGradient;
     while (tape.entries.length > 0) {
       const { plan, input, saved } = tape.entries.pop()!;
       const program = await this.#backwardProgram(plan);
@@ -128,7 +136,7 @@ export class Student {
     const plans: StagePlan[] = [];
     let kept = 0;
     let reached = false;
-    for (const stage of denseStages(this.#architecture, batch)) {
+    for (const stage of this.#stagesOf(this.#architecture, batch)) {
       const wanted = Object.entries(stage.parameters)
         .filter(([, checkpointName]) => this.#trainable.has(checkpointName))
         .map(([name]) => name);
