@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { pixelsToCells, roiAlignRows } from '../../trainer/dense/roiPooling.ts';
 import { Distiller } from '../../trainer/distill/distiller.ts';
-import { enlargeBox, fractionsToPixels, gridCells } from '../../trainer/distill/gridPatches.ts';
+import { fractionsToPixels, gridCells } from '../../trainer/distill/gridPatches.ts';
+import { chosenProposals, fallbackRegion, type ProposalBox } from '../../trainer/distill/proposals.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { disposeAll, readFloats } from '../../trainer/engines/engine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
@@ -59,7 +60,7 @@ describe('CLIPSelf from image files equals the published code', () => {
     return { image, boxes, crops: boxes };
   }
 
-  /** Annotated boxes of at least 8 × 8 pixels, their crops enlarged by half; without any, a quarter of the image. */
+  /** Every annotated box in order: the published data set with its shuffling switched off. */
   async function proposalSamples(): Promise<Sample[]> {
     const { images, annotations } = JSON.parse(
       await readFile(fixturePath('datasets/instances.json'), 'utf8'),
@@ -71,16 +72,13 @@ describe('CLIPSelf from image files equals the published code', () => {
       images.map(async ({ id, file_name }) => {
         const image = await open(file_name);
         const { width, height } = image;
-        const boxes = annotations
-          .filter(({ image_id, bbox: [, , w, h] }) => image_id === id && w * h >= 64)
-          .map(({ bbox: [x, y, w, h] }): PixelBox => [x, y, x + w, y + h]);
-        if (boxes.length === 0)
-          return {
-            image,
-            boxes: [[0, 0, width / 4, height / 4]],
-            crops: [[0, 0, Math.floor(width / 4), Math.floor(height / 4)]],
-          };
-        return { image, boxes, crops: boxes.map(box => enlargeBox(box, 1.5, width, height)) };
+        const proposals = annotations
+          .filter(({ image_id }) => image_id === id)
+          .map(({ bbox }): ProposalBox => bbox);
+        const order = [...proposals.keys()];
+        const chosen = chosenProposals(order, proposals, 1.5, width, height);
+        const regions = chosen.length > 0 ? chosen : [fallbackRegion(width, height)];
+        return { image, boxes: regions.map(({ box }) => box), crops: regions.map(({ crop }) => crop) };
       }),
     );
   }

@@ -1,9 +1,9 @@
 /** From image files to the tensors of one CLIPSelf training step. */
 
 import { pixelsToCells, roiAlignRows } from '../dense/roiPooling.ts';
-import { drawGridPatches, enlargeBox, fractionsToPixels } from '../distill/gridPatches.ts';
 import { epochOrder, replacementIndices } from '../distill/sampler.ts';
 import { keyedRandom } from '../random.ts';
+import { resizeBilinear } from './bilinear.ts';
 import { decodeImage } from './decode.ts';
 import {
   cropImage,
@@ -16,11 +16,12 @@ import {
 import { ImageError } from './imageError.ts';
 import { type ImageNormalisation, normaliseInto } from './normalise.ts';
 import type { Raster } from './raster.ts';
+import { type ChosenRegions, chooseRegions, type RegionRules } from './regionChoice.ts';
 
 /** Images with a shorter side are not used for training. */
 export const minimumSide = 10;
 
-export interface PatchSettings {
+export interface PatchSettings extends RegionRules {
   /** Every image of the training set, in an order that stays the same over the whole run. */
   files: readonly string[];
   seed: number;
@@ -30,9 +31,10 @@ export interface PatchSettings {
   cropSize: number;
   /** Side of a vision transformer's patch in pixels; the feature map has ⌊size / patchSize⌋ cells a side. */
   patchSize: number;
-  maxSplit: number;
-  maxBoxes: number;
-  cropScale: number;
+  /** Sides that the student image is resized to, one drawn for each batch; null leaves it as it is. */
+  scales?: readonly number[] | null;
+  /** Whether whole images in the teacher's geometry are wanted as well. */
+  wholeImages?: boolean;
   normalisation: ImageNormalisation;
 }
 
@@ -48,9 +50,10 @@ export interface PatchSource {
   file: string;
   width: number;
   height: number;
+  /** Of the grid; 0 where there is none. */
   rows: number;
   columns: number;
-  /** Grid cells used, x0, y0, x1, y1 in pixels of the file. */
+  /** Regions used, x0, y0, x1, y1 in pixels of the file. */
   boxes: [number, number, number, number][];
 }
 
@@ -62,12 +65,18 @@ export interface SkippedImage {
 export interface TrainingBatch {
   /** Student images [B, 3, size, size], normalised. */
   images: Float32Array;
-  /** Teacher crops [K, 3, cropSize, cropSize], normalised; K is the sum of `boxCounts`. */
+  /** Side of the student images in pixels. */
+  size: number;
+  /** Teacher crops [K, 3, cropSize, cropSize], normalised; K is the sum of `boxCounts`. Empty where regions have labels. */
   crops: Float32Array;
   /** Patches of each image. */
   boxCounts: number[];
   /** RoIAlign rows [B, maxBoxes, cells of the feature map]; rows beyond an image's count are zero. */
   pooling: Float32Array;
+  /** Position of each region's class, [K]; empty where they have none. */
+  labels: number[];
+  /** Whole images [B, 3, cropSize, cropSize] in the teacher's geometry; empty where they are not wanted. */
+  wholes: Float32Array;
   sources: PatchSource[];
   /** Images that could not be used and were replaced, and patches that were left out. */
   skipped: SkippedImage[];
@@ -80,6 +89,9 @@ interface Sample {
   student: Uint8Array;
   /** RGB [cropSize, cropSize, 3] each. */
   crops: Uint8Array[];
+  labels: number[];
+  /** RGB [cropSize, cropSize, 3]; null where it is not wanted. */
+  whole: Uint8Array | null;
   /** [boxes, cells]. */
   pooling: Float32Array;
 }
@@ -94,16 +106,24 @@ export async function buildBatch(request: BatchRequest): Promise<TrainingBatch> 
   const order = epochOrder(seed, epoch, files.length);
   const skipped: SkippedImage[] = [];
   const samples: Sample[] = [];
+  const size = studentSize(request);
   for (const position of positions) {
     const index = order[position];
     if (index === undefined) throw new Error(`position ${position} is beyond the ${files.length} images`);
-    samples.push(await usableSample(request, position, index, skipped));
+    samples.push(await usableSample(request, size, position, index, skipped));
   }
-  return { ...assemble(request, samples), skipped };
+  return { ...assemble(request, size, samples), skipped };
+}
+
+/** Side of the student images of a batch: one of the scales where there are some. */
+function studentSize({ scales, size, seed, epoch, positions }: BatchRequest): number {
+  if (!scales || scales.length === 0) return size;
+  return scales[keyedRandom(seed, 'scale', epoch, positions[0]!).uint(scales.length)]!;
 }
 
 async function usableSample(
   request: BatchRequest,
+  studentSide: number,
   position: number,
   index: number,
   skipped: SkippedImage[],
@@ -114,7 +134,7 @@ async function usableSample(
     if (tried.has(candidate)) continue;
     tried.add(candidate);
     try {
-      return await prepareSample(request, position, request.files[candidate]!, skipped);
+      return await prepareSample(request, studentSide, position, candidate, skipped);
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       problem ??= error;
@@ -133,13 +153,15 @@ function* candidates({ seed, epoch, files }: BatchRequest, position: number, ind
 
 async function prepareSample(
   request: BatchRequest,
+  studentSide: number,
   position: number,
-  file: string,
+  index: number,
   skipped: SkippedImage[],
 ): Promise<Sample> {
+  const file = request.files[index]!;
   const image = await decodeImage(file);
   const { width, height } = image;
-  const { size, seed, epoch, maxSplit, maxBoxes } = request;
+  const { size, cropSize, patchSize, seed, epoch } = request;
   if (Math.min(width, height) < minimumSide) {
     throw new ImageError(file, `${width}×${height} pixels are too few: each side needs ${minimumSide}`);
   }
@@ -147,71 +169,91 @@ async function prepareSample(
   if (unfittable !== null) throw new ImageError(file, unfittable);
 
   const random = keyedRandom(seed, 'patches', epoch, position);
-  const grid = drawGridPatches(random, maxSplit, maxBoxes);
-  const { boxes, crops } = cutCrops(
-    request,
-    image,
-    file,
-    fractionsToPixels(grid.fractions, width, height),
-    skipped,
-  );
-  const cells = Math.floor(size / request.patchSize);
+  const chosen = chooseRegions(request, random, index, width, height);
+  const { boxes, crops } = chosen.crops
+    ? cutCrops(chosen.boxes, chosen.crops, cropSize, image, file, skipped)
+    : labelledBoxes(chosen, file);
+  const cells = Math.floor(studentSide / patchSize);
   const { scale } = fitLongestSide(width, height, size);
   const map = { height: cells, width: cells };
   return {
-    source: { file, width, height, rows: grid.rows, columns: grid.columns, boxes },
+    source: { file, width, height, rows: chosen.rows, columns: chosen.columns, boxes },
     student: studentImage(image, size),
     crops,
+    labels: chosen.labels,
+    whole: request.wholeImages ? teacherImage(image, cropSize) : null,
     pooling: roiAlignRows(pixelsToCells(Float32Array.from(boxes.flat()), scale, size, map), map),
   };
 }
 
+/** Regions with labels have no crops. */
+function labelledBoxes({ boxes }: ChosenRegions, file: string): { boxes: PatchSource['boxes']; crops: [] } {
+  if (boxes.length === 0) throw new ImageError(file, 'it has no labelled region');
+  return { boxes, crops: [] };
+}
+
 /** The teacher's crops of all boxes that have one; the others are left out and named. */
 function cutCrops(
-  { cropScale, cropSize }: BatchRequest,
+  regions: PatchSource['boxes'],
+  cropBoxes: PatchSource['boxes'],
+  cropSize: number,
   image: Raster,
   file: string,
-  pixels: Float32Array,
   skipped: SkippedImage[],
 ): { boxes: PatchSource['boxes']; crops: Uint8Array[] } {
   const boxes: PatchSource['boxes'] = [];
   const crops: Uint8Array[] = [];
   const reasons: string[] = [];
-  for (let start = 0; start < pixels.length; start += 4) {
-    const box = Array.from(pixels.subarray(start, start + 4)) as [number, number, number, number];
-    const enlarged = enlargeBox(box, cropScale, image.width, image.height);
-    const reason = degenerateCropReason(enlarged, cropSize);
+  cropBoxes.forEach((crop, index) => {
+    const reason = degenerateCropReason(crop, cropSize);
     if (reason !== null) {
       reasons.push(reason);
-      continue;
+      return;
     }
-    boxes.push(box);
-    crops.push(teacherImage(cropImage(image, enlarged), cropSize));
-  }
+    boxes.push(regions[index]!);
+    crops.push(teacherImage(cropImage(image, crop), cropSize));
+  });
   if (boxes.length === 0) throw new ImageError(file, `no patch can be used: ${reasons[0]}`);
   for (const reason of reasons) skipped.push({ file, reason: `a patch is left out: ${reason}` });
   return { boxes, crops };
 }
 
-function assemble(request: BatchRequest, samples: Sample[]): Omit<TrainingBatch, 'skipped'> {
-  const { size, cropSize, maxBoxes, normalisation } = request;
-  const cells = Math.floor(size / request.patchSize) ** 2;
-  const cropRasters = samples.flatMap(sample => sample.crops);
-  const images = new Float32Array(samples.length * 3 * size * size);
-  const crops = new Float32Array(cropRasters.length * 3 * cropSize * cropSize);
+function assemble(
+  request: BatchRequest,
+  studentSide: number,
+  samples: Sample[],
+): Omit<TrainingBatch, 'skipped'> {
+  const { size, cropSize, patchSize, maxBoxes, normalisation } = request;
+  const cells = Math.floor(studentSide / patchSize) ** 2;
+  const normalised = (side: number, rasters: readonly Uint8Array[]): Float32Array => {
+    const values = new Float32Array(rasters.length * 3 * side * side);
+    rasters.forEach((raster, index) => {
+      normaliseInto(raster, normalisation, values, index * 3 * side * side);
+    });
+    return values;
+  };
+  const images = normalised(
+    size,
+    samples.map(sample => sample.student),
+  );
   const pooling = new Float32Array(samples.length * maxBoxes * cells);
   samples.forEach((sample, index) => {
-    normaliseInto(sample.student, normalisation, images, index * 3 * size * size);
     pooling.set(sample.pooling, index * maxBoxes * cells);
   });
-  cropRasters.forEach((crop, index) => {
-    normaliseInto(crop, normalisation, crops, index * 3 * cropSize * cropSize);
-  });
   return {
-    images,
-    crops,
-    boxCounts: samples.map(sample => sample.crops.length),
+    images: studentSide === size ? images : resizeBilinear(images, size, size, studentSide, studentSide),
+    size: studentSide,
+    crops: normalised(
+      cropSize,
+      samples.flatMap(sample => sample.crops),
+    ),
+    boxCounts: samples.map(sample => sample.source.boxes.length),
     pooling,
+    labels: samples.flatMap(sample => sample.labels),
+    wholes: normalised(
+      cropSize,
+      samples.flatMap(({ whole }) => (whole ? [whole] : [])),
+    ),
     sources: samples.map(sample => sample.source),
   };
 }

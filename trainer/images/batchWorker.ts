@@ -11,5 +11,6 @@ const settings = workerData as LoaderSettings;
 serveItems<null, TrainingBatch>(
   parentPort,
   step => buildBatch({ ...settings, ...batchOf(step, settings.batch, settings.files.length) }),
-  ({ images, crops, pooling }) => [images, crops, pooling].map(tensor => tensor.buffer as ArrayBuffer),
+  ({ images, crops, pooling, wholes }) =>
+    [images, crops, pooling, wholes].map(tensor => tensor.buffer as ArrayBuffer),
 );
