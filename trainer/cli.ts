@@ -75,6 +75,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'render Emoji World, a labelled data set of scenes (in a clone)',
     load: async () => (await import('./commands/world.ts')).worldCommand,
   },
+  propose: {
+    summary: 'regions of images without labels, to train on instead of grid patches',
+    load: async () => (await import('./commands/propose.ts')).proposeCommand,
+  },
   doctor: {
     summary: 'which engines work here, and why the others do not',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
