@@ -12,19 +12,39 @@ export interface TrainingSettings {
   arch: string | null;
   /** Folder of images (searched recursively) or a COCO-style JSON. Absolute path. */
   images: string;
+  /** What pooled dense features are compared with: `clipself` the teacher's embedding of the crop, `regionclip` nouns. */
+  method: string;
+  /** Regions: `grid` patches, `proposals` of COCO-style JSON, or those of a plain `boxes-file`. */
+  regions: string;
+  /** File of the regions; null for a grid. Absolute path. */
+  boxes: string | null;
+  /** `regionclip`: class embeddings as `.npy`, rows by category id; null: prompts. Absolute path. */
+  embeddings: string | null;
+  /** `regionclip`: file of prompts for the model's text tower; null: the default ones. Absolute path. */
+  prompts: string | null;
   /** Longest side of the student image in pixels; what is left beyond the last whole patch is not seen. */
   size: number;
   /** Grid patches: rows and columns are drawn from 1 … maxSplit (paper section 3.2, M). */
   maxSplit: number;
   /** At most this many patches of an image are used in one step. */
   maxBoxes: number;
-  /** Teacher crops are the grid cells enlarged by this factor about their centre. */
+  /** Sides in pixels, such as `320,640,896,1024`, one of which is drawn for each step; null: always `size`. */
+  multiscale: string | null;
+  /** Teacher crops are the regions enlarged by this factor about their centre. */
   cropScale: number;
-  /** Images per step. */
+  /** Share of the images that are trained on, drawn with the seed. */
+  trainRatio: number;
+  /** Images that go through the student together. */
   batch: number;
+  /** Batches whose gradients add up to one step. */
+  accumulate: number;
   epochs: number;
   learningRate: number;
   weightDecay: number;
+  /** Weight of the CLIPSelf loss. */
+  cosineWeight: number;
+  /** Weight of keeping the class token of whole images near the teacher's; 0 leaves it out. */
+  retention: number;
   /** Steps of linear warm-up before the cosine decay. */
   warmup: number;
   beta1: number;
@@ -101,6 +121,8 @@ export interface PretrainConfiguration extends RunFacts {
 /** Content of `config.json` in a run directory. */
 export interface RunConfiguration extends RunFacts {
   settings: TrainingSettings;
+  /** Identifies the files of regions and nouns, hex; null for grid patches. */
+  regionsHash: string | null;
 }
 
 /** What every `config.json` says beside the settings. */
@@ -160,11 +182,12 @@ export interface PatchPreview {
   /** Size of the image file in pixels. */
   width: number;
   height: number;
+  /** Of the grid; 0 where regions are no grid patches. */
   rows: number;
   columns: number;
   /** Patches used in this step, [x0, y0, x1, y1] in pixels of the file. */
   boxes: [number, number, number, number][];
-  /** Cosine of the student's pooled dense feature and the teacher's crop embedding, one per box. */
+  /** Cosine of the student's pooled dense feature and the teacher's crop embedding, or its noun; one per box. */
   cosines: number[];
 }
 

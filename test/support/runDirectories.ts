@@ -15,6 +15,7 @@ const configuration: RunConfiguration = {
   schema: 1,
   settings,
   modelHash: '0'.repeat(64),
+  regionsHash: null,
   parameters: { total: 10, trainable: 5 },
   totalSteps: 100,
   stepsPerEpoch: 50,

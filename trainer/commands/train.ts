@@ -8,6 +8,7 @@ import type { TrainingSettings } from '../protocol.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
 import { evaluationPaths } from '../training/regionEvaluation.ts';
+import { regionPaths } from '../training/regionPlan.ts';
 import {
   type NumericSetting,
   SettingError,
@@ -24,6 +25,12 @@ const textOptions = {
   images: '--images',
   arch: '--arch',
   engine: '--engine',
+  method: '--method',
+  regions: '--regions',
+  boxes: '--boxes',
+  embeddings: '--embeddings',
+  prompts: '--prompts',
+  multiscale: '--multiscale',
   evaluatePanoptic: '--evaluate-panoptic',
   evaluateImages: '--evaluate-images',
   evaluateMasks: '--evaluate-masks',
@@ -31,7 +38,12 @@ const textOptions = {
 } as const;
 
 /** Text settings that may be null. */
-const optionalTexts: ReadonlySet<string> = new Set(['arch', ...evaluationPaths]);
+const optionalTexts: ReadonlySet<string> = new Set([
+  'arch',
+  'multiscale',
+  ...evaluationPaths,
+  ...regionPaths,
+]);
 
 const numericSettings = Object.keys(settingRanges) as NumericSetting[];
 const optionName = (option: string): string => option.slice(2);
@@ -67,6 +79,14 @@ function help(): string {
     '',
     '  --arch NAME|FILE     known architecture or open_clip_config.json, when the weights do not tell',
     '  --engine NAME        auto, cpu; default auto',
+    '  --method NAME        clipself (default): regions are compared with the teacher’s embedding of their crop;',
+    '                       regionclip: with the nouns of their labels, by federated binary cross-entropy',
+    '  --regions KIND       grid (default), proposals (COCO-style JSON; first those of clipself propose) or',
+    '                       boxes-file (plain JSON: {"boxes": [{"image", "box": [x0, y0, x1, y1], "class"}, …]})',
+    '  --boxes FILE         the proposals or boxes; regionclip takes categories from it as well',
+    '  --embeddings F.npy   regionclip: embeddings of the categories by id; the model’s own words without it',
+    '  --prompts FILE       regionclip: prompts for the model’s own words instead of the default ones',
+    '  --multiscale SIDES   sides of the student image, one drawn a step, such as 320,640,896,1024 (published)',
     '  --config FILE        settings as JSON, under the names of config.json; options given beside it win',
     '  --json               the outcome as one JSON line on stdout',
     '  --evaluate-panoptic J, --evaluate-images DIR, --evaluate-masks DIR',
@@ -123,15 +143,15 @@ async function readRequest(values: Values): Promise<{ directory: string; request
   const request = {
     ...given,
     ...absolute,
-    ...absoluteEvaluationPaths(given),
+    ...absolutePaths(given),
     ...(arch?.endsWith('.json') ? { arch: path.resolve(arch) } : {}),
   };
   return { directory: path.resolve(values.out), request };
 }
 
-function absoluteEvaluationPaths(given: Partial<TrainingSettings>): Partial<TrainingSettings> {
+function absolutePaths(given: Partial<TrainingSettings>): Partial<TrainingSettings> {
   const paths: Partial<TrainingSettings> = {};
-  for (const name of evaluationPaths) {
+  for (const name of [...evaluationPaths, ...regionPaths]) {
     const file = given[name];
     if (typeof file === 'string') paths[name] = path.resolve(file);
   }

@@ -57,18 +57,26 @@ export function countSkipped(counts: SkipCounts, reason: string, count = 1): voi
 export class Breakage {
   readonly #file: string;
   readonly #skip: boolean;
+  readonly #advice: string;
   readonly counts: SkipCounts = {};
 
-  /** @param skip Whether to leave out what is broken. */
-  constructor(file: string, skip: boolean) {
+  /**
+   * @param skip Whether to leave out what is broken.
+   * @param advice What to do about it otherwise.
+   */
+  constructor(
+    file: string,
+    skip: boolean,
+    advice = 'Correct the file, or leave such parts out with --skip-broken',
+  ) {
     this.#file = file;
     this.#skip = skip;
+    this.#advice = advice;
   }
 
   /** @throws FileError unless broken parts are left out. */
   report(kind: string, detail: string): void {
-    if (!this.#skip)
-      throw new FileError(this.#file, detail, 'Correct the file, or leave such parts out with --skip-broken');
+    if (!this.#skip) throw new FileError(this.#file, detail, this.#advice);
     countSkipped(this.counts, kind);
   }
 }

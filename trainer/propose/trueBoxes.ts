@@ -12,6 +12,8 @@ export interface TrueBoxes {
   stuff: Corners[];
 }
 
+const advice = 'Choose COCO panoptic or instance annotations';
+
 /** Smaller boxes are left out, as in the evaluation of regions. */
 const leastArea = 64;
 
@@ -21,7 +23,7 @@ const leastArea = 64;
  * @throws FileError when it is damaged or holds no boxes.
  */
 export async function readTrueBoxes(file: string): Promise<ReadonlyMap<string, TrueBoxes>> {
-  const images = new CocoImages(file, new Breakage(file, false));
+  const images = new CocoImages(file, new Breakage(file, false, advice));
   const stuffCategories = new Set<unknown>();
   const found: { image: unknown; category: unknown; box: Corners }[] = [];
   const add = (image: unknown, segment: unknown): void => {
@@ -42,7 +44,6 @@ export async function readTrueBoxes(file: string): Promise<ReadonlyMap<string, T
       else add(item.image_id, item);
     },
   });
-  const advice = 'Choose COCO panoptic or instance annotations';
   if (lists.damage !== null) throw new FileError(file, `it is not valid JSON: ${lists.damage}`, advice);
   images.require();
   const boxes = new Map<string, TrueBoxes>();

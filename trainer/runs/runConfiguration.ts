@@ -9,14 +9,24 @@ const settingKinds: Readonly<Record<keyof TrainingSettings, SettingKind>> = {
   model: 'text',
   arch: 'textOrNull',
   images: 'text',
+  method: 'text',
+  regions: 'text',
+  boxes: 'textOrNull',
+  embeddings: 'textOrNull',
+  prompts: 'textOrNull',
   size: 'number',
   maxSplit: 'number',
   maxBoxes: 'number',
+  multiscale: 'textOrNull',
   cropScale: 'number',
+  trainRatio: 'number',
   batch: 'number',
+  accumulate: 'number',
   epochs: 'number',
   learningRate: 'number',
   weightDecay: 'number',
+  cosineWeight: 'number',
+  retention: 'number',
   warmup: 'number',
   beta1: 'number',
   beta2: 'number',
@@ -39,6 +49,16 @@ const settingKinds: Readonly<Record<keyof TrainingSettings, SettingKind>> = {
 
 /** Settings that runs of earlier versions do not have, as those versions behaved. */
 const laterSettings: Partial<TrainingSettings> = {
+  method: 'clipself',
+  regions: 'grid',
+  boxes: null,
+  embeddings: null,
+  prompts: null,
+  multiscale: null,
+  trainRatio: 1,
+  accumulate: 1,
+  cosineWeight: 1,
+  retention: 0,
   evaluatePanoptic: null,
   evaluateImages: null,
   evaluateMasks: null,
@@ -122,7 +142,9 @@ export function parseRunConfiguration(content: unknown, file: string): RunConfig
   const settings = { ...laterSettings, ...member(file, content, 'settings') };
   checkSettings(file, settings, settingKinds);
   checkFacts(file, content);
-  return { ...content, settings } as unknown as RunConfiguration;
+  const { regionsHash = null } = content;
+  if (regionsHash !== null) checkText(file, content, '', 'regionsHash');
+  return { ...content, settings, regionsHash } as unknown as RunConfiguration;
 }
 
 /** Checks what every `config.json` holds beside its settings. */
@@ -160,12 +182,12 @@ export async function writeRunConfiguration(file: string, configuration: RunConf
 
 /** A setting in which a run and a request to resume it differ. */
 export interface SettingDifference {
-  name: keyof TrainingSettings | 'modelHash';
+  name: keyof TrainingSettings | 'modelHash' | 'regionsHash';
   existing: string | number | null;
   requested: string | number | null;
 }
 
-type Identity = Pick<RunConfiguration, 'settings' | 'modelHash'>;
+type Identity = Pick<RunConfiguration, 'settings' | 'modelHash' | 'regionsHash'>;
 
 /**
  * What stands in the way of resuming `existing` as `requested`: every difference that could change a trained bit.
@@ -173,8 +195,9 @@ type Identity = Pick<RunConfiguration, 'settings' | 'modelHash'>;
  */
 export function settingsMismatch(existing: Identity, requested: Identity): SettingDifference[] {
   const differences: SettingDifference[] = [];
-  if (existing.modelHash !== requested.modelHash) {
-    differences.push({ name: 'modelHash', existing: existing.modelHash, requested: requested.modelHash });
+  for (const name of ['modelHash', 'regionsHash'] as const) {
+    const [before, now] = [existing[name], requested[name]];
+    if (before !== now) differences.push({ name, existing: before, requested: now });
   }
   for (const name of settingNames) {
     if (name === 'model' || freeSettings.has(name)) continue;

@@ -3,11 +3,19 @@ import { stepsPerEpoch } from '../distill/sampler.ts';
 import { trainableNames } from '../distill/trainableParameters.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { listImages } from '../images/imageFolder.ts';
-import type { RunConfiguration } from '../protocol.ts';
+import { type RegionStore, selectImages } from '../images/regionStore.ts';
+import type { RunConfiguration, TrainingSettings } from '../protocol.ts';
 import { keyedRandom } from '../random.ts';
 import { version } from '../version.ts';
 import { type PlannedEvaluation, planEvaluation } from './regionEvaluation.ts';
-import { checkSize, resolveSettings, SettingError, type TrainingRequest } from './settings.ts';
+import {
+  checkRegionSettings,
+  type PlannedRegions,
+  planRegions,
+  regionWarnings,
+  trainablePositions,
+} from './regionPlan.ts';
+import { checkSize, resolveSettings, SettingError, scalesOf, type TrainingRequest } from './settings.ts';
 
 /** Everything a run is made of, worked out before anything is written. */
 export interface RunPlan {
@@ -17,6 +25,11 @@ export interface RunPlan {
   trainable: readonly string[];
   trainingFiles: readonly string[];
   heldOutFiles: readonly string[];
+  /** Boxes that are trained on instead of grid patches, and their nouns; null for a grid. */
+  regions: PlannedRegions | null;
+  /** Those of the training files and of the held-out ones. */
+  trainingRegions: RegionStore | null;
+  heldOutRegions: RegionStore | null;
   /** Regions that are named before training and after each epoch; null when none are. */
   evaluation: PlannedEvaluation | null;
   /** What the user should know before the first step. */
@@ -39,19 +52,30 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     );
   const files = await listImages(request.images);
   const settings = resolveSettings(request, files.length, model.architecture.kind);
+  checkRegionSettings(settings);
   checkSize(settings.size, model.architecture);
-  const { trainingFiles, heldOutFiles } = splitImages(files, settings.seed, settings.holdOut);
-  const steps = stepsPerEpoch(trainingFiles.length, settings.batch);
+  for (const scale of scalesOf(settings) ?? []) checkSize(scale, model.architecture, '--multiscale');
+  const modelHash = await hashWeights(model);
+  const regions = await planRegions(settings, files, model, modelHash);
+  const { training, heldOut } = splitImages(trainablePositions(files, regions), settings);
+  const filesAt = (positions: readonly number[]): string[] => positions.map(position => files[position]!);
+  const [trainingFiles, heldOutFiles] = [filesAt(training), filesAt(heldOut)];
+  const imagesPerStep = settings.batch * settings.accumulate;
+  const steps = stepsPerEpoch(trainingFiles.length, imagesPerStep);
   if (steps === 0)
     throw new SettingError(
       `${request.images}: ${trainingFiles.length} images to train on (${heldOutFiles.length} held out) do not fill ` +
-        `one batch of ${settings.batch}. Add images, or lower --batch or --hold-out`,
+        `one batch of ${imagesPerStep}. Add images, or lower --batch, --accumulate or --hold-out`,
     );
-  const modelHash = await hashWeights(model);
   const evaluation = await planEvaluation(settings, model, modelHash);
   const totalSteps = steps * settings.epochs;
   const names = [...model.header.tensors.keys()].filter(name => name.startsWith('visual.'));
-  const trainable = trainableNames(model.architecture, names, settings.unlockedBlocks);
+  const trainable = trainableNames(
+    model.architecture,
+    names,
+    settings.unlockedBlocks,
+    settings.retention > 0,
+  );
   const count = (chosen: readonly string[]): number =>
     chosen.reduce((sum, name) => sum + sizeOf(model.header.tensors.get(name)!.shape), 0);
   return {
@@ -59,6 +83,7 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
       schema: 1,
       settings,
       modelHash,
+      regionsHash: regions?.hash ?? null,
       parameters: { total: count([...model.header.tensors.keys()]), trainable: count(trainable) },
       totalSteps,
       stepsPerEpoch: steps,
@@ -68,26 +93,39 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     trainable,
     trainingFiles,
     heldOutFiles,
+    regions,
+    trainingRegions: regions && selectImages(regions.store, training),
+    // Without crops of labelled regions, student and teacher are compared on a grid.
+    heldOutRegions: regions && !regions.words ? selectImages(regions.store, heldOut) : null,
     evaluation,
-    warnings: [...model.warnings, ...scheduleWarnings(settings.warmup, totalSteps)],
+    warnings: [
+      ...model.warnings,
+      ...regionWarnings(files, regions),
+      ...scheduleWarnings(settings.warmup, totalSteps),
+    ],
   };
 }
 
-/** The held-out images are drawn with the seed; the rest keeps its order. */
+/** The held-out images are drawn with the seed, and so is the share of the rest that trains; both keep their order. */
 function splitImages(
-  files: readonly string[],
-  seed: number,
-  holdOut: number,
-): { trainingFiles: string[]; heldOutFiles: string[] } {
-  if (holdOut >= files.length)
-    throw new SettingError(`--hold-out ${holdOut} leaves none of the ${files.length} images to train on`);
-  const drawn = keyedRandom(seed, 'hold-out').shuffle(files.map((_, index) => index));
-  const heldOut = new Set(drawn.slice(0, holdOut));
+  positions: readonly number[],
+  { seed, holdOut, trainRatio }: Pick<TrainingSettings, 'seed' | 'holdOut' | 'trainRatio'>,
+): { training: number[]; heldOut: number[] } {
+  if (holdOut >= positions.length)
+    throw new SettingError(`--hold-out ${holdOut} leaves none of the ${positions.length} images to train on`);
+  const heldOut = draw(positions, holdOut, seed, 'hold-out');
+  const rest = positions.filter(position => !heldOut.has(position));
+  const kept = trainRatio < 1 ? draw(rest, Math.floor(rest.length * trainRatio), seed, 'train ratio') : null;
   return {
-    trainingFiles: files.filter((_, index) => !heldOut.has(index)),
-    heldOutFiles: files.filter((_, index) => heldOut.has(index)),
+    training: kept ? rest.filter(position => kept.has(position)) : rest,
+    heldOut: positions.filter(position => heldOut.has(position)),
   };
 }
+
+const draw = (positions: readonly number[], count: number, seed: number, key: string): Set<number> => {
+  const order = keyedRandom(seed, key).shuffle(positions.map((_, index) => index));
+  return new Set(order.slice(0, count).map(index => positions[index]!));
+};
 
 function scheduleWarnings(warmup: number, totalSteps: number): string[] {
   if (warmup < totalSteps) return [];

@@ -17,14 +17,24 @@ type DefaultedSetting = Exclude<keyof TrainingSettings, 'model' | 'images' | 'ho
 /** The published B/16 recipe with image patches; AdamW's constants are those of CLIP ViTs, EVA-02 has its own. */
 export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>> = {
   arch: null,
+  method: 'clipself',
+  regions: 'grid',
+  boxes: null,
+  embeddings: null,
+  prompts: null,
   size: 1024,
   maxSplit: 6,
   maxBoxes: 20,
+  multiscale: null,
   cropScale: 1,
+  trainRatio: 1,
   batch: 2,
+  accumulate: 1,
   epochs: 6,
   learningRate: 1e-5,
   weightDecay: 0.1,
+  cosineWeight: 1,
+  retention: 0,
   warmup: 1000,
   ...vitAdamW,
   unlockedBlocks: 12,
@@ -42,6 +52,16 @@ export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>
   activationBudgetGib: 4,
 };
 
+/** Teacher crops of proposals show some of what is around them, as published. */
+const proposalCropScale = 1.5;
+
+/** Text settings that take one of a few words. */
+export const settingChoices = {
+  method: { option: '--method', words: ['clipself', 'regionclip'] },
+  regions: { option: '--regions', words: ['grid', 'proposals', 'boxes-file'] },
+  engine: { option: '--engine', words: engineNames },
+} as const;
+
 interface Range {
   option: string;
   least: number;
@@ -58,10 +78,14 @@ export const settingRanges = {
   maxSplit: whole('--max-split', 1, 64),
   maxBoxes: whole('--max-boxes', 1, 4096),
   cropScale: real('--crop-scale', 1, 16),
+  trainRatio: real('--train-ratio', 1e-6, 1),
   batch: whole('--batch', 1, 4096),
+  accumulate: whole('--accumulate', 1, 4096),
   epochs: whole('--epochs', 1, 100_000),
   learningRate: real('--lr', 0, 10),
   weightDecay: real('--weight-decay', 0, 10),
+  cosineWeight: real('--cosine-weight', 0, 1000),
+  retention: real('--retention', 0, 1000),
   warmup: whole('--warmup', 0, 1e9),
   beta1: real('--beta1', 0, 0.999999),
   beta2: real('--beta2', 0, 0.999999),
@@ -97,11 +121,16 @@ export function resolveSettings(
     holdOut: defaultHoldOut(imageCount),
     ...trainingDefaults,
     ...publishedAdamW(kind),
+    ...(request.method === 'regionclip' ? { regions: 'proposals' } : {}),
+    ...((request.regions ?? 'grid') === 'grid' ? {} : { cropScale: proposalCropScale }),
     ...request,
   };
   for (const name of Object.keys(settingRanges) as NumericSetting[]) checkRange(name, settings[name]);
-  if (!engineNames.some(known => known === settings.engine))
-    throw new SettingError(`--engine takes ${engineNames.join(', ')}; got '${settings.engine}'`);
+  for (const [name, { option, words }] of Object.entries(settingChoices)) {
+    const value = settings[name as keyof typeof settingChoices];
+    if (!words.some(word => word === value))
+      throw new SettingError(`${option} takes ${words.join(', ')}; got '${value}'`);
+  }
   return settings;
 }
 
@@ -115,9 +144,24 @@ export function checkRange(name: NumericSetting, value: unknown): void {
     );
 }
 
+/**
+ * Sides of the student image that a step may take; null when it is always `size`.
+ *
+ * @throws SettingError when the text is no list of sides.
+ */
+export function scalesOf({ multiscale }: Pick<TrainingSettings, 'multiscale'>): number[] | null {
+  if (multiscale === null) return null;
+  const { least, most } = settingRanges.size;
+  const scales = multiscale.split(',').map(text => (text.trim() === '' ? Number.NaN : Number(text)));
+  if (scales.every(scale => Number.isInteger(scale) && scale >= least && scale <= most)) return scales;
+  throw new SettingError(
+    `--multiscale takes sides from ${least} to ${most} such as 320,640,896,1024; got '${multiscale}'`,
+  );
+}
+
 /** Throws SettingError when the tower cannot take an input of `size` pixels. */
-export function checkSize(size: number, architecture: VisionArchitecture): void {
+export function checkSize(size: number, architecture: VisionArchitecture, option = '--size'): void {
   const unsuitable = unsuitableSize(size, architecture);
   if (unsuitable)
-    throw new SettingError(`--size must ${unsuitable.rule}; got ${size} (${unsuitable.nearest} would do)`);
+    throw new SettingError(`${option} must ${unsuitable.rule}; got ${size} (${unsuitable.nearest} would do)`);
 }

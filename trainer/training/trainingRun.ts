@@ -5,6 +5,7 @@ import { learningRateAt } from '../distill/optimiser.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
 import { BatchLoader } from '../images/batchLoader.ts';
+import type { RegionStore } from '../images/regionStore.ts';
 import type { EvaluationRecord, EventRecord, RunConfiguration } from '../protocol.ts';
 import { CheckpointStore } from '../runs/checkpointStore.ts';
 import type { Lease } from '../runs/lease.ts';
@@ -17,7 +18,9 @@ import { uploadVisionParameters } from './modelParameters.ts';
 import { patchPreview } from './patchPreview.ts';
 import { formatDuration, progressLine, StepClock } from './progress.ts';
 import { evaluateEpoch } from './regionEvaluation.ts';
+import { loadNouns } from './regionPlan.ts';
 import type { RunPlan } from './runPlan.ts';
+import { scalesOf } from './settings.ts';
 import { writeStudentFile } from './studentFile.ts';
 import { readTrainingState, writeTrainingState } from './trainingState.ts';
 
@@ -103,19 +106,23 @@ export class TrainingRun {
     return this.#context.configuration.settings;
   }
 
-  #patches(files: readonly string[]): PatchSettings {
-    const { size, maxSplit, maxBoxes, cropScale, seed } = this.#settings;
+  #patches(files: readonly string[], regions: RegionStore | null): PatchSettings {
+    const { size, maxSplit, maxBoxes, seed } = this.#settings;
     const { architecture, normalisation } = this.#context.plan.model;
     const { imageSize: cropSize, patchSize } = architecture;
-    return { files, seed, size, cropSize, patchSize, maxSplit, maxBoxes, cropScale, normalisation };
+    // The context of proposals is nothing for the grid on which a run with labels is compared with its teacher.
+    const cropScale = !regions && this.#context.plan.regions ? 1 : this.#settings.cropScale;
+    return { files, regions, seed, size, cropSize, patchSize, maxSplit, maxBoxes, cropScale, normalisation };
   }
 
   async #prepare(): Promise<void> {
     const { engine, plan, files, configuration, log } = this.#context;
     const { beta1, beta2, epsilon, weightDecay, size, maxBoxes, batch, activationBudgetGib } = this.#settings;
+    const { accumulate, cosineWeight, retention, seed } = this.#settings;
     await removeLeftovers(files);
     await this.#checkpoints.cleanUp();
     const latest = await this.#checkpoints.latest();
+    const nouns = await loadNouns(engine, plan.regions, seed);
     const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
     this.#distiller = await Distiller.create(engine, plan.model.architecture, teacher, plan.trainable, {
       size,
@@ -123,6 +130,10 @@ export class TrainingRun {
       maxBoxes,
       optimiser: { beta1, beta2, epsilon, weightDecay },
       activationBudget: activationBudgetGib * 2 ** 30,
+      imagesPerPass: batch,
+      cosineWeight,
+      retention,
+      nouns,
     });
     const history = await readMetricHistory(files.metrics);
     if (latest) {
@@ -148,8 +159,12 @@ export class TrainingRun {
       });
     }
     this.#loader = new BatchLoader({
-      ...this.#patches(plan.trainingFiles),
-      batch,
+      ...this.#patches(plan.trainingFiles, plan.trainingRegions),
+      scales: scalesOf(this.#settings),
+      wholeImages: retention > 0,
+      batch: batch * accumulate,
+      // Large batches fill the memory soon.
+      ...(accumulate > 1 ? { ahead: 1 } : {}),
       totalSteps: configuration.totalSteps,
     });
   }
@@ -259,7 +274,7 @@ export class TrainingRun {
     const { engine, plan, configuration, stopRequested, log } = this.#context;
     if (plan.heldOutFiles.length === 0) return;
     log.progress(`comparing student and teacher on ${plan.heldOutFiles.length} held-out images`);
-    const patches = this.#patches(plan.heldOutFiles);
+    const patches = this.#patches(plan.heldOutFiles, plan.heldOutRegions);
     const result = await evaluateHeldOut(
       engine,
       this.#distiller!,

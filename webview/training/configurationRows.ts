@@ -17,6 +17,16 @@ const sectionOfSetting: Record<keyof TrainingSettings, 'Data' | 'Optimisation' |
   model: 'Data',
   arch: 'Data',
   images: 'Data',
+  method: 'Optimisation',
+  regions: 'Data',
+  boxes: 'Data',
+  embeddings: 'Data',
+  prompts: 'Data',
+  multiscale: 'Data',
+  trainRatio: 'Data',
+  accumulate: 'Optimisation',
+  cosineWeight: 'Optimisation',
+  retention: 'Optimisation',
   size: 'Data',
   maxSplit: 'Data',
   maxBoxes: 'Data',
@@ -57,6 +67,9 @@ const labels: Partial<Record<keyof TrainingSettings, string>> = {
   holdOut: 'Held-out images',
   maxSplit: 'Max. rows and columns',
   maxBoxes: 'Max. patches per image',
+  accumulate: 'Accumulated batches',
+  retention: 'Retention of whole images',
+  trainRatio: 'Share of images that train',
   blend: 'Blend α',
   beta1: 'Adam β₁',
   beta2: 'Adam β₂',
@@ -102,6 +115,7 @@ function settingRow(key: string, value: unknown): ConfigurationRow {
 }
 
 function formatSetting(key: string, value: unknown): string {
+  if (value === null && ['boxes', 'embeddings', 'prompts', 'multiscale'].includes(key)) return 'none';
   if (key === 'evaluateLimit' && value === 0) return 'all images';
   if (value === null && key === 'evaluateEmbeddings') return 'default prompts';
   if (value === null && key.startsWith('evaluate')) return 'none';

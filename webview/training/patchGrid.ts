@@ -5,8 +5,9 @@ export type Box = PatchPreview['boxes'][number];
 
 export type Direction = 'left' | 'right' | 'up' | 'down';
 
-/** Row and column of a box in the grid of a preview, counted from 1. */
+/** Row and column of a box in the grid of a preview, counted from 1. Regions that are no grid patches are numbered. */
 export function cellOf(preview: PatchPreview, index: number): { row: number; column: number } {
+  if (preview.rows === 0) return { row: index + 1, column: 0 };
   const [x, y] = centre(preview.boxes[index]!);
   const cell = (position: number, extent: number, cells: number): number =>
     Math.min(Math.max(Math.floor((position / extent) * cells), 0), cells - 1) + 1;

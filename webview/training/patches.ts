@@ -10,6 +10,9 @@ import type { PreviewWithImage } from './protocol.ts';
 /** The image is drawn at most this high, in CSS pixels. */
 const MAXIMUM_HEIGHT = 460;
 
+const countOf = ({ boxes, rows, columns }: PatchPreview): string =>
+  rows === 0 ? `${boxes.length} regions` : `${boxes.length} of ${rows} by ${columns}`;
+
 const directions: Record<string, Direction> = {
   ArrowLeft: 'left',
   ArrowRight: 'right',
@@ -93,7 +96,7 @@ export class Patches {
     this.#subtitle.title = preview.image;
     this.#canvas.setAttribute(
       'aria-label',
-      `Patches of step ${preview.step} over ${fileName(preview.image)}, ${preview.boxes.length} of ${preview.rows} by ${preview.columns}. Arrow keys move between patches.`,
+      `Patches of step ${preview.step} over ${fileName(preview.image)}, ${countOf(preview)}. Arrow keys move between patches.`,
     );
     this.#showStatistics(preview);
     this.#fillTable(preview);
@@ -169,7 +172,7 @@ export class Patches {
           'tr',
           {},
           element('th', { text: String(row), attributes: { scope: 'row' } }),
-          element('td', { text: String(column) }),
+          element('td', { text: column === 0 ? '–' : String(column) }),
           element('td', { class: 'pixels', text: pixelsOf(preview, index) }),
           element('td', {}, swatch, formatMetric(cosine)),
         );
@@ -239,7 +242,7 @@ export class Patches {
     const cosine = formatMetric(preview.cosines[this.#selected] ?? null);
     setText(
       this.#readout,
-      `Row ${row}, column ${column}: cosine ${cosine}, pixels ${pixelsOf(preview, this.#selected)}`,
+      `${column === 0 ? `Region ${row}` : `Row ${row}, column ${column}`}: cosine ${cosine}, pixels ${pixelsOf(preview, this.#selected)}`,
     );
   }
 
