@@ -75,6 +75,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'render Emoji World, a labelled data set of scenes (in a clone)',
     load: async () => (await import('./commands/world.ts')).worldCommand,
   },
+  'blend-sweep': {
+    summary: 'accuracy of a trained run at several shares of the student, without training again',
+    load: async () => (await import('./commands/blendSweep.ts')).blendSweepCommand,
+  },
   propose: {
     summary: 'regions of images without labels, to train on instead of grid patches',
     load: async () => (await import('./commands/propose.ts')).proposeCommand,
@@ -95,7 +99,7 @@ const usage = (): string =>
     '',
     ...Object.entries(commands)
       .filter(([, { summary }]) => summary !== null)
-      .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`),
+      .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`),
     '',
     'clipself <command> --help describes the options of a command.',
   ].join('\n');

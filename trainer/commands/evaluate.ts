@@ -30,7 +30,7 @@ export async function evaluateCommand(args: string[]): Promise<void> {
   const stop = new StopSwitch();
   const signals = stop.listen();
   try {
-    const report = await run(options, log, stop);
+    const report = await evaluateModel(options, log, stop);
     log.endProgress();
     if (report) printReport(report, options);
     else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
@@ -41,7 +41,12 @@ export async function evaluateCommand(args: string[]): Promise<void> {
   }
 }
 
-async function run(
+/**
+ * Evaluates what the options name, or goes on where it was stopped.
+ *
+ * @returns null when it was stopped.
+ */
+export async function evaluateModel(
   options: EvaluateOptions,
   log: RunLog,
   stop: StopSwitch,
@@ -51,7 +56,7 @@ async function run(
     path: await modelPath(options.model),
     arch: options.arch,
     step: options.step,
-    blend: null,
+    blend: options.blend,
   };
   const model = await resolveReference(reference, hashes);
   for (const warning of model.files.warnings) log.warn(warning);
@@ -126,7 +131,7 @@ async function originalOf(
 }
 
 async function evaluatedModel(
-  { model: given, step }: EvaluateOptions,
+  { model: given, step, blend }: EvaluateOptions,
   model: ResolvedModel,
   { features }: LoadedTower,
   engine: Engine,
@@ -137,7 +142,7 @@ async function evaluatedModel(
   const sha256 = model.step === null ? await hashWeights(model.files, file => hashes.of(file)) : model.hash;
   return {
     identity: {
-      name: step === null ? name : `${name}, step ${step}`,
+      name: `${name}${step === null ? '' : `, step ${step}`}${blend === null ? '' : `, α ${blend}`}`,
       path: path.resolve(given),
       sha256,
       run: isRun ? path.resolve(given) : null,

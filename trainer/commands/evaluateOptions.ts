@@ -58,6 +58,8 @@ export interface EvaluateOptions extends DataRequest, WordsChoice {
   model: string;
   arch: string | null;
   step: number | null;
+  /** Share α of the student in the blend that is evaluated, of a checkpoint; null: what the run gives away. */
+  blend: number | null;
   /** Null: twice the pretraining size. */
   size: number | null;
   sizes: number[];
@@ -94,6 +96,7 @@ export function readEvaluateOptions(args: string[]): EvaluateOptions | null {
     model,
     arch: values.arch ?? null,
     step: values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9),
+    blend: null,
     kind,
     annotations,
     // Reports are read from anywhere.
