@@ -83,6 +83,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'regions of images without labels, to train on instead of grid patches',
     load: async () => (await import('./commands/propose.ts')).proposeCommand,
   },
+  'pseudo-label': {
+    summary: 'region–noun pairs without annotators: regions named by their crops',
+    load: async () => (await import('./commands/pseudoLabel.ts')).pseudoLabelCommand,
+  },
   doctor: {
     summary: 'which engines work here, and why the others do not',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
@@ -99,7 +103,7 @@ const usage = (): string =>
     '',
     ...Object.entries(commands)
       .filter(([, { summary }]) => summary !== null)
-      .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`),
+      .map(([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`),
     '',
     'clipself <command> --help describes the options of a command.',
   ].join('\n');

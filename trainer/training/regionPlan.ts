@@ -82,12 +82,17 @@ export function regionWarnings(files: readonly string[], planned: PlannedRegions
     : [`${without} of ${files.length} images have no box: each trains on its upper left quarter a side`];
 }
 
-async function readTemperature(weightsFile: string): Promise<number> {
+/**
+ * exp(logit_scale) of a model, rounded to float32.
+ *
+ * @throws FileError when it has none.
+ */
+export async function readTemperature(weightsFile: string): Promise<number> {
   return withCheckpoint(weightsFile, {}, async checkpoint => {
     if (!checkpoint.tensors.has('logit_scale'))
       throw new FileError(
         weightsFile,
-        'it has no logit_scale, the temperature that --method regionclip needs',
+        'it has no logit_scale, the temperature that cosines with nouns are scaled by',
         'Choose a whole CLIP model',
       );
     const { data } = await checkpoint.read('logit_scale', { asFloat32: true });

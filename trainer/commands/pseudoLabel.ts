@@ -1,0 +1,186 @@
+import { parseArgs } from 'node:util';
+import { hashFile } from '../checkpoints/modelFiles.ts';
+import { modelPath } from '../checkpoints/modelsFolder.ts';
+import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
+import { chosenProposals, type ProposalBox, type ProposedRegion } from '../distill/proposals.ts';
+import { createEngine } from '../engines/createEngine.ts';
+import { findWords } from '../evaluate/words.ts';
+import type { DecodedImage } from '../images/decode.ts';
+import { degenerateCropReason } from '../images/geometry.ts';
+import { type RegionStore, regionsOf } from '../images/regionStore.ts';
+import { resolveReference } from '../inspect/modelReference.ts';
+import { type WrittenImage, writeCoco } from '../propose/cocoWriter.ts';
+import { type ImageSet, openImages, walkImages } from '../propose/imageWalk.ts';
+import { proposeBoxes } from '../propose/proposeBoxes.ts';
+import { pseudoLabels } from '../propose/pseudoLabels.ts';
+import { RunLog } from '../runs/runLog.ts';
+import { StopSwitch } from '../server.ts';
+import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
+import { type ListedClass, readClassList } from '../text/classList.ts';
+import { readCocoRegions } from '../training/regionFiles.ts';
+import { readTemperature } from '../training/regionPlan.ts';
+import { UsageError } from '../usageError.ts';
+import { realNumber, wholeNumber } from './imageOptions.ts';
+
+const help = `usage: clipself pseudo-label --model M --images DIR|coco.json --classes FILE --out labels.json
+                             [--embeddings F.npy | --prompts FILE] [--boxes proposals.json] [--count 20]
+                             [--least 0] [--arch A] [--engine E] [--threads N] [--json]
+
+Names regions by what the model makes of their crops, and writes region–noun pairs as COCO-style JSON for
+clipself train --method regionclip. Nobody annotates: regions come from a file or from selective search on colour.
+
+  --classes F      nouns: COCO-style annotations (their categories), a JSON array or a text file with a name a line
+  --embeddings F   class embeddings [classes, D] in the order of the classes; the model's own words without it
+  --prompts F      prompts for the model's own words; the built-in ones without it
+  --boxes F        COCO-style proposals; those of clipself propose without it
+  --count N        regions of an image, the first of its proposals
+  --least P        leave out names of a lower probability (softmax over the nouns, 0 … 1)`;
+
+type Values = ReturnType<typeof parse>;
+
+const parse = (args: string[]) =>
+  parseArgs({
+    args,
+    options: {
+      model: { type: 'string' },
+      arch: { type: 'string' },
+      images: { type: 'string' },
+      classes: { type: 'string' },
+      embeddings: { type: 'string' },
+      prompts: { type: 'string' },
+      boxes: { type: 'string' },
+      count: { type: 'string', default: '20' },
+      least: { type: 'string', default: '0' },
+      out: { type: 'string' },
+      engine: { type: 'string', default: 'auto' },
+      threads: { type: 'string', default: '0' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  }).values;
+
+/** `clipself pseudo-label`. */
+export async function pseudoLabelCommand(args: string[]): Promise<void> {
+  const values = parse(args);
+  if (values.help) {
+    console.log(help);
+    return;
+  }
+  const log = new RunLog(process.stderr);
+  const stop = new StopSwitch();
+  const signals = stop.listen();
+  try {
+    await label(values, log, stop);
+  } finally {
+    log.endProgress();
+    signals.dispose();
+  }
+}
+
+async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<void> {
+  const { model: given, images: folder, classes: list, out, embeddings, prompts } = values;
+  if (given === undefined || folder === undefined || list === undefined || out === undefined)
+    throw new UsageError(
+      'pseudo-label needs --model, --images, --classes and --out (clipself pseudo-label --help)',
+    );
+  if (embeddings !== undefined && prompts !== undefined)
+    throw new UsageError('--embeddings and --prompts exclude each other');
+  const count = wholeNumber('--count', values.count, 1, 1000);
+  const least = realNumber('--least', values.least, 0, 1);
+  const threads = wholeNumber('--threads', values.threads, 0, 1024);
+  const path = await modelPath(given);
+  const reference = { path, arch: values.arch ?? null, step: null, blend: null };
+  const model = await resolveReference(reference, { of: hashFile });
+  for (const warning of model.files.warnings) log.warn(warning);
+  const classes = await readClassList(list);
+  const choice = { embeddings: embeddings ?? null, prompts: prompts ?? null };
+  const reading = { files: model.files, hash: model.hash, source: model.source?.path ?? null };
+  const found = await findWords(choice, classes, reading);
+  const temperature = await readTemperature(model.files.weightsFile);
+  const images = await openImages(folder);
+  const proposals = values.boxes === undefined ? null : await readProposals(values.boxes, images);
+  const engine = await createEngine(values.engine, threads);
+  try {
+    const words = await found.load(engine);
+    const tower = await loadTower(model.files, engine, await model.upload(engine));
+    try {
+      const settings = { classes, words, temperature, proposals, count, least };
+      const labelled = labelledImages(images, tower, settings, log, stop);
+      const categories = classes.map(({ id, name }) => ({ id, name }));
+      const written = await writeCoco(
+        out,
+        `Regions named by ${model.files.weightsFile}`,
+        categories,
+        labelled,
+      );
+      log.endProgress();
+      if (values.json) console.log(JSON.stringify({ out, ...written }));
+      else console.log(`${written.regions} named regions of ${written.images} images: ${out}`);
+    } finally {
+      await tower.dispose();
+    }
+  } finally {
+    await engine.dispose();
+  }
+}
+
+async function readProposals(file: string, { root, files }: ImageSet): Promise<RegionStore> {
+  const request = { file, imageRoot: root, images: files, labelled: false };
+  return (await readCocoRegions(request)).store;
+}
+
+interface LabelSettings {
+  classes: readonly ListedClass[];
+  words: ClassEmbeddings;
+  temperature: number;
+  /** By position of the image; null: selective search. */
+  proposals: RegionStore | null;
+  count: number;
+  least: number;
+}
+
+/** What the teacher sees of a region shows some of what is around it, as in training on proposals. */
+const context = 1.5;
+
+async function* labelledImages(
+  images: ImageSet,
+  tower: LoadedTower,
+  { classes, words, temperature, proposals, count, least }: LabelSettings,
+  log: RunLog,
+  stop: StopSwitch,
+): AsyncGenerator<WrittenImage> {
+  const positions = new Map(images.files.map((file, position) => [file, position]));
+  const { imageSize } = tower.model.architecture;
+  for await (const { name, file, image } of walkImages(images, log, stop)) {
+    const { width, height } = image;
+    const boxes = proposals ? regionsOf(proposals, positions.get(file)!).boxes : proposeBoxes(image, count);
+    const regions = croppable(image, boxes.slice(0, count), imageSize);
+    if (regions.length === 0) {
+      yield { file: name, width, height, regions: [] };
+      continue;
+    }
+    const crops = await tower.features.crops(
+      image,
+      regions.map(({ crop }) => crop),
+    );
+    const named = pseudoLabels(regions, crops, words, temperature).filter(
+      ({ probability }) => probability >= least,
+    );
+    yield {
+      file: name,
+      width,
+      height,
+      regions: named.map(({ region, class: position, probability }) => ({
+        box: boxes[region.index]!,
+        category: classes[position]!.id,
+        score: Math.round(probability * 1e4) / 1e4,
+      })),
+    };
+  }
+}
+
+/** Regions that are neither too small nor too large, and leave something to be cut out. */
+const croppable = (image: DecodedImage, boxes: readonly ProposalBox[], imageSize: number): ProposedRegion[] =>
+  chosenProposals([...boxes.keys()], boxes, context, image.width, image.height).filter(
+    ({ crop }) => degenerateCropReason(crop, imageSize) === null,
+  );
