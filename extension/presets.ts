@@ -1,3 +1,4 @@
+import { recipes } from '../trainer/recipes.ts';
 import type { TunableSettings } from './identifiers.ts';
 
 /** A named set of settings; what it leaves out comes from the VS Code settings. */
@@ -9,19 +10,21 @@ export interface Preset {
   overrides: Partial<TunableSettings>;
 }
 
-export type PresetId = 'demo' | 'quickLook' | 'publishedB16' | 'publishedL14' | 'fromSettings';
+export type PresetId =
+  | 'demo'
+  | 'quickLook'
+  | 'publishedB16'
+  | 'publishedL14'
+  | 'proposalsB16'
+  | 'proposalsL14'
+  | 'regionClipB16'
+  | 'regionClipL14'
+  | 'fromSettings';
 
-/** The published recipe for grid patches (paper section 4.1 and its supplementary): what B/16 and L/14 share. */
-const published = {
-  maxSplit: 6,
-  maxBoxes: 20,
-  cropScale: 1,
-  batch: 2,
-  epochs: 6,
-  learningRate: 1e-5,
-  weightDecay: 0.1,
-  warmup: 1000,
-} as const;
+const needsBoxes = 'The boxes come from the setting `clipself.training.boxes`';
+
+/** Without what follows from the size of the model: the settings say that. */
+const { unlockedBlocks: _blocks, blend: _blend, ...patches } = recipes['b16-patches'];
 
 const presets: Readonly<Record<PresetId, Preset>> = {
   demo: {
@@ -30,7 +33,7 @@ const presets: Readonly<Record<PresetId, Preset>> = {
     description: 'under a minute on a laptop',
     detail: 'Small steps for the tiny demo model: see the whole loop work.',
     overrides: {
-      ...published,
+      ...patches,
       size: 128,
       maxSplit: 3,
       maxBoxes: 9,
@@ -47,21 +50,49 @@ const presets: Readonly<Record<PresetId, Preset>> = {
     label: 'Quick look',
     description: '224 px, 1 epoch',
     detail: 'A short run at low resolution: does it work with this model and these images?',
-    overrides: { ...published, size: 224, maxSplit: 3, maxBoxes: 9, epochs: 1, warmup: 20 },
+    overrides: { ...patches, size: 224, maxSplit: 3, maxBoxes: 9, epochs: 1, warmup: 20 },
   },
   publishedB16: {
     id: 'publishedB16',
     label: 'Published B/16 patches',
     description: '1024 px, 6 epochs, 12 blocks, α = 0.7',
     detail: 'The recipe of the paper for ViT-B/16 on image patches.',
-    overrides: { ...published, size: 1024, unlockedBlocks: 12, blend: 0.7 },
+    overrides: recipes['b16-patches'],
   },
   publishedL14: {
     id: 'publishedL14',
     label: 'Published L/14 patches',
     description: '896 px, 6 epochs, 24 blocks, α = 0.95',
     detail: 'The recipe of the paper for ViT-L/14 on image patches.',
-    overrides: { ...published, size: 896, unlockedBlocks: 24, blend: 0.95 },
+    overrides: recipes['l14-patches'],
+  },
+  proposalsB16: {
+    id: 'proposalsB16',
+    label: 'Published B/16 proposals',
+    description: 'COCO-style boxes instead of image patches',
+    detail: `The paper's table 2 for ViT-B/16. ${needsBoxes}, or from clipself propose.`,
+    overrides: recipes['b16-proposals'],
+  },
+  proposalsL14: {
+    id: 'proposalsL14',
+    label: 'Published L/14 proposals',
+    description: 'COCO-style boxes instead of image patches',
+    detail: `The paper's table 2 for ViT-L/14. ${needsBoxes}, or from clipself propose.`,
+    overrides: recipes['l14-proposals'],
+  },
+  regionClipB16: {
+    id: 'regionClipB16',
+    label: 'RegionCLIP-style B/16',
+    description: 'region–noun pairs, the baseline with labels',
+    detail: `The paper's figure 2a for ViT-B/16. ${needsBoxes} and their categories.`,
+    overrides: recipes['b16-regionclip'],
+  },
+  regionClipL14: {
+    id: 'regionClipL14',
+    label: 'RegionCLIP-style L/14',
+    description: 'region–noun pairs, the baseline with labels',
+    detail: `The paper's figure 2a for ViT-L/14. ${needsBoxes} and their categories.`,
+    overrides: recipes['l14-regionclip'],
   },
   fromSettings: {
     id: 'fromSettings',

@@ -5,6 +5,7 @@ import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { publishedAdamW } from '../distill/optimiser.ts';
 import type { TrainingSettings } from '../protocol.ts';
+import { isRecipeName, type Recipe, recipeNames, recipes } from '../recipes.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
 import { evaluationPaths } from '../training/regionEvaluation.ts';
@@ -57,6 +58,7 @@ const options = {
   out: { type: 'string' as const },
   resume: { type: 'string' as const },
   config: { type: 'string' as const },
+  preset: { type: 'string' as const },
   json: { type: 'boolean' as const },
   help: { type: 'boolean' as const, short: 'h' },
 };
@@ -87,6 +89,8 @@ function help(): string {
     '  --embeddings F.npy   regionclip: embeddings of the categories by id; the model’s own words without it',
     '  --prompts FILE       regionclip: prompts for the model’s own words instead of the default ones',
     '  --multiscale SIDES   sides of the student image, one drawn a step, such as 320,640,896,1024 (published)',
+    `  --preset NAME        a published recipe: ${recipeNames.join(', ')};`,
+    '                       other options win over it, and config.json shows every value',
     '  --config FILE        settings as JSON, under the names of config.json; options given beside it win',
     '  --json               the outcome as one JSON line on stdout',
     '  --evaluate-panoptic J, --evaluate-images DIR, --evaluate-masks DIR',
@@ -134,7 +138,11 @@ async function readRequest(values: Values): Promise<{ directory: string; request
       throw new UsageError(`--resume takes all settings from the run; leave out --${others.join(', --')}`);
     return { directory: path.resolve(values.resume), request: null };
   }
-  const given = { ...(await readConfigOption(values.config)), ...readOptions(values) };
+  const given: Partial<TrainingSettings> = {
+    ...presetOf(values.preset),
+    ...(await readConfigOption(values.config)),
+    ...readOptions(values),
+  };
   const { model, images, arch } = given;
   if (typeof values.out !== 'string' || model === undefined || images === undefined)
     throw new UsageError('train needs --model, --images and --out, or --resume RUN (clipself train --help)');
@@ -147,6 +155,12 @@ async function readRequest(values: Values): Promise<{ directory: string; request
     ...(arch?.endsWith('.json') ? { arch: path.resolve(arch) } : {}),
   };
   return { directory: path.resolve(values.out), request };
+}
+
+function presetOf(name: string | boolean | undefined): Recipe {
+  if (typeof name !== 'string') return {};
+  if (isRecipeName(name)) return recipes[name];
+  throw new SettingError(`--preset takes ${recipeNames.join(', ')}; got '${name}'`);
 }
 
 function absolutePaths(given: Partial<TrainingSettings>): Partial<TrainingSettings> {
