@@ -76,6 +76,9 @@ describe('clipself blend-sweep', function () {
       assert.deepEqual(points.find(point => point.alpha === alpha)!.numbers, await numbersIn(report));
     }
     assert.deepEqual(await numbersIn(`${out}/alpha-1.json`), points[2]!.numbers);
+    // Accuracies of seven classes may coincide, cosines do not.
+    const regions = [0, 0.5, 1].map(alpha => readFile(`${out}/alpha-${alpha}.regions.jsonl`, 'utf8'));
+    assert.equal(new Set(await Promise.all(regions)).size, 3);
     const table = (await readFile(`${out}/blend.csv`, 'utf8')).trimEnd().split('\n');
     assert.match(table[0]!, /^alpha,rois\.thing\.macc1,.*,wholeImages\.top1$/);
     assert.deepEqual(
