@@ -21,7 +21,7 @@ export type PresetId =
   | 'regionClipL14'
   | 'fromSettings';
 
-const needsBoxes = 'The boxes come from the setting `clipself.training.boxes`';
+const needsBoxes = 'Needs a file of boxes (setting clipself.training.boxes), such as clipself propose writes';
 
 /** Without what follows from the size of the model: the settings say that. */
 const { unlockedBlocks: _blocks, blend: _blend, ...patches } = recipes['b16-patches'];
@@ -70,28 +70,28 @@ const presets: Readonly<Record<PresetId, Preset>> = {
     id: 'proposalsB16',
     label: 'Published B/16 proposals',
     description: 'COCO-style boxes instead of image patches',
-    detail: `The paper's table 2 for ViT-B/16. ${needsBoxes}, or from clipself propose.`,
+    detail: `The paper's table 2 for ViT-B/16. ${needsBoxes}.`,
     overrides: recipes['b16-proposals'],
   },
   proposalsL14: {
     id: 'proposalsL14',
     label: 'Published L/14 proposals',
     description: 'COCO-style boxes instead of image patches',
-    detail: `The paper's table 2 for ViT-L/14. ${needsBoxes}, or from clipself propose.`,
+    detail: `The paper's table 2 for ViT-L/14. ${needsBoxes}.`,
     overrides: recipes['l14-proposals'],
   },
   regionClipB16: {
     id: 'regionClipB16',
     label: 'RegionCLIP-style B/16',
     description: 'region–noun pairs, the baseline with labels',
-    detail: `The paper's figure 2a for ViT-B/16. ${needsBoxes} and their categories.`,
+    detail: `The paper's figure 2a for ViT-B/16. Needs a file of boxes with categories, such as clipself pseudo-label writes.`,
     overrides: recipes['b16-regionclip'],
   },
   regionClipL14: {
     id: 'regionClipL14',
     label: 'RegionCLIP-style L/14',
     description: 'region–noun pairs, the baseline with labels',
-    detail: `The paper's figure 2a for ViT-L/14. ${needsBoxes} and their categories.`,
+    detail: `The paper's figure 2a for ViT-L/14. Needs a file of boxes with categories, such as clipself pseudo-label writes.`,
     overrides: recipes['l14-regionclip'],
   },
   fromSettings: {

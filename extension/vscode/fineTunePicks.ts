@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { DemoAssets } from '../demoAssets.ts';
+import type { TunableSettings } from '../identifiers.ts';
 import { type Preset, type PresetId, presetsFor } from '../presets.ts';
 import { rememberedFirst } from '../rememberedChoices.ts';
 import { runWizard, type StepOutcome, type WizardStep } from '../wizard.ts';
@@ -78,6 +79,21 @@ export async function askForRun(
   return model === undefined || images === undefined || preset === undefined
     ? null
     : { model, images, preset };
+}
+
+/**
+ * Asks for the file of the regions where the settings need one and name none.
+ *
+ * @returns null when the user cancelled.
+ */
+export async function askForBoxes(
+  settings: Partial<TunableSettings>,
+): Promise<Partial<TunableSettings> | null> {
+  const { regions, boxes } = settings;
+  if (regions === undefined || regions === null || regions === 'grid' || boxes) return settings;
+  const filters = { 'Boxes of the images': ['json'] };
+  const chosen = await browse({ title: 'Boxes to train on', openLabel: 'Train on These Boxes', filters });
+  return chosen === null ? null : { ...settings, boxes: chosen };
 }
 
 function named<Name extends keyof FineTuneChoice>(

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { DemoAssets } from '../demoAssets.ts';
-import { type FineTuneArguments, parseFineTuneArguments } from '../fineTuneRequest.ts';
+import { type FineTuneArguments, isProgrammatic, parseFineTuneArguments } from '../fineTuneRequest.ts';
 import { presetOf, resolveSettings } from '../presets.ts';
 import type { RunLauncher } from '../runLauncher.ts';
 import { freeDirectory, runName } from '../runName.ts';
 import { stageOf } from '../runPresentation.ts';
 import type { RunRegistry } from '../runRegistry.ts';
-import { askForRun, type FineTuneChoice, type ModelSupply } from './fineTunePicks.ts';
+import { askForBoxes, askForRun, type FineTuneChoice, type ModelSupply } from './fineTunePicks.ts';
 import type { WorkspaceMemory } from './memento.ts';
 import { type TrainingProgress, whileStarting } from './progress.ts';
 import { opensPanelOnStart, readTrainingSettings, runsFolderFor } from './settings.ts';
@@ -44,11 +44,13 @@ export class TrainCommands {
     const { memory, demo, models } = this.#context;
     const choice = await askForRun(given, memory, demo, models);
     if (choice === null) return null;
-    const settings = resolveSettings(
+    const resolved = resolveSettings(
       readTrainingSettings(vscode.Uri.file(choice.images)),
       presetOf(choice.preset),
       given.settings ?? {},
     );
+    const settings = isProgrammatic(given) ? resolved : await askForBoxes(resolved);
+    if (settings === null) return null;
     const directory = await freeDirectory(runsFolderFor(choice.images), runName(choice.images, new Date()));
     const { model, images } = choice;
     await whileStarting(path.basename(directory), signal =>

@@ -89,6 +89,29 @@ describe('buildBatch', () => {
     assert.equal(batch.pooling.length, 20 * 4 * 4);
   });
 
+  it('draws one size of the student image for each batch', async () => {
+    const sizes = new Set<number>();
+    const plain = await buildBatch(request());
+    for (let epoch = 0; epoch < 12; epoch++) {
+      const batch = await buildBatch(request({ epoch, scales: [32, 48, 64] }));
+      sizes.add(batch.size);
+      assert.equal(batch.images.length, 2 * 3 * batch.size ** 2);
+      assert.equal(batch.pooling.length, 2 * 20 * (batch.size / 8) ** 2);
+      // Regions and what the teacher sees of them stay as they are.
+      if (epoch === 0) assert.deepEqual(batch.crops, plain.crops);
+      if (epoch === 0) assert.deepEqual(batch.sources, plain.sources);
+    }
+    assert.deepEqual([...sizes].sort(), [32, 48, 64]);
+  });
+
+  it('gives whole images as the teacher sees them where they are wanted', async () => {
+    const golden = readGolden('preprocess/transforms.safetensors');
+    const only = { files: goodFiles.slice(0, 1), positions: [0] };
+    const { wholes } = await buildBatch(request({ ...only, wholeImages: true }));
+    assert.deepEqual(wholes, goldenFloats(golden, 'a/teacher_full32/f32').data);
+    assert.equal((await buildBatch(request(only))).wholes.length, 0);
+  });
+
   it('replaces images that cannot be used and names them', async () => {
     await writeFile(folder.file('empty.jpg'), '');
     await writeFile(folder.file('text.png'), 'text');
