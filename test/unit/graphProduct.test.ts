@@ -1,7 +1,11 @@
+import assert from 'node:assert/strict';
+import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import * as product from '../../trainer/graph/operations/product.ts';
 import type { Shape } from '../../trainer/graph/shape.ts';
+import { Value } from '../../trainer/graph/value.ts';
 import { at, type DoubleTensor, tabulate } from '../support/doubleTensor.ts';
 import { blank, describeOperations, floats, type OperationCase } from '../support/operationTests.ts';
+import { runGraph } from '../support/runGraph.ts';
 
 function productOf(a: DoubleTensor, b: DoubleTensor, flipA: boolean, flipB: boolean): DoubleTensor {
   const batch = a.shape.slice(0, -2);
@@ -104,4 +108,24 @@ describeOperations('product', product, {
       },
     ],
   },
+});
+
+describe('products with rows of 4 KiB', () => {
+  // The processor gets them padded; their gradients are products of other shapes.
+  for (const transposeB of sides)
+    it(`equal the sum of their terms, ${transposeB ? 'A·Bᵀ' : 'A·B'}`, async () => {
+      const { inputs, graph, reference } = multiplying([], false, transposeB, [65, 1024, 64]);
+      const [a, b] = inputs.map(({ tensor }) => tensor) as [DoubleTensor, DoubleTensor];
+      const engine = new OnnxRuntimeCpuEngine(1);
+      const found = await runGraph(
+        engine,
+        { product: graph(Value.input('a', a.shape), Value.input('b', b.shape)) },
+        { a: Float32Array.from(a.data), b: Float32Array.from(b.data) },
+      );
+      const expected = reference(a, b).data;
+      found.product!.forEach((value, index) => {
+        assert.ok(Math.abs(value - expected[index]!) < 1e-4, `element ${index}`);
+      });
+      await engine.dispose();
+    });
 });

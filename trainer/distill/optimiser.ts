@@ -25,39 +25,38 @@ export const publishedAdamW = (
 ): Readonly<Pick<AdamWSettings, 'beta1' | 'beta2' | 'epsilon'>> => (kind === 'eva02' ? evaAdamW : vitAdamW);
 
 /** Names of the scalars an update takes, in the order of `adamWScalars`. */
-export const adamWScalarNames = ['keep', 'stepSize', 'rootCorrection'] as const;
+export const adamWScalarNames = ['keep', 'stepSize', 'floor'] as const;
 
 /**
  * Scalars of the update at `step` (from 1), computed in double precision as the original does.
- * `keep` = 1 − lr · decay; `stepSize` = lr / (1 − β₁ᵗ); `rootCorrection` = √(1 − β₂ᵗ).
+ * With c = √(1 − β₂ᵗ): `keep` = 1 − lr · decay; `stepSize` = lr · c / (1 − β₁ᵗ); `floor` = ε · c.
  */
 export function adamWScalars(
   settings: AdamWSettings,
   learningRate: number,
   step: number,
 ): Record<(typeof adamWScalarNames)[number], number> {
+  const correction = Math.sqrt(1 - settings.beta2 ** step);
   return {
     keep: 1 - learningRate * settings.weightDecay,
-    stepSize: learningRate / (1 - settings.beta1 ** step),
-    rootCorrection: Math.sqrt(1 - settings.beta2 ** step),
+    stepSize: (learningRate * correction) / (1 - settings.beta1 ** step),
+    floor: settings.epsilon * correction,
   };
 }
 
 /**
  * One AdamW update of one parameter, decoupled decay first:
- * p ← keep·p;  m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  p ← p − stepSize · m / (√v / rootCorrection + ε).
+ * p ← keep·p;  m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  p ← p − stepSize · m / (√v + floor).
+ *
+ * The bias correction of √v stands in the scalars, which saves a pass over the tensor.
  *
  * Inputs `parameter`, `gradient`, `firstMoment`, `secondMoment` of `shape`, the scalars, and `squaredNorm`; outputs
  * the new three and `squaredNorm` plus this gradient's squared norm, so that one number is read after all updates.
  */
-export function adamWUpdate(
-  shape: Shape,
-  { beta1, beta2, epsilon }: AdamWSettings,
-  decays: boolean,
-): Outputs {
+export function adamWUpdate(shape: Shape, { beta1, beta2 }: AdamWSettings, decays: boolean): Outputs {
   const parameter = Value.input('parameter', shape);
   const gradient = Value.input('gradient', shape);
-  const [stepSize, rootCorrection] = [Value.input('stepSize', []), Value.input('rootCorrection', [])];
+  const [stepSize, floor] = [Value.input('stepSize', []), Value.input('floor', [])];
   const scale = (value: Value, factor: number): Value => multiply(value, Value.constant(factor));
 
   const squaredGradient = multiply(gradient, gradient);
@@ -66,7 +65,7 @@ export function adamWUpdate(
     scale(Value.input('secondMoment', shape), beta2),
     scale(squaredGradient, 1 - beta2),
   );
-  const denominator = add(divide(squareRoot(secondMoment), rootCorrection), Value.constant(epsilon));
+  const denominator = add(squareRoot(secondMoment), floor);
   const kept = decays ? multiply(parameter, Value.input('keep', [])) : parameter;
   return {
     parameter: subtract(kept, multiply(stepSize, divide(firstMoment, denominator))),

@@ -7,6 +7,8 @@ export type OnnxAttribute =
 
 /** What an operation sees of the ONNX model it is lowered into; tensors go by name. */
 export interface OnnxEmitter {
+  /** Whether this machine's processor will run the model; one for a file stays as plain as it can be. */
+  readonly forProcessor: boolean;
   /** Adds a node with one output; returns the output's name (`output`, or a fresh one). */
   node(
     type: string,
@@ -18,4 +20,6 @@ export interface OnnxEmitter {
   integers(values: readonly number[]): string;
   /** A float32 scalar constant. */
   scalar(value: number): string;
+  /** A tensor filled with one number. */
+  filled(value: number, shape: readonly number[]): string;
 }

@@ -1,4 +1,5 @@
 import { multiply } from '../graph/operations/arithmetic.ts';
+import { attend } from '../graph/operations/attend.ts';
 import { reshape, transpose } from '../graph/operations/layout.ts';
 import { softmax } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
@@ -23,5 +24,9 @@ export function attentionScores(query: Value, key: Value): Value {
   return matmul(scaled, key, { transposeB: true });
 }
 
-/** softmax(q kᵀ / √d), `[B, heads, queries, keys]` */
+/** softmax(q kᵀ / √d) v, `[B, heads, queries, d]` */
+export const attention = (query: Value, key: Value, value: Value): Value =>
+  attend(attentionScores(query, key), value);
+
+/** softmax(q kᵀ / √d), `[B, heads, queries, keys]`: for looking at. */
 export const attentionWeights = (query: Value, key: Value): Value => softmax(attentionScores(query, key));

@@ -1,10 +1,10 @@
 import { add } from '../graph/operations/arithmetic.ts';
 import { concat, reshape, transpose } from '../graph/operations/layout.ts';
-import { affine, matmul } from '../graph/operations/product.ts';
+import { affine } from '../graph/operations/product.ts';
 import { mean } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
 import { gridSide, type ResNetArchitecture } from './architecture.ts';
-import { attentionWeights, joinHeads } from './attention.ts';
+import { attention, joinHeads } from './attention.ts';
 import { positionsFor } from './stemAndHead.ts';
 import {
   classTokens,
@@ -58,7 +58,7 @@ export function attentionPool(architecture: ResNetArchitecture, batch: ImageBatc
   const query = part(affine(classTokens(x, batch), values['q_proj.weight'], values['q_proj.bias']));
   const key = part(affine(x, values['k_proj.weight'], values['k_proj.bias']));
   const value = part(affine(x, values['v_proj.weight'], values['v_proj.bias']));
-  const joined = joinHeads(matmul(attentionWeights(query, key), value));
+  const joined = joinHeads(attention(query, key, value));
   const output = affine(joined, values['c_proj.weight'], values['c_proj.bias']);
   return { key: keyOf('attention pool', batch), output, parameters };
 }

@@ -4,7 +4,7 @@ import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import type { Eva02Architecture } from './architecture.ts';
-import { attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { attention, attentionWeights, type Heads, joinHeads } from './attention.ts';
 import { rotaryValues, rotate } from './rotaryPositions.ts';
 import {
   classTokens,
@@ -104,7 +104,7 @@ export function evaAttentionBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
   const { query, key, value } = projectEvaHeads(architecture, values, normed, batch);
-  const joined = joinHeads(matmul(attentionWeights(query, key), value));
+  const joined = joinHeads(attention(query, key, value));
   const output = closeEvaBlock(values, x, joined);
   return { key: keyOf('EVA block', batch), output, parameters };
 }
@@ -118,7 +118,7 @@ export function evaSelfLikenessBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
   const heads = projectEvaHeads(architecture, values, normed, batch);
-  const joined = joinHeads(matmul(attentionWeights(heads[projection], heads[projection]), heads.value));
+  const joined = joinHeads(attention(heads[projection], heads[projection], heads.value));
   const output = closeEvaBlock(values, x, joined);
   const key = keyOf(`EVA ${projection} likeness block`, batch);
   return { key, output, parameters };
@@ -149,7 +149,7 @@ export function evaClassTokenBlock(
   const query = part(affine(classTokens(normed, batch), values['attn.q_proj.weight'], values['attn.q_bias']));
   const key = rotate(part(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })), tables);
   const value = part(affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']));
-  const joined = joinHeads(matmul(attentionWeights(query, key), value));
+  const joined = joinHeads(attention(query, key, value));
   const output = closeEvaBlock(values, classTokens(x, batch), joined);
   return { key: keyOf('EVA class-token block', batch), output, parameters };
 }

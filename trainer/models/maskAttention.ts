@@ -1,11 +1,12 @@
 import { add, select } from '../graph/operations/arithmetic.ts';
+import { attend } from '../graph/operations/attend.ts';
 import { reshape, slice, transpose } from '../graph/operations/layout.ts';
-import { layerNorm, softmax } from '../graph/operations/normalisation.ts';
-import { affine, matmul } from '../graph/operations/product.ts';
+import { layerNorm } from '../graph/operations/normalisation.ts';
+import { affine } from '../graph/operations/product.ts';
 import { broadcastTo } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
 import type { ClipVitArchitecture, VisionArchitecture } from './architecture.ts';
-import { attentionScores, attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { attention, attentionScores, type Heads, joinHeads } from './attention.ts';
 import { type BlockValues, openBlock, projectHeads, projectOut, withMlp } from './residualBlock.ts';
 import { type ImageBatch, keyOf, layerNormEpsilon, tokenCount } from './visionStage.ts';
 
@@ -43,7 +44,7 @@ export function maskAttentionBlock(
 ): MaskAttentionStage {
   const { values, parameters, x, normed } = openBlock(architecture, image, index);
   const heads = projectHeads(architecture, values, normed, image.batch, tokenCount(image));
-  const joined = joinHeads(matmul(attentionWeights(heads.query, heads.key), heads.value));
+  const joined = joinHeads(attention(heads.query, heads.key, heads.value));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   const readers = Value.input('readers', [regions, architecture.width]);
   const seen = readMasked(architecture, values, readers, heads);
@@ -70,7 +71,7 @@ function readMasked(
   const query = transpose(reshape(asked, [1, regions, heads, width / heads]), [0, 2, 1, 3]);
   const visible = Value.input(visibleInput, [regions, tokens], 'bool');
   const masked = select(visible, attentionScores(query, key), Value.constant(Number.NEGATIVE_INFINITY));
-  return joinHeads(matmul(softmax(masked), value));
+  return joinHeads(attend(masked, value));
 }
 
 /**

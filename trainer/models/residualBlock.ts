@@ -1,11 +1,11 @@
-import { gelu, quickGelu } from '../graph/functions.ts';
+import { gelu, quickGelu } from '../graph/operations/activation.ts';
 import { add } from '../graph/operations/arithmetic.ts';
 import { reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
-import { affine, matmul } from '../graph/operations/product.ts';
+import { affine } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import { blockPrefix, type ClipVitArchitecture } from './architecture.ts';
-import { attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { attention, attentionWeights, type Heads, joinHeads } from './attention.ts';
 import {
   classTokens,
   type ImageBatch,
@@ -73,7 +73,7 @@ export function attentionBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
   const { query, key, value } = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
-  const joined = joinHeads(matmul(attentionWeights(query, key), value));
+  const joined = joinHeads(attention(query, key, value));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   return { key: keyOf('block', batch), output, parameters };
 }
@@ -90,7 +90,7 @@ export function selfLikenessBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
   const heads = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
-  const joined = joinHeads(matmul(attentionWeights(heads[projection], heads[projection]), heads.value));
+  const joined = joinHeads(attention(heads[projection], heads[projection], heads.value));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   return { key: keyOf(`${projection} likeness block`, batch), output, parameters };
 }
@@ -125,8 +125,8 @@ export function classTokenBlock(
   const [key, value] = [0, 1].map(part =>
     reshape(slice(byHead, 0, part, part + 1), [batch.batch, heads, tokens, width / heads]),
   ) as [Value, Value];
-  const weights = attentionWeights(reshape(query, [batch.batch, heads, 1, width / heads]), key);
-  const joined = reshape(matmul(weights, value), [batch.batch, width]);
+  const asked = reshape(query, [batch.batch, heads, 1, width / heads]);
+  const joined = reshape(attention(asked, key, value), [batch.batch, width]);
   const output = withMlp(architecture, values, add(classTokens(x, batch), projectOut(values, joined)));
   return { key: keyOf('class-token block', batch), output, parameters };
 }

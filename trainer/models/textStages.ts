@@ -1,7 +1,8 @@
 import { add, select } from '../graph/operations/arithmetic.ts';
+import { attend } from '../graph/operations/attend.ts';
 import { gatherRows } from '../graph/operations/gather.ts';
 import { reshape, slice } from '../graph/operations/layout.ts';
-import { layerNorm, softmax } from '../graph/operations/normalisation.ts';
+import { layerNorm } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import type { VisionArchitecture } from './architecture.ts';
@@ -74,7 +75,7 @@ function causalBlock(
   const { query, key, value } = projectHeads(sizes, values, normed, texts, tokens);
   const seen = Value.input(causalInput, [tokens, tokens], 'bool');
   const scores = select(seen, attentionScores(query, key), Value.constant(Number.NEGATIVE_INFINITY));
-  const joined = joinHeads(matmul(softmax(scores), value));
+  const joined = joinHeads(attend(scores, value));
   const output = withMlp(sizes, values, add(x, projectOut(values, joined)));
   return { key: keyOf('block', batch), output, parameters };
 }

@@ -30,14 +30,16 @@ export interface LoweringOptions {
   external?: ReadonlyMap<string, ExternalNumbers>;
   /** What an output is called; `onnxOutputName` without it. */
   outputName?: (name: string) => string;
+  /** Lowers for the caches of a processor: same numbers, more nodes. */
+  forProcessor?: boolean;
 }
 
 /** Lowers a graph to an ONNX model whose inputs keep their names and whose outputs go by `onnxOutputName`. */
 export function lowerToOnnx(
   outputs: Outputs,
-  { external = new Map(), outputName = onnxOutputName }: LoweringOptions = {},
+  { external = new Map(), outputName = onnxOutputName, forProcessor = false }: LoweringOptions = {},
 ): Uint8Array {
-  const nodes = new NodeList();
+  const nodes = new NodeList(forProcessor);
   const names = new Map<Value, string>();
   const inputs: OnnxValueInfo[] = [];
   const resultNames = firstResultNames(outputs, outputName);
@@ -97,8 +99,13 @@ const externalTensor = (
 class NodeList implements OnnxEmitter {
   readonly nodes: OnnxNode[] = [];
   readonly constants: OnnxTensor[] = [];
+  readonly forProcessor: boolean;
   #count = 0;
   readonly #known = new Map<string, string>();
+
+  constructor(forProcessor: boolean) {
+    this.forProcessor = forProcessor;
+  }
 
   freshName(): string {
     return `value:${this.#count++}`;

@@ -63,7 +63,7 @@ export class OnnxRuntimeCpuEngine implements Engine {
 
   async compile(outputs: Outputs): Promise<Program> {
     const arena = largestTensorBytes(outputs) <= arenaTensorLimitBytes;
-    const session = await InferenceSession.create(lowerToOnnx(outputs), {
+    const session = await InferenceSession.create(lowerToOnnx(outputs, { forProcessor: true }), {
       executionProviders: ['cpu'],
       graphOptimizationLevel: 'all',
       intraOpNumThreads: this.#threads,

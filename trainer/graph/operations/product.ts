@@ -1,3 +1,4 @@
+import type { OnnxEmitter } from '../onnxEmitter.ts';
 import { ShapeError, sameShape } from '../shape.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { reshape } from './layout.ts';
@@ -7,6 +8,44 @@ interface Sides {
   transposeA: boolean;
   transposeB: boolean;
 }
+
+/** Floats in 4 KiB: rows of the left matrix this far apart fall into the same few sets of a cache and evict each other. */
+const collidingRow = 1024;
+
+/** Zeros put behind such rows, a cache line of floats. */
+const rowPadding = 16;
+
+/** Below this many rows or columns a product is too short to earn the copies back. */
+const worthPadding = 64;
+
+/** The product of two matrices; on a processor, rows that would collide are padded with zeros, which add nothing. */
+function emitGemm(
+  emit: OnnxEmitter,
+  value: Value,
+  { transposeA, transposeB }: Sides,
+  inputs: readonly string[],
+  output: string,
+): void {
+  const [left, right, ...bias] = inputs as [string, string, ...string[]];
+  const [rows, columns] = value.shape as [number, number];
+  const inner = value.inputs[0]!.shape[transposeA ? 0 : 1]!;
+  const collide = !transposeA && inner % collidingRow === 0 && Math.min(rows, columns) >= worthPadding;
+  const operands =
+    emit.forProcessor && collide
+      ? [
+          padded(emit, left, rows, 1),
+          transposeB ? padded(emit, right, columns, 1) : padded(emit, right, columns, 0),
+        ]
+      : [left, right];
+  const sides = { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } };
+  emit.node('Gemm', [...operands, ...bias], sides, output);
+}
+
+/** Appends zeros along `axis` to a matrix whose other axis has `length`. */
+const padded = (emit: OnnxEmitter, matrix: string, length: number, axis: 0 | 1): string =>
+  emit.node('Concat', [matrix, emit.filled(0, axis === 1 ? [length, rowPadding] : [rowPadding, length])], {
+    axis: { int: axis },
+  });
 
 const matmulOperation: Operation<Sides> = {
   name: 'matmul',
@@ -39,8 +78,7 @@ const matmulOperation: Operation<Sides> = {
   onnx: (emit, value, { transposeA, transposeB }, inputs, output) => {
     const rank = value.shape.length;
     if (rank === 2) {
-      const sides = { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } };
-      emit.node('Gemm', inputs, sides, output);
+      emitGemm(emit, value, { transposeA, transposeB }, inputs, output);
       return;
     }
     // ONNX Runtime fuses these transpositions into its batched product.
@@ -78,8 +116,8 @@ const affineOperation: Operation<null> = {
       reshape(sum(upstream, [0]), bias.shape),
     ];
   },
-  onnx: (emit, _value, _attributes, inputs, output) => {
-    emit.node('Gemm', inputs, { transB: { int: 1 } }, output);
+  onnx: (emit, value, _attributes, inputs, output) => {
+    emitGemm(emit, value, { transposeA: false, transposeB: true }, inputs, output);
   },
 };
 

@@ -1,0 +1,55 @@
+import type { OnnxEmitter } from '../onnxEmitter.ts';
+import { type Operation, requireFloat, Value } from '../value.ts';
+import { add, errorFunction, exponential, multiply, sigmoid, subtract } from './arithmetic.ts';
+
+/** An activation function with a gradient of few passes; engines know its lowering as a whole and fuse it. */
+function activation(
+  name: string,
+  slope: (x: Value, result: Value) => Value,
+  emitNodes: (emit: OnnxEmitter, x: string, output: string) => void,
+): (x: Value) => Value {
+  const operation: Operation<null> = {
+    name,
+    backward: 'recompute',
+    type(inputs) {
+      requireFloat(name, inputs);
+      return { shape: inputs[0]!.shape, dtype: 'float32' };
+    },
+    gradient: (value, upstream) => [multiply(upstream, slope(value.inputs[0]!, value))],
+    onnx: (emit, _value, _attributes, inputs, output) => emitNodes(emit, inputs[0]!, output),
+  };
+  return x => Value.apply(operation, [x], null);
+}
+
+const half = Value.constant(0.5);
+const one = Value.constant(1);
+
+/** Exact GELU, x · Φ(x): OpenCLIP's activation. Its slope is Φ(x) + x · φ(x). */
+export const gelu = activation(
+  'gelu',
+  x => {
+    const cumulative = multiply(half, add(errorFunction(multiply(x, Value.constant(Math.SQRT1_2))), one));
+    const density = exponential(multiply(multiply(x, x), Value.constant(-0.5)));
+    return add(cumulative, multiply(multiply(x, Value.constant(1 / Math.sqrt(2 * Math.PI))), density));
+  },
+  (emit, x, output) => {
+    const error = emit.node('Erf', [emit.node('Div', [x, emit.scalar(Math.SQRT2)])]);
+    const doubled = emit.node('Mul', [x, emit.node('Add', [error, emit.scalar(1)])]);
+    emit.node('Mul', [doubled, emit.scalar(0.5)], {}, output);
+  },
+);
+
+const quick = 1.702;
+
+/** y = x · σ(1.702 x): the activation of OpenAI's weights. Its slope is σ + 1.702 y (1 − σ). */
+export const quickGelu = activation(
+  'quickGelu',
+  (x, result) => {
+    const gate = sigmoid(multiply(x, Value.constant(quick)));
+    return add(gate, multiply(multiply(result, Value.constant(quick)), subtract(one, gate)));
+  },
+  (emit, x, output) => {
+    const gate = emit.node('Sigmoid', [emit.node('Mul', [x, emit.scalar(quick)])]);
+    emit.node('Mul', [x, gate], {}, output);
+  },
+);
