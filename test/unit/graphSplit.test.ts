@@ -117,8 +117,7 @@ describe('split for backward', () => {
         const { forward, backward, savedNames } = splitForBackward(outputs, names, 'keep');
         assert.deepEqual(Object.keys(forward), ['output', 'middle', ...savedNames]);
         assert.equal(new Set(savedNames.map(name => forward[name])).size, savedNames.length);
-        for (const name of savedNames)
-          assert.ok(costly.includes(forward[name]!.operation!.name));
+        for (const name of savedNames) assert.ok(costly.includes(forward[name]!.operation!.name));
         // Nothing costly of the forward pass is computed again.
         const kept = topologicalOrder(Object.values(outputs)).filter(
           ({ operation }) => operation?.backward === 'keep',
