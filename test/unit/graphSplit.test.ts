@@ -6,7 +6,7 @@ import { l2Normalise } from '../../trainer/graph/functions.ts';
 import { gradients } from '../../trainer/graph/gradients.ts';
 import { quickGelu } from '../../trainer/graph/operations/activation.ts';
 import { add, exponential, multiply, sigmoid } from '../../trainer/graph/operations/arithmetic.ts';
-import { attend } from '../../trainer/graph/operations/attend.ts';
+import { attend, attendByScores } from '../../trainer/graph/operations/attend.ts';
 import { concat, reshape, slice, transpose } from '../../trainer/graph/operations/layout.ts';
 import { layerNorm, softmax } from '../../trainer/graph/operations/normalisation.ts';
 import { affine, matmul } from '../../trainer/graph/operations/product.ts';
@@ -27,7 +27,14 @@ import { runGraph } from '../support/runGraph.ts';
 const [rows, width] = [4, 6];
 const weight = Value.input('weight', [width, width]);
 const bias = Value.input('bias', [width]);
-const costly = ['matmul', 'affine', 'softmax', 'attention weights', 'attend'];
+const costly = [
+  'matmul',
+  'affine',
+  'softmax',
+  'attend',
+  'attention weights',
+  'attention weights by likeness',
+];
 
 /** Each takes a value `[rows, width]`, and what was computed before it, to another of the same shape. */
 const steps: ((x: Value, earlier: Value) => Value)[] = [
@@ -40,7 +47,8 @@ const steps: ((x: Value, earlier: Value) => Value)[] = [
   (x, earlier) => add(x, earlier),
   (x, earlier) => multiply(x, sigmoid(earlier)),
   (x, earlier) => matmul(softmax(matmul(x, earlier, { transposeB: true })), earlier),
-  (x, earlier) => attend(matmul(x, earlier, { transposeB: true }), earlier),
+  (x, earlier) => attend(x, earlier, earlier),
+  (x, earlier) => attendByScores(matmul(x, earlier, { transposeB: true }), x),
   x => concat([slice(x, 1, 2, width), slice(x, 1, 0, 2)], 1),
   x => reshape(transpose(reshape(x, [2, rows / 2, width]), [1, 0, 2]), [rows, width]),
   x => add(x, mean(x, [0])),
@@ -93,7 +101,7 @@ describe('split for backward', () => {
         const outputs = compose(chosen);
         const inputs = randomInputs(outputs);
         const expected = await runGraph(engine, wholeGradients(outputs, names), inputs);
-        for (const policy of ['keep', 'recompute'] as const) {
+        for (const policy of ['keep', 'compact', 'recompute'] as const) {
           const split = splitForBackward(outputs, names, policy);
           const forward = await runGraph(engine, split.forward, inputs);
           const saved = Object.fromEntries(split.savedNames.map(name => [name, forward[name]!]));
@@ -119,8 +127,8 @@ describe('split for backward', () => {
         assert.equal(new Set(savedNames.map(name => forward[name])).size, savedNames.length);
         for (const name of savedNames) assert.ok(costly.includes(forward[name]!.operation!.name));
         // Nothing costly of the forward pass is computed again.
-        const kept = topologicalOrder(Object.values(outputs)).filter(
-          ({ operation }) => operation?.backward === 'keep',
+        const kept = topologicalOrder(Object.values(outputs)).filter(({ operation }) =>
+          operation?.backward.startsWith('keep'),
         );
         const again = new Set(topologicalOrder(Object.values(backward)));
         for (const value of kept) assert.ok(!again.has(value));

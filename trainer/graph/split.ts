@@ -4,8 +4,11 @@ import { topologicalOrder, Value } from './value.ts';
 /** Named results of a graph. */
 export type Outputs = Readonly<Record<string, Value>>;
 
-/** `keep`: results of products and softmax are handed over; `recompute`: the backward program starts from the inputs. */
-export type SavePolicy = 'keep' | 'recompute';
+/**
+ * `keep`: results of products and softmax are handed over; `compact`: those but attention weights; `recompute`: the
+ * backward program starts from the inputs.
+ */
+export type SavePolicy = 'keep' | 'compact' | 'recompute';
 
 /** A differentiable part of a model as two programs that run apart. */
 export interface ForwardBackward {
@@ -21,7 +24,7 @@ export const gradientName = (input: string): string => `gradient/${input}`;
 
 /**
  * Splits a graph and its gradients into a forward and a backward program. What the backward program needs of the
- * forward one crosses over by name: the costly intermediate results under `keep`, nothing under `recompute`.
+ * forward one crosses over by name: the costly intermediate results under `keep`, fewer under `compact`, nothing under `recompute`.
  *
  * @param wrt names of the inputs whose gradients are wanted; those that no output depends on are left out.
  */
@@ -47,7 +50,7 @@ export function splitForBackward(
   });
   if (policy === 'recompute') return { forward: outputs, backward, savedNames: [] };
 
-  const saved = boundary(Object.values(backward), new Set(topologicalOrder(values)));
+  const saved = boundary(Object.values(backward), new Set(topologicalOrder(values)), policy);
   const savedNames = saved.map((_, index) => `saved/${index}`);
   const placeholders = new Map(
     saved.map((value, index) => [value, Value.input(savedNames[index]!, value.shape, value.dtype)]),
@@ -65,7 +68,8 @@ export function inputsOf(values: Iterable<Value>): Value[] {
 }
 
 /** Forward values that the gradients reach first and that are worth keeping. */
-function boundary(roots: readonly Value[], forward: ReadonlySet<Value>): Value[] {
+function boundary(roots: readonly Value[], forward: ReadonlySet<Value>, policy: SavePolicy): Value[] {
+  const worthKeeping = policy === 'keep' ? ['keep', 'keepWhenAmple'] : ['keep'];
   const kept = new Set<Value>();
   const seen = new Set<Value>();
   const stack = [...roots];
@@ -73,7 +77,8 @@ function boundary(roots: readonly Value[], forward: ReadonlySet<Value>): Value[]
     const value = stack.pop()!;
     if (seen.has(value)) continue;
     seen.add(value);
-    if (forward.has(value) && value.operation?.backward === 'keep') kept.add(value);
+    if (forward.has(value) && value.operation && worthKeeping.includes(value.operation.backward))
+      kept.add(value);
     else stack.push(...value.inputs);
   }
   return [...kept];

@@ -17,9 +17,10 @@ export interface Operation<Attributes> {
   readonly name: string;
   /**
    * How a backward pass gets the result back: `keep` saves it (matrix products, softmax), `recompute` derives it
-   * again from the operands (element-wise and layout operations, which cost less than the memory).
+   * again from the operands (element-wise and layout operations, which cost less than the memory), `keepWhenAmple`
+   * saves it where memory is no concern (attention weights, which grow with the square of the tokens).
    */
-  readonly backward: 'keep' | 'recompute';
+  readonly backward: 'keep' | 'keepWhenAmple' | 'recompute';
   /** Type of the result; throws `ShapeError` when the operands do not fit. */
   type(inputs: readonly Value[], attributes: Attributes): TensorType;
   /** Gradient of a scalar with respect to each input, given that of the output; null where there is none. */

@@ -1,5 +1,5 @@
 import { add, select } from '../graph/operations/arithmetic.ts';
-import { attend } from '../graph/operations/attend.ts';
+import { attendByScores } from '../graph/operations/attend.ts';
 import { reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine } from '../graph/operations/product.ts';
@@ -71,7 +71,7 @@ function readMasked(
   const query = transpose(reshape(asked, [1, regions, heads, width / heads]), [0, 2, 1, 3]);
   const visible = Value.input(visibleInput, [regions, tokens], 'bool');
   const masked = select(visible, attentionScores(query, key), Value.constant(Number.NEGATIVE_INFINITY));
-  return joinHeads(attend(masked, value));
+  return joinHeads(attendByScores(masked, value));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { add, select } from '../graph/operations/arithmetic.ts';
-import { attend } from '../graph/operations/attend.ts';
+import { attendByScores } from '../graph/operations/attend.ts';
 import { gatherRows } from '../graph/operations/gather.ts';
 import { reshape, slice } from '../graph/operations/layout.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
@@ -75,7 +75,7 @@ function causalBlock(
   const { query, key, value } = projectHeads(sizes, values, normed, texts, tokens);
   const seen = Value.input(causalInput, [tokens, tokens], 'bool');
   const scores = select(seen, attentionScores(query, key), Value.constant(Number.NEGATIVE_INFINITY));
-  const joined = joinHeads(attend(scores, value));
+  const joined = joinHeads(attendByScores(scores, value));
   const output = withMlp(sizes, values, add(x, projectOut(values, joined)));
   return { key: keyOf('block', batch), output, parameters };
 }

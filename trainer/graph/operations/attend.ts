@@ -1,13 +1,13 @@
 import { ShapeError, sameShape } from '../shape.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
-import { multiply, negate } from './arithmetic.ts';
+import { multiply } from './arithmetic.ts';
 import { concat } from './layout.ts';
 import { matmul } from './product.ts';
 import { broadcastTo, sum } from './reduction.ts';
 
 /**
- * Softmax whose upstream gradient comes from `mixOperation` alone. The gradient of softmax takes from each row of the
- * upstream u its mean under the weights p, p ∘ (u − Σ p·u); `mixOperation` has already done so.
+ * softmax(scores) whose upstream gradient comes from `mixOperation` alone. The gradient of softmax takes from each row
+ * of the upstream u its mean under the weights p, p ∘ (u − Σ p·u); `mixOperation` has already done so.
  */
 const weightsOperation: Operation<null> = {
   name: 'attention weights',
@@ -19,6 +19,34 @@ const weightsOperation: Operation<null> = {
   gradient: (value, upstream) => [multiply(value, upstream)],
   onnx: (emit, _value, _attributes, inputs, output) => {
     emit.node('Softmax', inputs, { axis: { int: -1 } }, output);
+  },
+};
+
+/**
+ * softmax(q kᵀ), with the same agreement about its upstream. One operation with its product, because of large images
+ * it is cheaper to compute both again than to keep either.
+ */
+const likenessOperation: Operation<null> = {
+  name: 'attention weights by likeness',
+  backward: 'keepWhenAmple',
+  type([query, key]) {
+    requireFloat('attend', [query!, key!]);
+    const [left, right] = [query!.shape, key!.shape];
+    const fit = sameShape(left.slice(0, -2), right.slice(0, -2)) && left.at(-1) === right.at(-1);
+    if (left.length < 2 || !fit) throw new ShapeError('attend', 'queries and keys do not fit', left, right);
+    return { shape: [...left.slice(0, -1), right.at(-2)!], dtype: 'float32' };
+  },
+  gradient(value, upstream) {
+    const [query, key] = value.inputs as [Value, Value];
+    const scores = multiply(value, upstream);
+    return [matmul(scores, key), matmul(scores, query, { transposeA: true })];
+  },
+  onnx: (emit, value, _attributes, [query, key], output) => {
+    const rank = value.shape.length;
+    const swapped = [...Array(rank - 2).keys(), rank - 1, rank - 2];
+    // ONNX Runtime fuses this transposition into its batched product.
+    const transposed = emit.node('Transpose', [key!], { perm: { ints: swapped } });
+    emit.node('Softmax', [emit.node('MatMul', [query!, transposed])], { axis: { int: -1 } }, output);
   },
 };
 
@@ -39,7 +67,7 @@ const mixOperation: Operation<null> = {
   gradient(value, upstream) {
     const [weights, values] = value.inputs as [Value, Value];
     const mean = sum(multiply(upstream, value), [-1]);
-    const column = broadcastTo(negate(Value.constant(1)), [...values.shape.slice(0, -1), 1]);
+    const column = broadcastTo(Value.constant(-1), [...values.shape.slice(0, -1), 1]);
     const centred = matmul(concat([upstream, mean], -1), concat([values, column], -1), { transposeB: true });
     return [centred, matmul(weights, upstream, { transposeA: true })];
   },
@@ -48,11 +76,12 @@ const mixOperation: Operation<null> = {
   },
 };
 
-/**
- * softmax(scores) · values over the last two axes: `[…, queries, keys]`, `[…, keys, d]` → `[…, queries, d]`. One
- * operation for its gradient's sake.
- */
-export function attend(scores: Value, values: Value): Value {
-  const weights = Value.apply(weightsOperation, [scores], null);
-  return Value.apply(mixOperation, [weights, values], null);
-}
+const mix = (weights: Value, values: Value): Value => Value.apply(mixOperation, [weights, values], null);
+
+/** softmax(q kᵀ) · values over the last two axes: `[…, queries, d]`, `[…, keys, d]`, `[…, keys, e]` → `[…, queries, e]`. */
+export const attend = (query: Value, key: Value, values: Value): Value =>
+  mix(Value.apply(likenessOperation, [query, key], null), values);
+
+/** softmax(scores) · values: `[…, queries, keys]`, `[…, keys, e]` → `[…, queries, e]`. */
+export const attendByScores = (scores: Value, values: Value): Value =>
+  mix(Value.apply(weightsOperation, [scores], null), values);
