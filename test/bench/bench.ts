@@ -1,12 +1,9 @@
 /** Times a task on random weights and, where PyTorch is installed, the same task there: `npm run bench -- --task step`. */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
 import { roiAlignRows } from '../../trainer/dense/roiPooling.ts';
 import { Distiller } from '../../trainer/distill/distiller.ts';
-import { vitAdamW } from '../../trainer/distill/optimiser.ts';
+import { publishedAdamW } from '../../trainer/distill/optimiser.ts';
 import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
@@ -15,6 +12,7 @@ import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import { randomWeights, uniform } from '../support/randomTower.ts';
+import { TorchPeer } from './torchPeer.ts';
 
 const tasks = ['step', 'dense', 'teacher'] as const;
 type Task = (typeof tasks)[number];
@@ -31,18 +29,11 @@ interface Options {
   activation_budget: number;
 }
 
-interface Timing {
-  median_s: number;
-  min_s: number;
-  max_s: number;
-  peak_rss_gib: number;
-}
-
 function readOptions(): Options & { json: boolean; peer: string } {
   const { values } = parseArgs({
     options: {
       task: { type: 'string', default: 'step' },
-      arch: { type: 'string', default: 'ViT-B-16' },
+      arch: { type: 'string', default: 'ViT-B-16-quickgelu' },
       size: { type: 'string', default: '448' },
       crops: { type: 'string', default: '9' },
       runs: { type: 'string', default: '5' },
@@ -111,7 +102,7 @@ async function prepare(
         size: options.size,
         cropSize: architecture.imageSize,
         maxBoxes: options.crops,
-        optimiser: { ...vitAdamW, weightDecay: 0.1 },
+        optimiser: { ...publishedAdamW(architecture.kind), weightDecay: 0.1 },
         activationBudget: options.activation_budget * 2 ** 30,
       },
     );
@@ -139,45 +130,47 @@ async function prepare(
   return { run, engine, dispose: () => programs.dispose() };
 }
 
-async function measure(options: Options): Promise<Timing & { engineVersion: string }> {
-  const { run, engine, dispose } = await prepare(options);
-  await run(0);
-  const seconds: number[] = [];
-  for (let index = 1; index <= options.runs; index++) {
-    const start = performance.now();
-    await run(index);
-    seconds.push((performance.now() - start) / 1000);
-  }
-  const engineVersion = engine.version;
-  await dispose();
-  await engine.dispose();
-  seconds.sort((a, b) => a - b);
+interface Timing {
+  median_s: number;
+  min_s: number;
+  max_s: number;
+}
+
+function timingOf(seconds: readonly number[]): Timing {
+  const sorted = [...seconds].sort((a, b) => a - b);
   return {
-    median_s: round(seconds[Math.floor(seconds.length / 2)]!),
-    min_s: round(seconds[0]!),
-    max_s: round(seconds.at(-1)!),
-    peak_rss_gib: round(process.resourceUsage().maxRSS / 2 ** 20, 2),
-    engineVersion,
+    median_s: round(sorted[Math.floor(sorted.length / 2)]!),
+    min_s: round(sorted[0]!),
+    max_s: round(sorted.at(-1)!),
   };
 }
 
 const round = (value: number, digits = 3): number => Number(value.toFixed(digits));
 
-/** The same task in PyTorch, or null where the interpreter has none. */
-function measurePeer(options: Options, python: string): (Timing & { torch: string }) | null {
-  const script = fileURLToPath(new URL('./torch_step.py', import.meta.url));
-  if (options.arch !== 'ViT-B-16' || options.engine !== 'cpu' || !existsSync(script)) return null;
-  const flags = ['size', 'crops', 'runs', 'threads'].flatMap(name => [
-    `--${name}`,
-    String(options[name as 'size' | 'crops' | 'runs' | 'threads']),
-  ]);
-  const { status, stdout } = spawnSync(python, [script, options.task, ...flags], { encoding: 'utf8' });
-  return status === 0 ? JSON.parse(stdout) : null;
+/** Runs the task here and in PyTorch by turns, so that what else the machine does weighs on both alike. */
+async function measure(options: Options, python: string) {
+  const { run, engine, dispose } = await prepare(options);
+  await run(0);
+  const peer = await TorchPeer.start(python, options);
+  const [own, theirs]: [number[], number[]] = [[], []];
+  for (let index = 1; index <= options.runs; index++) {
+    const start = performance.now();
+    await run(index);
+    own.push((performance.now() - start) / 1000);
+    if (peer) theirs.push(await peer.run());
+  }
+  const engineVersion = engine.version;
+  await dispose();
+  await engine.dispose();
+  const peakRssGib = round(process.resourceUsage().maxRSS / 2 ** 20, 2);
+  return {
+    own: { ...timingOf(own), peak_rss_gib: peakRssGib, engineVersion },
+    peer: peer ? { ...timingOf(theirs), ...(await peer.finish()) } : null,
+  };
 }
 
 const { json, peer: python, ...options } = readOptions();
-const own = await measure(options);
-const peer = measurePeer(options, python);
+const { own, peer } = await measure(options, python);
 const perSecond = round(1 / own.median_s);
 console.error(
   `${options.task} ${options.arch} ${options.size} px, ${options.crops} crops, ${own.engineVersion}, ${options.threads} threads`,
@@ -185,11 +178,11 @@ console.error(
 console.error(
   `  clipself  ${own.median_s} s (${own.min_s} to ${own.max_s}), ${perSecond} images/s, peak ${own.peak_rss_gib} GiB`,
 );
+const ratio = peer ? round(own.median_s / peer.median_s) : null;
 if (peer) {
   console.error(
     `  PyTorch ${peer.torch}  ${peer.median_s} s (${peer.min_s} to ${peer.max_s}), peak ${peer.peak_rss_gib} GiB`,
   );
-  console.error(`  ratio ${round(own.median_s / peer.median_s)} (below 1: faster than PyTorch)`);
+  console.error(`  ratio ${ratio} (below 1: faster than PyTorch)`);
 } else console.error(`  no PyTorch to compare with under '${python}' (--peer names another interpreter)`);
-const ratio = peer ? round(own.median_s / peer.median_s) : null;
 if (json) console.log(JSON.stringify({ ...options, images_per_second: perSecond, ...own, peer, ratio }));

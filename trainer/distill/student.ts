@@ -1,13 +1,6 @@
 import { type DeviceTensor, disposeAll, type Program } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
-import { sizeOf } from '../graph/shape.ts';
-import {
-  type ForwardBackward,
-  gradientName,
-  type SavePolicy,
-  splitForBackward,
-  upstreamName,
-} from '../graph/split.ts';
+import { gradientName, upstreamName } from '../graph/split.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
 import type { ImageBatch, VisionStage } from '../models/visionStage.ts';
 import { denseStages } from '../models/visionStages.ts';
@@ -17,22 +10,13 @@ import {
   type PositionInterpolations,
   stageFeeds,
 } from '../models/visionTower.ts';
+import { type ActivationPlan, planActivations, type StagePlan } from './activationPlan.ts';
 
 /** What a stage's backward pass needs of its forward pass. */
 interface TapeEntry {
   plan: StagePlan;
   input: DeviceTensor;
   saved: Record<string, DeviceTensor>;
-}
-
-interface StagePlan {
-  stage: VisionStage;
-  /** Key of the stage's programs. */
-  key: string;
-  /** Null for a frozen stage before every trainable one: it needs no backward pass. */
-  split: ForwardBackward | null;
-  /** Graph inputs whose gradients are wanted. */
-  wanted: readonly string[];
 }
 
 /** The record of one forward pass; consumed by `backward`, or disposed of. */
@@ -54,8 +38,8 @@ export class Student {
   readonly #programs: ProgramCache;
   readonly #interpolations: PositionInterpolations;
   readonly #activationBudget: number;
+  readonly #plans = new Map<string, ActivationPlan>();
   readonly #stagesOf: StagesOf;
-  readonly #plans = new Map<string, StagePlan[]>();
 
   /**
    * @param activationBudget bytes of activations kept for the backward pass; stages beyond it recompute theirs.
@@ -128,34 +112,19 @@ export class Student {
     upstream.dispose();
   }
 
-  /** Decides once for each input size which stages keep their activations. */
-  #plan(batch: ImageBatch): StagePlan[] {
+  /** Decided once for each input size. */
+  #plan(batch: ImageBatch): readonly StagePlan[] {
     const key = `${batch.batch}x${batch.height}x${batch.width}`;
-    const known = this.#plans.get(key);
-    if (known) return known;
-    const plans: StagePlan[] = [];
-    let kept = 0;
-    let reached = false;
-    for (const stage of this.#stagesOf(this.#architecture, batch)) {
-      const wanted = Object.entries(stage.parameters)
-        .filter(([, checkpointName]) => this.#trainable.has(checkpointName))
-        .map(([name]) => name);
-      if (reached) wanted.push('input');
-      else if (wanted.length === 0) {
-        plans.push({ stage, key: stage.key, split: null, wanted });
-        continue;
-      }
-      reached = true;
-      const outputs = { output: stage.output };
-      const keep = splitForBackward(outputs, wanted, 'keep');
-      const bytes = keep.savedNames.reduce((sum, name) => sum + 4 * sizeOf(keep.forward[name]!.shape), 0);
-      const policy: SavePolicy = kept + bytes <= this.#activationBudget ? 'keep' : 'recompute';
-      if (policy === 'keep') kept += bytes;
-      const split = policy === 'keep' ? keep : splitForBackward(outputs, wanted, policy);
-      plans.push({ stage, key: `${stage.key} ${policy} ${wanted.join(' ')}`, split, wanted });
+    let plan = this.#plans.get(key);
+    if (!plan) {
+      plan = planActivations(
+        this.#stagesOf(this.#architecture, batch),
+        this.#trainable,
+        this.#activationBudget,
+      );
+      this.#plans.set(key, plan);
     }
-    this.#plans.set(key, plans);
-    return plans;
+    return plan.stages;
   }
 
   #forwardProgram({ stage, key, split }: StagePlan): Promise<Program> {

@@ -70,8 +70,8 @@ export class OnnxRuntimeCpuEngine implements Engine {
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
-      enableCpuMemArena: arena,
-      enableMemPattern: arena,
+      enableCpuMemArena: arena && !process.env.NOARENA,
+      enableMemPattern: process.env.NOPATTERN ? false : process.env.NOARENA ? true : arena,
       // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
