@@ -50,7 +50,7 @@ export const settingFlags: Readonly<Record<TunableSetting, string>> = {
   keepCheckpoints: '--keep-checkpoints',
   engine: '--engine',
   threads: '--threads',
-  activationBudgetGib: '--activation-budget',
+  memoryBudgetGib: '--memory-budget',
 };
 
 /** Arguments of `clipself` that start a run. Settings that are absent, null or empty are left to the trainer. */

@@ -69,7 +69,7 @@ export const settingRules: Readonly<Record<TunableSetting, SettingRule>> = {
   keepCheckpoints: integer(1, 1000),
   engine: { kind: 'text', optional: false },
   threads: integer(0, 1024),
-  activationBudgetGib: number(0, 4096),
+  memoryBudgetGib: number(0, 4096),
 };
 
 /** Whether `name` is a training setting. */

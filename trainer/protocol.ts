@@ -74,8 +74,8 @@ export interface TrainingSettings {
   engine: string;
   /** Threads of the CPU engine; 0 lets the engine decide. */
   threads: number;
-  /** Activations of the student are kept while they fit this many GiB; beyond it they are recomputed. */
-  activationBudgetGib: number;
+  /** Memory that the trainer may take, GiB: activations that do not fit beside the rest are computed again. */
+  memoryBudgetGib: number;
 }
 
 /** Every setting of a pre-training run, resolved. */

@@ -31,7 +31,7 @@ describe('published recipes', function () {
       checkSettings(recipe);
       // What a recipe leaves to others is nothing the paper or its scripts say.
       const left = Object.keys(trainingDefaults).filter(setting => !(setting in recipe));
-      const expected = ['activationBudgetGib', 'arch', 'beta1', 'beta2', 'checkpointEvery', 'embeddings'];
+      const expected = ['memoryBudgetGib', 'arch', 'beta1', 'beta2', 'checkpointEvery', 'embeddings'];
       expected.push('engine', 'epsilon', 'evaluateEmbeddings', 'evaluateImages', 'evaluateLimit');
       expected.push('evaluateMasks', 'evaluatePanoptic', 'keepCheckpoints', 'prompts', 'seed', 'threads');
       if (resolved.regions !== 'grid') expected.push('boxes', 'maxSplit');

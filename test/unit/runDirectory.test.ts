@@ -63,7 +63,7 @@ const configuration: RunConfiguration = {
     keepCheckpoints: 2,
     engine: 'onnx',
     threads: 0,
-    activationBudgetGib: 4,
+    memoryBudgetGib: 4,
   },
   regionsHash: null,
   modelHash: 'ab',
@@ -211,7 +211,7 @@ describe('run directory', () => {
       Object.assign(requested.settings, {
         checkpointEvery: 1,
         keepCheckpoints: 9,
-        activationBudgetGib: 1,
+        memoryBudgetGib: 1,
         model: '/moved/a.safetensors',
       });
       assert.deepEqual(settingsMismatch(configuration, requested), []);
@@ -233,7 +233,7 @@ describe('run directory', () => {
     });
 
     it('compares every setting but the free ones', () => {
-      const free = new Set(['model', 'checkpointEvery', 'keepCheckpoints', 'activationBudgetGib']);
+      const free = new Set(['model', 'checkpointEvery', 'keepCheckpoints', 'memoryBudgetGib']);
       for (const name of Object.keys(configuration.settings)) {
         const settings = { ...configuration.settings, [name]: 'other' };
         const found = settingsMismatch(configuration, { ...configuration, settings }).map(

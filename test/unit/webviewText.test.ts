@@ -184,7 +184,7 @@ describe('configuration in the training panel', () => {
       keepCheckpoints: 2,
       engine: 'onnx-cpu',
       threads: 0,
-      activationBudgetGib: 4,
+      memoryBudgetGib: 4,
     },
     regionsHash: null,
     modelHash: 'ab12',

@@ -94,7 +94,7 @@ async function writeNumbers(
 export async function exportOnnx({ model, graph, size, out }: OnnxExport): Promise<string[]> {
   const { architecture } = model;
   const shape = [1, 3, size, size];
-  const batch = imageBatchOf(architecture, { shape, dtype: 'float32', dispose: () => undefined });
+  const batch = imageBatchOf(architecture, { shape });
   const stages = graph === 'image' ? imageStages(architecture, batch) : denseStages(architecture, batch);
   const { output, inputs } = joinStages(stages, Value.input(pixelsName, shape));
   const dataFile = `${out}.data`;

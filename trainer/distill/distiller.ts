@@ -13,6 +13,7 @@ import type { Value } from '../graph/value.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
 import { denseStages, imageStages } from '../models/visionStages.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
+import type { ActivationPlan } from './activationPlan.ts';
 import { AdamW } from './adamW.ts';
 import { GradientSum } from './gradientSum.ts';
 import { type Nouns, NounTargets } from './nounTargets.ts';
@@ -154,6 +155,12 @@ export class Distiller {
     this.#studentTower = studentWith(denseStages);
     this.#wholeImages = studentWith(imageStages);
     this.optimiser = new AdamW(engine, this.#programs, settings.optimiser, student);
+  }
+
+  /** What the student keeps of the forward pass of `images` images. */
+  activationPlan(images: number): ActivationPlan {
+    const { size } = this.#settings;
+    return this.#studentTower.planFor([images, 3, size, size]);
   }
 
   /** One training step; `step` counts from 1. Throws `NonFiniteLossError` before anything is updated. */

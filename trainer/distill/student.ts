@@ -1,5 +1,6 @@
 import { type DeviceTensor, disposeAll, type Program } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
+import type { Shape } from '../graph/shape.ts';
 import { gradientName, upstreamName } from '../graph/split.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
 import type { ImageBatch, VisionStage } from '../models/visionStage.ts';
@@ -70,7 +71,7 @@ export class Student {
     const tape: Tape = { entries: [], pixels };
     let input = pixels;
     try {
-      for (const plan of this.#plan(batch)) {
+      for (const plan of this.#plan(batch).stages) {
         const feeds = stageFeeds(plan.stage, input, this.#parameters, tables);
         const { output, ...saved } = await (await this.#forwardProgram(plan)).run(feeds);
         if (plan.split) tape.entries.push({ plan, input, saved });
@@ -112,8 +113,13 @@ export class Student {
     upstream.dispose();
   }
 
+  /** What is kept of the forward pass of pixels of this shape. */
+  planFor(shape: Shape): ActivationPlan {
+    return this.#plan(imageBatchOf(this.#architecture, { shape }));
+  }
+
   /** Decided once for each input size. */
-  #plan(batch: ImageBatch): readonly StagePlan[] {
+  #plan(batch: ImageBatch): ActivationPlan {
     const key = `${batch.batch}x${batch.height}x${batch.width}`;
     let plan = this.#plans.get(key);
     if (!plan) {
@@ -124,7 +130,7 @@ export class Student {
       );
       this.#plans.set(key, plan);
     }
-    return plan.stages;
+    return plan;
   }
 
   #forwardProgram({ stage, key, split }: StagePlan): Promise<Program> {

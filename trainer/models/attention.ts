@@ -26,7 +26,7 @@ export const attentionScores = (query: Value, key: Value): Value =>
   matmul(scaled(query), key, { transposeB: true });
 
 /** Bytes of attention weights that one product may make; heads beyond it wait for their turn. */
-const groupBytes = Number(process.env.GROUP ?? 128) * 2 ** 20;
+const groupBytes = 64 * 2 ** 20;
 
 /**
  * softmax(q kᵀ / √d) v, `[B, heads, queries, d]`. Heads of large images go in groups, so that the memory of a program

@@ -66,7 +66,10 @@ export class PositionInterpolations {
  * convolution leaves them out. Throws when there is no whole patch, when a grid is not square for EVA-02, whose rotary
  * positions know square grids only, or when a ResNet's sides are not multiples of its stride.
  */
-export function imageBatchOf(architecture: VisionArchitecture, pixels: DeviceTensor): ImageBatch {
+export function imageBatchOf(
+  architecture: VisionArchitecture,
+  pixels: Pick<DeviceTensor, 'shape'>,
+): ImageBatch {
   const [batch, channels, height, width] = pixels.shape as [number, number, number, number];
   const { kind, patchSize } = architecture;
   const [rows, columns] = [Math.floor(height / patchSize), Math.floor(width / patchSize)];

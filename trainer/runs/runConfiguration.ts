@@ -44,7 +44,7 @@ const settingKinds: Readonly<Record<keyof TrainingSettings, SettingKind>> = {
   keepCheckpoints: 'number',
   engine: 'text',
   threads: 'number',
-  activationBudgetGib: 'number',
+  memoryBudgetGib: 'number',
 };
 
 /** Settings that runs of earlier versions do not have, as those versions behaved. */
@@ -76,7 +76,7 @@ const settingNames = Object.keys(settingKinds) as (keyof TrainingSettings)[];
 const freeSettings: ReadonlySet<keyof TrainingSettings> = new Set([
   'checkpointEvery',
   'keepCheckpoints',
-  'activationBudgetGib',
+  'memoryBudgetGib',
 ]);
 
 const advice = 'Train into a new folder, or restore the config.json that the run was started with';

@@ -49,7 +49,7 @@ export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>
   keepCheckpoints: 2,
   engine: 'auto',
   threads: 0,
-  activationBudgetGib: 4,
+  memoryBudgetGib: 6,
 };
 
 /** Teacher crops of proposals show some of what is around them, as published. */
@@ -98,7 +98,7 @@ export const settingRanges = {
   checkpointEvery: whole('--checkpoint-every', 1, 1e9),
   keepCheckpoints: whole('--keep-checkpoints', 1, 1000),
   threads: whole('--threads', 0, 1024),
-  activationBudgetGib: real('--activation-budget', 0, 4096),
+  memoryBudgetGib: real('--memory-budget', 0, 4096),
 } as const satisfies Partial<Record<keyof TrainingSettings, Range>>;
 
 export type NumericSetting = keyof typeof settingRanges;

@@ -1,11 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { writeJson } from '../checkpoints/jsonFile.ts';
 import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
+import { activationBudget, describeMemoryPlan, type MemoryUse } from '../distill/memoryPlan.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
-import type { Engine } from '../engines/engine.ts';
+import type { DeviceTensor, Engine } from '../engines/engine.ts';
+import { sizeOf } from '../graph/shape.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
 import { BatchLoader } from '../images/batchLoader.ts';
 import type { RegionStore } from '../images/regionStore.ts';
+import { requireTransformer } from '../models/architecture.ts';
 import type { EvaluationRecord, EventRecord, RunConfiguration } from '../protocol.ts';
 import { CheckpointStore } from '../runs/checkpointStore.ts';
 import type { Lease } from '../runs/lease.ts';
@@ -115,26 +118,41 @@ export class TrainingRun {
     return { files, regions, seed, size, cropSize, patchSize, maxSplit, maxBoxes, cropScale, normalisation };
   }
 
+  #memoryUse(teacher: ReadonlyMap<string, DeviceTensor>): MemoryUse {
+    const { batch: images, maxBoxes } = this.#settings;
+    const size = Math.max(this.#settings.size, ...(scalesOf(this.#settings) ?? []));
+    const { plan } = this.#context;
+    const architecture = requireTransformer(plan.model.architecture, 'training');
+    const count = (tensors: Iterable<DeviceTensor>): number =>
+      [...tensors].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    const trainable = count(plan.trainable.map(name => teacher.get(name)!));
+    const parameters = { total: count(teacher.values()), trainable };
+    return { architecture, parameters, size, cropSize: architecture.imageSize, images, maxBoxes };
+  }
+
   async #prepare(): Promise<void> {
     const { engine, plan, files, configuration, log } = this.#context;
-    const { beta1, beta2, epsilon, weightDecay, size, maxBoxes, batch, activationBudgetGib } = this.#settings;
+    const { beta1, beta2, epsilon, weightDecay, size, maxBoxes, batch, memoryBudgetGib } = this.#settings;
     const { accumulate, cosineWeight, retention, seed } = this.#settings;
     await removeLeftovers(files);
     await this.#checkpoints.cleanUp();
     const latest = await this.#checkpoints.latest();
     const nouns = await loadNouns(engine, plan.regions, seed);
     const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
+    const memoryBudget = memoryBudgetGib * 2 ** 30;
+    const memoryUse = this.#memoryUse(teacher);
     this.#distiller = await Distiller.create(engine, plan.model.architecture, teacher, plan.trainable, {
       size,
       cropSize: plan.model.architecture.imageSize,
       maxBoxes,
       optimiser: { beta1, beta2, epsilon, weightDecay },
-      activationBudget: activationBudgetGib * 2 ** 30,
+      activationBudget: activationBudget(memoryBudget, memoryUse),
       imagesPerPass: batch,
       cosineWeight,
       retention,
       nouns,
     });
+    log.info(describeMemoryPlan(this.#distiller.activationPlan(batch), memoryBudget, memoryUse));
     const history = await readMetricHistory(files.metrics);
     if (latest) {
       await readTrainingState(latest, this.#distiller, plan.trainable);

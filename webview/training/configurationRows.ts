@@ -52,14 +52,14 @@ const sectionOfSetting: Record<keyof TrainingSettings, 'Data' | 'Optimisation' |
   keepCheckpoints: 'Run',
   engine: 'Run',
   threads: 'Run',
-  activationBudgetGib: 'Run',
+  memoryBudgetGib: 'Run',
 };
 
 const units: Partial<Record<keyof TrainingSettings, string>> = {
   size: 'px',
   warmup: 'steps',
   checkpointEvery: 'steps',
-  activationBudgetGib: 'GiB',
+  memoryBudgetGib: 'GiB',
 };
 
 const labels: Partial<Record<keyof TrainingSettings, string>> = {
@@ -74,7 +74,7 @@ const labels: Partial<Record<keyof TrainingSettings, string>> = {
   beta1: 'Adam β₁',
   beta2: 'Adam β₂',
   epsilon: 'Adam ε',
-  activationBudgetGib: 'Activation budget',
+  memoryBudgetGib: 'Memory budget',
 };
 
 /** Everything that `config.json` says, in groups. Settings this panel has never heard of are listed with the run. */

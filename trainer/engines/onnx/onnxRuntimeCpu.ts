@@ -11,10 +11,10 @@ import { onnxRuntimeVersion } from './version.ts';
 const gib = 2 ** 30;
 
 /**
- * An arena keeps what it once held and grows by doubling: fast, and for tensors as large as the attention matrices of a
- * 1024 px image three times the memory that is in use. Programs with a tensor beyond this give memory back at once.
+ * An arena keeps what it once held and grows by doubling: fast, and for the attention matrices of a 1024 px image twice
+ * the memory that is in use. Programs with a tensor beyond this take what a run needs in one piece, and give it back.
  */
-const arenaTensorLimitBytes = 128 * 2 ** 20;
+const arenaTensorLimitBytes = 32 * 2 ** 20;
 
 class CpuTensor implements DeviceTensor {
   readonly shape: Shape;
@@ -70,8 +70,8 @@ export class OnnxRuntimeCpuEngine implements Engine {
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
-      enableCpuMemArena: arena && !process.env.NOARENA,
-      enableMemPattern: process.env.NOPATTERN ? false : process.env.NOARENA ? true : arena,
+      enableCpuMemArena: arena,
+      enableMemPattern: true,
       // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
