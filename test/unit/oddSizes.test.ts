@@ -173,7 +173,7 @@ describe('sizes that are no multiple of the patch size', () => {
         ...{ size: side, cropSize: imageSize, maxBoxes: 4, activationBudget: 0 },
         optimiser: { beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weightDecay: 0.1 },
       });
-      results.push(await distiller.step({ ...batch, images }, 1, 1e-3));
+      results.push(await distiller.step({ ...batch, images, size: side }, 1, 1e-3));
       await distiller.dispose();
     }
     const [odd, even] = results as [(typeof results)[0], (typeof results)[0]];
