@@ -120,7 +120,7 @@ describe('inspector state', () => {
       schema: 1,
       images: [1, '/a.png'],
       image: 9,
-      view: 'words',
+      view: 'sounds',
       opacity: 3,
       columns: Array.from({ length: 9 }, () => ({
         source: { kind: 'file', path: 5 },

@@ -14,6 +14,7 @@ import type {
   PcaParams,
   ReadOut,
   RegionsParams,
+  WordsParams,
 } from './protocol.ts';
 
 /** Larger inputs are typing errors: their attention matrices alone would fill any memory. */
@@ -22,6 +23,8 @@ const mostKeys = 16;
 const mostBoxes = 4_096;
 const mostMasks = 1_000;
 const mostGridSide = 64;
+const mostWords = 1_000;
+const longestWord = 500;
 
 export const readOuts: readonly ReadOut[] = [
   'value',
@@ -196,3 +199,15 @@ export const cropParams = (fields: Fields): CropParams => ({
   image: absolutePath(fields, 'image'),
   box: box(fields.box),
 });
+
+export function wordsParams(fields: Fields): WordsParams {
+  const words = listOf(fields, 'words', mostWords, value => {
+    if (typeof value !== 'string' || value.trim() === '' || value.length > longestWord)
+      throw bad(`words must be text of 1 to ${longestWord} characters`);
+    return value;
+  });
+  const { prompts } = fields;
+  if (prompts !== 'ensemble' && prompts !== 'plain') throw bad('prompts must be ensemble or plain');
+  const embeddings = orNull(fields, 'embeddings', () => absolutePath(fields, 'embeddings'));
+  return { model: model(fields), words, prompts, embeddings };
+}
