@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { writeNpy } from '../../trainer/checkpoints/npyFile.ts';
 import { openReference } from '../../trainer/commands/openTower.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
@@ -16,7 +18,7 @@ import {
   startInspectService,
 } from '../support/inspectClient.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
-import { buildTrainer, writeTinyImages, writeTinyModel } from '../support/trainingFixture.ts';
+import { buildTrainer, trainerProgram, writeTinyImages, writeTinyModel } from '../support/trainingFixture.ts';
 
 const demo = fileURLToPath(new URL('../../media/demo/model', import.meta.url));
 const list = ['cat', 'Dining_table', 'sky'];
@@ -107,6 +109,22 @@ describe('inspector service: words', function () {
       words: Array.from({ length: 12 }, (_, index) => `thing ${index}`),
     });
     assert.ok(stages.has('reading words'));
+  });
+
+  it('reads the same words for a run, all its steps and the model it started from', async () => {
+    await writeTinyImages(folder.file('scenes'), 3);
+    const run = folder.file('run');
+    const flags = '--size 64 --epochs 1 --batch 1 --hold-out 1 --checkpoint-every 1 --lr 1e-3 --threads 1';
+    await promisify(execFile)(process.execPath, [
+      ...[trainerProgram, 'train', '--model', demo, '--images', folder.file('scenes'), '--out', run],
+      ...flags.split(' '),
+    ]);
+    const { data } = await ask();
+    for (const model of [modelAt(run), modelAt(run, 2)]) assert.equal((await ask({ model })).data, data);
+    // Taken out of its run, the student of a model with a vocabulary of its own has to be given that.
+    const alone = await refusal(ask({ model: modelAt(`${run}/student.safetensors`) }));
+    assert.equal(alone.name, 'modelUnreadable');
+    assert.match(alone.message, /Put the tokenizer\.json that belongs to the model beside its weights/);
   });
 
   it('says of a model without text tower what to do', async () => {
