@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { CancellationTokenSource } from 'vscode-jsonrpc/node';
 import { writeNpy } from '../../trainer/checkpoints/npyFile.ts';
 import { openReference } from '../../trainer/commands/openTower.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
@@ -109,6 +110,23 @@ describe('inspector service: words', function () {
       words: Array.from({ length: 12 }, (_, index) => `thing ${index}`),
     });
     assert.ok(stages.has('reading words'));
+  });
+
+  it('stops when the words are not wanted any more, and keeps those it has read', async () => {
+    const cancellation = new CancellationTokenSource();
+    const many = Array.from({ length: 1000 }, (_, index) => `word ${index}`);
+    const params = { model: modelAt(demo), words: many, prompts: 'ensemble', embeddings: null } as const;
+    const fractions: number[] = [];
+    service.onProgress(({ id, stage, fraction }) => {
+      if (id !== 72 || stage !== 'reading words') return;
+      fractions.push(fraction);
+      cancellation.cancel();
+    });
+    const answer = service.request('words', { ...params, id: 72 }, cancellation.token);
+    assert.equal((await refusal(answer)).name, 'cancelled');
+    // The next request begins when that one has stopped.
+    await ask();
+    assert.ok(fractions.at(-1)! < 1, 'it went on to the end');
   });
 
   it('reads the same words for a run, all its steps and the model it started from', async () => {

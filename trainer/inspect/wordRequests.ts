@@ -14,8 +14,8 @@ import { type Hashes, type ResolvedModel, resolveReference } from './modelRefere
 import type { WordPrompts, WordsParams, WordsResult } from './protocol.ts';
 import type { RequestContext } from './requestContext.ts';
 
-/** Words between two looks at whether they are still wanted. */
-const wordsAtOnce = 4;
+/** Words that are embedded together. */
+const wordsAtOnce: Readonly<Record<WordPrompts, number>> = { ensemble: 4, plain: 64 };
 const keptWords = 8_192;
 
 /** A text tower that was found, and what identifies all that it makes of a text. */
@@ -84,12 +84,15 @@ export class WordRequests {
     const embedded = new Map<string, Float32Array>();
     if (missing.length > 0) {
       const encoder = await this.#encoderOf(reader, context);
-      for (let start = 0; start < missing.length; start += wordsAtOnce) {
+      const atOnce = wordsAtOnce[prompts];
+      for (let start = 0; start < missing.length; start += atOnce) {
         await context.breathe();
-        const chosen = missing.slice(start, start + wordsAtOnce);
+        const chosen = missing.slice(start, start + atOnce);
         const rows = await embedEnsembles(
           encoder,
           chosen.map(word => promptsOf(word, prompts)),
+          // After each batch: whether they are still wanted.
+          { onProgress: () => context.check() },
         );
         chosen.forEach((word, row) => {
           const vector = rows.slice(row * encoder.dimension, (row + 1) * encoder.dimension);
