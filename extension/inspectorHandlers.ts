@@ -106,7 +106,8 @@ export class InspectorHandlers {
       kMeans: (query, options) => service.request('kMeans', query, options),
       pca: async (query, options) => {
         const { maps, ...rest } = await service.request('pca', query, options);
-        return { ...rest, maps: maps.map(({ key, rgb }) => ({ key, rgb: bytesOfBase64(rgb) })) };
+        const decoded = maps.map(map => ({ ...map, coordinates: bytesOfBase64(map.coordinates) }));
+        return { ...rest, maps: decoded };
       },
       patches: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };

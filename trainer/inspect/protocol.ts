@@ -134,19 +134,19 @@ export interface KMeansResult {
 export interface PcaParams {
   /** Maps that share one basis; their dimensions must agree. */
   keys: string[];
-  /** Zero-based components shown as red, green and blue. */
-  components: [number, number, number];
+  /** Number of the last component that is to be shown, from 0; at least eight are fitted where there are so many. */
+  highest: number;
 }
 
 export interface PcaMap {
   key: string;
-  /** Base64 of bytes [rows, columns, 3], black on padding. */
-  rgb: string;
+  /** Base64 of little-endian float32 [valid cells, components]: where the cells lie along all that were fitted. */
+  coordinates: string;
 }
 
 export interface PcaResult {
   maps: PcaMap[];
-  /** Share of the variance of each component from the first on, as many as were computed. */
+  /** Share of the variance of each component from the first on, as many as were fitted. */
   explainedVariance: number[];
   milliseconds: number;
 }

@@ -137,15 +137,10 @@ export function kMeansParams(fields: Fields): KMeansParams {
   };
 }
 
-export function pcaParams(fields: Fields): PcaParams {
-  const components = listOf(fields, 'components', 3, value => {
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 63)
-      throw bad('components must be whole numbers from 0 to 63');
-    return value;
-  });
-  if (components.length !== 3) throw bad('components must be three whole numbers');
-  return { keys: keys(fields), components: components as [number, number, number] };
-}
+export const pcaParams = (fields: Fields): PcaParams => ({
+  keys: keys(fields),
+  highest: integer(fields, 'highest', 0, 63),
+});
 
 const teacher = (fields: Fields): ModelReference | null =>
   orNull(fields, 'teacher', () => model(fields, 'teacher'));

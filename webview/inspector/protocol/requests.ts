@@ -43,8 +43,8 @@ export type PcaQuery = service.PcaParams;
 export type PcaResult = Omit<service.PcaResult, 'maps'> & {
   maps: {
     key: string;
-    /** Bytes [rows, columns, 3], row-major, black on padding. */
-    rgb: ArrayBuffer;
+    /** Little-endian float32 [valid cells, components]. */
+    coordinates: ArrayBuffer;
   }[];
 };
 
