@@ -273,7 +273,6 @@ describe('words in the inspector', function () {
           .trim();
         assert.ok(cell.replace(/^[✓✗] /, '').startsWith(best), `${cell} and ${best}`);
       });
-    if (process.env.LOOK) await workbench.screenshot(process.env.LOOK);
     const line = await take(frame, 'Copy as command', /^Copied: (printf .+clipself regions .+)$/);
     const { words } = JSON.parse(await run(line, '--json'));
     const shown = lists.map(text => [...text.matchAll(/-?\d\.\d+/g)].map(([number]) => Number(number)));
