@@ -1,15 +1,16 @@
 import path from 'node:path';
 import type { ModelReference } from '../trainer/inspect/protocol.ts';
 import type { CopyCommandQuery } from '../webview/inspector/protocol/requests.ts';
-import type { InspectorState, InspectorView } from '../webview/inspector/protocol/state.ts';
+import type { InspectorState, InspectorView, WordsSettings } from '../webview/inspector/protocol/state.ts';
 
 /** Command of `clipself` that draws what a view shows; views without one of their own give the features. */
-type Command = 'kmeans' | 'pca' | 'similarity' | 'regions' | 'norms' | 'attention' | 'features';
+type Command = 'kmeans' | 'pca' | 'similarity' | 'words' | 'regions' | 'norms' | 'attention' | 'features';
 
 const commands: Readonly<Record<InspectorView, Command>> = {
   kMeans: 'kmeans',
   pca: 'pca',
   similarity: 'similarity',
+  words: 'words',
   regions: 'regions',
   patches: 'features',
   norms: 'norms',
@@ -23,8 +24,12 @@ const commandOf = ({ view, boxes }: CopyCommandQuery) =>
 /** How the picture looks beyond its numbers. */
 export type Look = Pick<InspectorState, 'opacity' | 'smooth' | 'colourMap'>;
 
-const flag = (name: string, value: number | string | null | undefined): string[] =>
-  value === undefined || value === null ? [] : [`--${name}`, String(value)];
+/** A value that begins with a dash would be taken for a flag of its own. */
+function flag(name: string, value: number | string | null | undefined): string[] {
+  if (value === undefined || value === null) return [];
+  const text = String(value);
+  return text.startsWith('-') ? [`--${name}=${text}`] : [`--${name}`, text];
+}
 
 /** Which features; defaults are left out. Norms and attention are of tokens, whatever features are read from them. */
 function readingFlags({ view, query: { readOut, layer }, attention }: CopyCommandQuery): string[] {
@@ -34,7 +39,23 @@ function readingFlags({ view, query: { readOut, layer }, attention }: CopyComman
 }
 
 /** Views whose values take the colour map that is chosen. */
-const valueViews: ReadonlySet<InspectorView> = new Set(['similarity', 'norms', 'attention']);
+const valueViews: ReadonlySet<InspectorView> = new Set(['similarity', 'words', 'norms', 'attention']);
+
+/** The words that name things; none where there are none. */
+function wordFlags(words: WordsSettings | undefined): string[] {
+  if (words === undefined || words.list.length === 0) return [];
+  return [
+    ...flag('words', words.list.join(',')),
+    ...flag('embeddings', words.embeddings),
+    ...(words.prompts === 'plain' && words.embeddings === null ? ['--plain'] : []),
+  ];
+}
+
+/** What is drawn of the words. */
+function segmentationFlags({ list, shown, temperature }: WordsSettings): string[] {
+  if (shown !== null && list.includes(shown)) return flag('map', shown);
+  return flag('temperature', temperature === 0.01 ? null : temperature);
+}
 
 /** Flags of the commands that draw a view; defaults are left out. */
 function drawingFlags(query: CopyCommandQuery, { opacity, smooth, colourMap }: Look): string[] {
@@ -56,11 +77,12 @@ function viewFlags({
   patch,
   boxes,
   attention,
+  words,
 }: CopyCommandQuery): string[] {
   switch (view) {
     case 'kMeans': {
       const seeding = [...flag('k', k), ...flag('seed', seed), ...flag('restarts', restarts)];
-      return smooth ? [...seeding, '--smooth'] : seeding;
+      return [...seeding, ...(smooth ? ['--smooth'] : []), ...wordFlags(words)];
     }
     case 'pca':
       return flag('components', components?.join(','));
@@ -69,6 +91,10 @@ function viewFlags({
         throw new Error('Point at a patch first: the similarity is to one.');
       }
       return boxes?.[0] === undefined ? flag('patch', patch) : flag('box', boxes[0].join(','));
+    case 'words':
+      if (words === undefined || words.list.length === 0)
+        throw new Error('Type a word first: the map is of one.');
+      return [...wordFlags(words), ...segmentationFlags(words)];
     case 'attention':
       return [
         ...flag('patch', patch),
@@ -106,6 +132,7 @@ export function inspectArguments(
     ...(draws
       ? drawingFlags(query, look)
       : flag('overlay', command === 'regions' ? `${name}-regions.png` : null)),
+    ...(command === 'regions' ? wordFlags(query.words) : []),
     ...flag('out', `${name}-${command}.${draws ? 'png' : 'safetensors'}`),
   ];
 }

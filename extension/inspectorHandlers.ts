@@ -17,6 +17,7 @@ export interface InspectorDialogues {
   browseModel(): Promise<ModelSource | null>;
   getModel(): Promise<ModelSource | null>;
   loadBoxes(image: string): Promise<ResultOf<'loadBoxes'>>;
+  browseWords(): Promise<string | null>;
   save(query: QueryOf<'save'>, image: string): Promise<string | null>;
   saveFeatures(
     format: QueryOf<'saveFeatures'>['format'],
@@ -42,6 +43,16 @@ interface KnownMap {
   features: StoredFeatures;
   image: string;
 }
+
+/** Requests that are put to the person in front of the panel. */
+type AskingMethod =
+  | 'browseModel'
+  | 'getModel'
+  | 'loadBoxes'
+  | 'browseWords'
+  | 'save'
+  | 'saveFeatures'
+  | 'copyCommand';
 
 type Handlers = {
   [Method in InspectorMethod]: (
@@ -83,10 +94,7 @@ export class InspectorHandlers {
     this.#sent.delete(key);
   }
 
-  #computing(): Omit<
-    Handlers,
-    'browseModel' | 'getModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'
-  > {
+  #computing(): Omit<Handlers, AskingMethod> {
     const { service, imageAt } = this.#surroundings;
     const referenceOf = (source: ModelSource) => this.#surroundings.models.referenceOf(source);
     const teacherOf = async (teacher: ModelSource | null) =>
@@ -98,7 +106,8 @@ export class InspectorHandlers {
       kMeans: (query, options) => service.request('kMeans', query, options),
       pca: async (query, options) => {
         const { maps, ...rest } = await service.request('pca', query, options);
-        return { ...rest, maps: maps.map(({ key, rgb }) => ({ key, rgb: bytesOfBase64(rgb) })) };
+        const decoded = maps.map(map => ({ ...map, coordinates: bytesOfBase64(map.coordinates) }));
+        return { ...rest, maps: decoded };
       },
       patches: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
@@ -106,12 +115,19 @@ export class InspectorHandlers {
       },
       regions: async ({ image, source, teacher, ...asked }, options) => {
         const models = { model: await referenceOf(source), teacher: await teacherOf(teacher) };
-        return service.request('regions', { ...models, image: imageAt(image), ...asked }, options);
+        const params = { ...models, image: imageAt(image), ...asked };
+        const { dense, crops, ...rest } = await service.request('regions', params, options);
+        return { ...rest, dense: bytesOfBase64(dense), crops: bytesOfBase64(crops) };
       },
       crop: async ({ image, source, box }, options) => {
         const params = { model: await referenceOf(source), image: imageAt(image), box };
         const { side, rgb } = await service.request('crop', params, options);
         return { side, rgb: bytesOfBase64(rgb) };
+      },
+      words: async ({ source, ...asked }, options) => {
+        const params = { model: await referenceOf(source), ...asked };
+        const { dimension, data } = await service.request('words', params, options);
+        return { dimension, data: bytesOfBase64(data) };
       },
       norms: async ({ image, source, size, readOut, layer }, options) => {
         const model = await referenceOf(source);
@@ -125,15 +141,13 @@ export class InspectorHandlers {
     };
   }
 
-  #asking(): Pick<
-    Handlers,
-    'browseModel' | 'getModel' | 'loadBoxes' | 'save' | 'saveFeatures' | 'copyCommand'
-  > {
+  #asking(): Pick<Handlers, AskingMethod> {
     const { dialogues, imageAt, imageInView, look } = this.#surroundings;
     return {
       browseModel: () => dialogues.browseModel(),
       getModel: () => dialogues.getModel(),
       loadBoxes: ({ image }) => dialogues.loadBoxes(imageAt(image)),
+      browseWords: () => dialogues.browseWords(),
       save: query => dialogues.save(query, imageAt(imageInView())),
       saveFeatures: ({ key, format }) => {
         const { features, image } = this.#known(key);

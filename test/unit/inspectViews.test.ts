@@ -126,19 +126,30 @@ describe('inspector service: views', function () {
       (await refusal(service.request('kMeans', request))).message,
       /1 patches cannot be divided into 2/,
     );
-    const pca = await refusal(service.request('pca', { keys: [features.key], components: [0, 1, 40] }));
+    const pca = await refusal(service.request('pca', { keys: [features.key], highest: 40 }));
     assert.match(pca.message, /have 16 components, not 41/);
   });
 
-  it('colours components, black on padding, with their shares of the variance', async () => {
-    const answer = await service.request('pca', { keys: [features.key], components: [0, 1, 2] });
-    const rgb = Buffer.from(answer.maps[0]!.rgb, 'base64');
-    assert.equal(rgb.length, side * side * 3);
-    for (let patch = 0; patch < side * side; patch++)
-      if (isPadding(patch)) assert.deepEqual([...rgb.subarray(patch * 3, patch * 3 + 3)], [0, 0, 0]);
-    assert.ok(rgb.includes(255));
-    const [first, second, third] = answer.explainedVariance as [number, number, number];
-    assert.ok(first >= second && second >= third && first + second + third <= 1 + 1e-6);
+  it('gives coordinates along eight components, with their shares of the variance', async () => {
+    const answer = await service.request('pca', { keys: [features.key], highest: 2 });
+    const bytes = new Uint8Array(Buffer.from(answer.maps[0]!.coordinates, 'base64'));
+    const coordinates = new Float32Array(bytes.buffer);
+    const cells = features.valid.rows * features.valid.columns;
+    assert.equal(coordinates.length, cells * 8);
+    const variances = Array.from({ length: 8 }, (_, component) => {
+      const own = coordinates.filter((_, index) => index % 8 === component);
+      assert.ok(Math.abs(own.reduce((sum, value) => sum + value, 0) / cells) < 1e-5, 'they are centred');
+      return dot(own, own) / (cells - 1);
+    });
+    // Shares are variances divided by the same total.
+    const total = variances[0]! / answer.explainedVariance[0]!;
+    answer.explainedVariance.forEach((share, component) => {
+      assert.ok(Math.abs(share - variances[component]! / total) < 1e-5);
+      assert.ok(component === 0 || share <= answer.explainedVariance[component - 1]!);
+    });
+    assert.ok(answer.explainedVariance.reduce((sum, share) => sum + share) <= 1 + 1e-6);
+    const more = await service.request('pca', { keys: [features.key], highest: 9 });
+    assert.equal(more.explainedVariance.length, 10);
   });
 
   it('reads the patches of a grid as it reads regions of the same boxes', async () => {

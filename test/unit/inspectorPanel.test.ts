@@ -109,6 +109,10 @@ describe('inspector state', () => {
       pca: { components: [3, 4, 5] },
       patches: { rows: 2, columns: 6, tokens: false },
       attention: { layer: 5, head: 7 },
+      words: {
+        ...{ list: ['sky', 'a red car'], prompts: 'plain', temperature: 0.1 },
+        ...{ shown: 'sky', embeddings: '/words.npy' },
+      },
     };
     assert.deepEqual(restoreInspectorState(JSON.parse(JSON.stringify(state))), state);
   });
@@ -120,7 +124,7 @@ describe('inspector state', () => {
       schema: 1,
       images: [1, '/a.png'],
       image: 9,
-      view: 'words',
+      view: 'sounds',
       opacity: 3,
       columns: Array.from({ length: 9 }, () => ({
         source: { kind: 'file', path: 5 },
@@ -131,6 +135,7 @@ describe('inspector state', () => {
       kMeans: { k: 500, smooth: 'yes' },
       pca: { components: [0, 1] },
       attention: { layer: -1, head: 'all' },
+      words: { list: [' ', 7], prompts: 'loud', temperature: -1, shown: 3, embeddings: 4 },
     });
     const { columns, ...rest } = wild;
     const { columns: usual, ...defaults } = defaultState();

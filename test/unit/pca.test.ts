@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { validUnitFeatures } from '../../trainer/dense/featureMap.ts';
+import { fitMaps, fitPca, pcaOfMaps, projectPca } from '../../trainer/dense/pca.ts';
 import {
-  colourFit,
-  fitMaps,
-  fitPca,
+  chosenCoordinates,
   fittedComponents,
+  mapColours,
   pcaColours,
-  pcaOfMaps,
   percentile,
-  projectPca,
-} from '../../trainer/dense/pca.ts';
+} from '../../trainer/dense/pcaColours.ts';
 import { symmetricEigen } from '../../trainer/dense/symmetricEigen.ts';
 import { normalValues, randomMap } from '../support/numericSamples.ts';
 
@@ -182,7 +180,9 @@ describe('colours of principal components', () => {
       [4, 4, 0],
     ] as [number, number, number][]) {
       const whole = pcaOfMaps(maps, components);
-      assert.deepEqual(colourFit(fit, maps, components), whole);
+      const { basis, coordinates } = fit;
+      const chosen = chosenCoordinates(coordinates, basis.explainedVariance.length, components);
+      assert.deepEqual({ basis, coordinates: chosen, colours: mapColours(chosen, maps) }, whole);
       const projected = projectPca(validUnitFeatures(maps[0]!), whole.basis, components);
       assert.deepEqual(whole.coordinates, [projected]);
     }

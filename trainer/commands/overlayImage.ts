@@ -74,19 +74,25 @@ function toRgba(image: Raster): Uint8ClampedArray<ArrayBuffer> {
   return rgba;
 }
 
+/** Fields as RFC 4180 quotes them. */
+const csvLine = (fields: readonly (string | number)[]): string =>
+  fields
+    .map(field => (/[",\r\n]/.test(String(field)) ? `"${String(field).replaceAll('"', '""')}"` : field))
+    .join(',');
+
 /** Writes a line a patch that holds image: row, column, then what `cells` gives for the patch. */
 export async function writeCellTable(
   file: string | null,
   { map }: { map: MapSize },
   headings: readonly string[],
-  cells: (cell: number, index: number) => readonly number[],
+  cells: (cell: number, index: number) => readonly (number | string)[],
 ): Promise<void> {
   if (file === null) return;
   const { rows, columns } = map.valid;
-  const lines = [['row', 'column', ...headings].join(',')];
+  const lines = [csvLine(['row', 'column', ...headings])];
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++)
-      lines.push([row, column, ...cells(row * map.columns + column, row * columns + column)].join(','));
+      lines.push(csvLine([row, column, ...cells(row * map.columns + column, row * columns + column)]));
   const bytes = new TextEncoder().encode(`${lines.join('\n')}\n`);
   await writeAtomically(file, handle => writeFully(handle, bytes), { durable: false });
 }

@@ -1,4 +1,6 @@
+import { type ColourMapName, colourMapNames, isColourMapName } from '../dense/colourMaps.ts';
 import { type DenseReadOut, denseReadOuts } from '../models/visionStages.ts';
+import { SettingError } from '../training/settings.ts';
 import {
   type ImageOptions,
   imageHelp,
@@ -15,6 +17,16 @@ const drawing = {
   bilinear: { type: 'boolean' },
   csv: { type: 'string' },
 } as const;
+
+/** Of commands that draw values. */
+export const coloursHelp = `  --colours C   ${colourMapNames.join(', ')}`;
+
+/** The colour map of `--colours`; viridis without it. */
+export function colourMapOption(own: OwnValues): ColourMapName {
+  const name = own.get('colours') ?? 'viridis';
+  if (isColourMapName(name)) return name;
+  throw new SettingError(`--colours takes ${colourMapNames.join(', ')}; got '${name}'`);
+}
 
 /** The options that `overlayHelp` describes, for the first line of a command's help. */
 export const overlayUsage = `--model M --image F --out overlay.png [--opacity 0.6] [--bilinear] [--csv F] ${imageUsage}`;

@@ -1,4 +1,3 @@
-import { type ColourMapName, colourMapNames, isColourMapName } from '../dense/colourMaps.ts';
 import {
   boxQuery,
   patchQuery,
@@ -11,7 +10,13 @@ import type { PixelBox } from '../images/geometry.ts';
 import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 import { type MappedImage, mapImage, writeCellTable, writeOverlay } from './overlayImage.ts';
-import { overlayHelp, overlayUsage, readOverlayOptions } from './overlayOptions.ts';
+import {
+  colourMapOption,
+  coloursHelp,
+  overlayHelp,
+  overlayUsage,
+  readOverlayOptions,
+} from './overlayOptions.ts';
 
 const help = `usage: clipself similarity (--patch ROW,COLUMN | --box x0,y0,x1,y1) ${overlayUsage} [--colours viridis]
 
@@ -20,7 +25,7 @@ highest the last.
 
   --patch R,C   the query is this patch, counted from 0; one number is its row-major index
   --box B       the query is the feature pooled over this box, in pixels of the image file
-  --colours C   ${colourMapNames.join(', ')}
+${coloursHelp}
 ${overlayHelp}`;
 
 const own = { patch: { type: 'string' }, box: { type: 'string' }, colours: { type: 'string' } } as const;
@@ -36,7 +41,7 @@ export async function similarityCommand(args: string[]): Promise<void> {
   }
   const { options } = read;
   const query = parseQuery(read.own.get('patch'), read.own.get('box'));
-  const colourMap = parseColourMap(read.own.get('colours') ?? 'viridis');
+  const colourMap = colourMapOption(read.own);
   const mapped = await mapImage(options);
   const values = similarities(mapped, query);
   const { low, high } = valueRange(values);
@@ -84,9 +89,4 @@ function parseQuery(patch: string | undefined, box: string | undefined): Query {
   if (more.length > 0 || !edges.every(Number.isFinite) || x1! <= x0! || y1! <= y0!)
     throw new SettingError(`--box takes x0,y0,x1,y1 in pixels with x0 < x1 and y0 < y1; got '${box}'`);
   return { box: [x0!, y0!, x1!, y1!] };
-}
-
-function parseColourMap(name: string): ColourMapName {
-  if (isColourMapName(name)) return name;
-  throw new SettingError(`--colours takes ${colourMapNames.join(', ')}; got '${name}'`);
 }

@@ -5,19 +5,16 @@ import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
 import { createEngine } from '../engines/createEngine.ts';
 import type { Engine } from '../engines/engine.ts';
-import { MapCache } from '../inspect/mapCache.ts';
 import { type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
-import type { EmbedTextOptions } from '../models/textTower.ts';
 import { writeClassEmbeddings } from '../text/classEmbeddings.ts';
 import { readClassList } from '../text/classList.ts';
 import { embedClasses } from '../text/embedClasses.ts';
 import { findTextSource, PromptEncoder, type TextSource } from '../text/promptEncoder.ts';
 import { defaultPrompts, readPrompts } from '../text/prompts.ts';
-import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
-import { formatDuration } from '../training/progress.ts';
 import { checkRange } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 import { wholeNumber } from './imageOptions.ts';
+import { interruptible, openTextCache } from './readingText.ts';
 
 const help = `usage: clipself text --model M --prompt "…" [--prompt "…"]… --out F.safetensors
        clipself text --model M --classes FILE [--prompts FILE] --out F.npy
@@ -106,7 +103,7 @@ async function writePrompts(
       rows.flatMap(row => [...row]),
       BigInt,
     );
-    const text = await encoder.embed(prompts, interruptible());
+    const text = await interruptible(options => encoder.embed(prompts, options));
     await writeSafetensors(out, {
       tokens: { shape: [rows.length, contextLength], dtype: 'int64', data: tokens },
       text: { shape: [rows.length, dimension], dtype: 'float32', data: text },
@@ -128,9 +125,10 @@ async function writeClasses(
 ): Promise<void> {
   const names = (await readClassList(list)).map(({ name }) => name);
   const prompts = values.prompts === undefined ? defaultPrompts : await readPrompts(values.prompts);
-  const cache = values['no-cache'] ? null : await openCache();
-  const options = { cache, ...interruptible() };
-  const embeddings = await embedClasses(engine, source, model.hash, names, prompts, options);
+  const cache = values['no-cache'] ? null : await openTextCache();
+  const embeddings = await interruptible(options =>
+    embedClasses(engine, source, model.hash, names, prompts, { cache, ...options }),
+  );
   await writeClassEmbeddings(out, embeddings);
   const { dimension } = embeddings;
   if (values.json)
@@ -142,26 +140,3 @@ async function writeClasses(
 }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
-
-/** Without a folder to write to, nothing is remembered. */
-const openCache = (): Promise<MapCache | null> =>
-  MapCache.open(textCacheFolder(), textCacheBounds).catch((error: unknown) => {
-    console.error(`warning: ${error instanceof Error ? error.message : String(error)}`);
-    return null;
-  });
-
-/** Progress on stderr at most once a second; Ctrl-C ends the work after the batch. */
-function interruptible(): EmbedTextOptions {
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort(new Error('stopped by Ctrl-C')));
-  const start = performance.now();
-  let told = start;
-  const onProgress = (done: number, all: number): void => {
-    const now = performance.now();
-    if (now - told < 1000) return;
-    told = now;
-    const left = ((now - start) / 1000 / done) * (all - done);
-    console.error(`prompt ${done}/${all}  ${formatDuration(left)} left`);
-  };
-  return { signal: stop.signal, onProgress };
-}

@@ -1,5 +1,5 @@
 import { meanOverHeads } from '../dense/attentionRollout.ts';
-import { type ColourMapName, colourMapNames, isColourMapName } from '../dense/colourMaps.ts';
+import type { ColourMapName } from '../dense/colourMaps.ts';
 import type { MapSize } from '../dense/featureMap.ts';
 import { valueRange } from '../dense/similarity.ts';
 import { attentionMaps, meanOfMaps, onImage, tokenNorms } from '../dense/tokenMaps.ts';
@@ -8,15 +8,20 @@ import { SettingError } from '../training/settings.ts';
 import { wholeNumber } from './imageOptions.ts';
 import { type ImageSubject, withImage } from './imageSubject.ts';
 import { placeMap, writeCellTable, writeOverlay } from './overlayImage.ts';
-import { type OverlayOptions, overlayHelp, overlayUsage, readOverlayOptions } from './overlayOptions.ts';
-
-const colours = `--colours C   ${colourMapNames.join(', ')}`;
+import {
+  colourMapOption,
+  coloursHelp,
+  type OverlayOptions,
+  overlayHelp,
+  overlayUsage,
+  readOverlayOptions,
+} from './overlayOptions.ts';
 
 const normsHelp = `usage: clipself norms ${overlayUsage} [--colours viridis]
 
 Draws the norm of every token, before it is normalised and projected, over the image; the lowest takes the first colour.
 
-  ${colours}
+${coloursHelp}
 ${overlayHelp}`;
 
 const attentionHelp = `usage: clipself attention ${overlayUsage} [--patch N] [--head rollout] [--colours viridis]
@@ -25,7 +30,7 @@ Draws what the class token attends to over the image, from zero to the highest w
 
   --patch N     what this patch attends to instead, by its row-major index from 0
   --head H      rollout up to the layer, mean of its heads, or the number of one head from 0
-  ${colours}
+${coloursHelp}
 ${overlayHelp}`;
 
 /** `clipself norms`. */
@@ -35,7 +40,7 @@ export async function normsCommand(args: string[]): Promise<void> {
     console.log(normsHelp);
     return;
   }
-  const colourMap = parseColourMap(read.own.get('colours') ?? 'viridis');
+  const colourMap = colourMapOption(read.own);
   await withImage(read.options, async subject => {
     const { tower, image, size } = subject;
     const { layers, width } = transformerOf(subject);
@@ -56,7 +61,7 @@ export async function attentionCommand(args: string[]): Promise<void> {
     console.log(attentionHelp);
     return;
   }
-  const colourMap = parseColourMap(read.own.get('colours') ?? 'viridis');
+  const colourMap = colourMapOption(read.own);
   await withImage(read.options, async subject => {
     const { heads } = transformerOf(subject);
     const map = mapSize(subject);
@@ -124,9 +129,4 @@ async function writeMap(
     console.log(
       `${name} from ${low.toPrecision(3)} to ${high.toPrecision(3)} on ${rows} × ${columns} patches: ${options.out}`,
     );
-}
-
-function parseColourMap(name: string): ColourMapName {
-  if (isColourMapName(name)) return name;
-  throw new SettingError(`--colours takes ${colourMapNames.join(', ')}; got '${name}'`);
 }

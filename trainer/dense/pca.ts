@@ -6,7 +6,8 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { dotProducts } from './dotProducts.ts';
-import { type FeatureMap, type MapSize, validCellIndices, validUnitFeatures } from './featureMap.ts';
+import { type FeatureMap, validUnitFeatures } from './featureMap.ts';
+import { chosenCoordinates, fittedComponents, mapColours } from './pcaColours.ts';
 import { PointSet } from './pointSet.ts';
 import { symmetricEigen } from './symmetricEigen.ts';
 
@@ -201,47 +202,6 @@ export function projectPca(points: Float32Array, basis: PcaBasis, chosen: readon
   return coordinates.map((value, index) => value - offsets[index % chosen.length]!);
 }
 
-/** Percentiles that become 0 and 255: a few outlier tokens must not take all the colours. */
-export const pcaPercentiles = { low: 1, high: 99 } as const;
-
-/**
- * Coordinates as colours: over all maps together, each component's 1st percentile becomes 0, its 99th 255, linear in
- * between, what lies outside is clamped.
- *
- * @param coordinates For each map [n, 3].
- * @returns For each map [n, 3], 0 … 255.
- */
-export function pcaColours(coordinates: readonly Float32Array[]): Uint8Array[] {
-  const ranges = [0, 1, 2].map(channel => {
-    const values = Float32Array.from(
-      coordinates.flatMap(map => Array.from(map.filter((_, index) => index % 3 === channel))),
-    ).sort();
-    return {
-      low: percentile(values, pcaPercentiles.low),
-      high: percentile(values, pcaPercentiles.high),
-    };
-  });
-  return coordinates.map(map =>
-    Uint8Array.from(map, (value, index) => {
-      const { low, high } = ranges[index % 3]!;
-      const share = high > low ? (value - low) / (high - low) : 0.5;
-      return Math.round(255 * Math.min(Math.max(share, 0), 1));
-    }),
-  );
-}
-
-/** The percentile of sorted values, linear between neighbours (NumPy's default). */
-export function percentile(sorted: Float32Array, percent: number): number {
-  const position = ((sorted.length - 1) * percent) / 100;
-  const below = Math.floor(position);
-  const share = position - below;
-  const low = sorted[below]!;
-  return share === 0 ? low : low + share * (sorted[below + 1]! - low);
-}
-
-/** At least so many components are fitted, whichever are shown: showing others then needs no new fit. */
-export const fittedComponents = 8;
-
 /** Principal components of one or several maps, and where their cells lie along them. */
 export interface PcaFit {
   basis: PcaBasis;
@@ -274,37 +234,14 @@ export function fitMaps(maps: readonly FeatureMap[], highest: number): PcaFit {
   return { basis, coordinates: points.map(values => projectPca(values, basis, numbers)) };
 }
 
-/** Three fitted components as colours. */
-export function colourFit(
-  { basis, coordinates }: PcaFit,
-  maps: readonly MapSize[],
-  components: readonly [number, number, number],
-): PcaMaps {
-  const count = basis.explainedVariance.length;
-  const chosen = coordinates.map(own => {
-    const cells = own.length / count;
-    return Float32Array.from({ length: cells * 3 }, (_, index) => {
-      const component = components[index % 3]!;
-      return own[Math.floor(index / 3) * count + component]!;
-    });
-  });
-  const colours = pcaColours(chosen).map((colour, index) => {
-    const map = maps[index]!;
-    const placed = new Uint8Array(map.rows * map.columns * 3);
-    validCellIndices(map).forEach((cell, at) => {
-      placed.set(colour.subarray(at * 3, at * 3 + 3), cell * 3);
-    });
-    return placed;
-  });
-  return { basis, colours, coordinates: chosen };
-}
-
 /** Three components of one or several maps as colours, from a basis that all of them share. */
 export function pcaOfMaps(
   maps: readonly FeatureMap[],
   components: readonly [number, number, number] = [0, 1, 2],
 ): PcaMaps {
-  return colourFit(fitMaps(maps, Math.max(...components)), maps, components);
+  const { basis, coordinates } = fitMaps(maps, Math.max(...components));
+  const chosen = chosenCoordinates(coordinates, basis.explainedVariance.length, components);
+  return { basis, coordinates: chosen, colours: mapColours(chosen, maps) };
 }
 
 function concatenate(parts: readonly Float32Array[]): Float32Array {

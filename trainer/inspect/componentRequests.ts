@@ -1,41 +1,35 @@
-import type { MapSize } from '../dense/featureMap.ts';
-import { colourFit, fitMaps, fittedComponents, type PcaFit } from '../dense/pca.ts';
+import { fitMaps, type PcaFit } from '../dense/pca.ts';
+import { fittedComponents } from '../dense/pcaColours.ts';
+import { base64 } from './base64.ts';
 import type { FeatureMaps, HostMap } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
 import { Latest } from './latest.ts';
 import type { PcaParams, PcaResult } from './protocol.ts';
 import type { RequestContext } from './requestContext.ts';
 
-interface Fitted {
-  fit: PcaFit;
-  /** The maps without their features. */
-  sizes: MapSize[];
-}
-
 /** Principal components of cached maps. */
 export class ComponentRequests {
   readonly #maps: FeatureMaps;
-  /** By maps: other components of a basis need no new fit. */
-  readonly #fits = new Latest<Fitted>(16);
+  /** By maps and count. */
+  readonly #fits = new Latest<PcaFit>(16);
 
   constructor(maps: FeatureMaps) {
     this.#maps = maps;
   }
 
   /** `inspect/pca`: maps of one dimension in one basis. */
-  async pca({ keys, components }: PcaParams, context: RequestContext): Promise<PcaResult> {
+  async pca({ keys, highest }: PcaParams, context: RequestContext): Promise<PcaResult> {
     const started = performance.now();
-    const { fit, sizes } = await this.#fit(keys, Math.max(...components), context);
-    const { basis, colours } = colourFit(fit, sizes, components);
+    const { basis, coordinates } = await this.#fit(keys, highest, context);
     return {
-      maps: keys.map((key, index) => ({ key, rgb: Buffer.from(colours[index]!).toString('base64') })),
+      maps: keys.map((key, index) => ({ key, coordinates: base64(coordinates[index]!) })),
       explainedVariance: basis.explainedVariance,
       milliseconds: performance.now() - started,
     };
   }
 
   /** Up to eight components are fitted at once; each higher one is a fit of its own, as on the command line. */
-  async #fit(keys: readonly string[], highest: number, context: RequestContext): Promise<Fitted> {
+  async #fit(keys: readonly string[], highest: number, context: RequestContext): Promise<PcaFit> {
     const memo = JSON.stringify([keys, Math.max(highest + 1, fittedComponents)]);
     const known = this.#fits.get(memo);
     if (known) return known;
@@ -44,10 +38,9 @@ export class ComponentRequests {
     checkComponents(maps, highest + 1);
     context.progress('computing', 0.1);
     await context.breathe();
-    const sizes = maps.map(({ rows, columns, valid }) => ({ rows, columns, valid }));
-    const fitted = { fit: fitMaps(maps, highest), sizes };
-    this.#fits.set(memo, fitted);
-    return fitted;
+    const fit = fitMaps(maps, highest);
+    this.#fits.set(memo, fit);
+    return fit;
   }
 }
 

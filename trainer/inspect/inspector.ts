@@ -14,6 +14,7 @@ import { RegionRequests } from './regionRequests.ts';
 import type { RequestContext } from './requestContext.ts';
 import * as parse from './requestParams.ts';
 import { TokenRequests } from './tokenRequests.ts';
+import { WordRequests } from './wordRequests.ts';
 
 export interface InspectorOptions extends ModelBounds {
   /** Folder of cached maps; made where it is missing. */
@@ -53,6 +54,7 @@ export async function openInspector(engine: Engine, options: InspectorOptions): 
   const components = new ComponentRequests(maps);
   const regions = new RegionRequests(maps);
   const tokens = new TokenRequests(maps);
+  const words = new WordRequests(engine, maps, hashes);
   return {
     handlers: {
       describe: fields => describe(maps, parse.describeParams(fields)),
@@ -64,8 +66,12 @@ export async function openInspector(engine: Engine, options: InspectorOptions): 
       crop: (fields, context) => regions.crop(parse.cropParams(fields), context),
       norms: (fields, context) => tokens.norms(parse.featuresParams(fields), context),
       attention: (fields, context) => tokens.attention(parse.attentionParams(fields), context),
+      words: (fields, context) => words.words(parse.wordsParams(fields), context),
     },
-    dispose: () => models.dispose(),
+    dispose: async () => {
+      await words.dispose();
+      await models.dispose();
+    },
   };
 }
 

@@ -134,19 +134,19 @@ export interface KMeansResult {
 export interface PcaParams {
   /** Maps that share one basis; their dimensions must agree. */
   keys: string[];
-  /** Zero-based components shown as red, green and blue. */
-  components: [number, number, number];
+  /** Number of the last component that is to be shown, from 0; at least eight are fitted where there are so many. */
+  highest: number;
 }
 
 export interface PcaMap {
   key: string;
-  /** Base64 of bytes [rows, columns, 3], black on padding. */
-  rgb: string;
+  /** Base64 of little-endian float32 [valid cells, components]: where the cells lie along all that were fitted. */
+  coordinates: string;
 }
 
 export interface PcaResult {
   maps: PcaMap[];
-  /** Share of the variance of each component from the first on, as many as were computed. */
+  /** Share of the variance of each component from the first on, as many as were fitted. */
   explainedVariance: number[];
   milliseconds: number;
 }
@@ -195,6 +195,31 @@ export interface RegionsResult {
   ranks: number[];
   /** Share of regions whose own crop comes first. */
   top1: number;
+  /** Channels of the two below. */
+  dimension: number;
+  /** Base64 of little-endian float32 [boxes, dimension] of unit norm: the regions' features. */
+  dense: string;
+  /** The same of the crops' embeddings. */
+  crops: string;
+}
+
+/** What is read of a word: the mean direction of the built-in prompts with it, or the word as it is typed. */
+export type WordPrompts = 'ensemble' | 'plain';
+
+export interface WordsParams {
+  /** Its text tower reads; that of a run's source model where it is a run, whose text tower is not trained. */
+  model: ModelReference;
+  /** At most 1,000. */
+  words: string[];
+  prompts: WordPrompts;
+  /** A `.npy` file [words, dimension] that has the embeddings instead, in the order of `words`; absolute path. */
+  embeddings: string | null;
+}
+
+export interface WordsResult {
+  dimension: number;
+  /** Base64 of little-endian float32 [words, dimension], every row of unit norm. */
+  data: string;
 }
 
 /** Norms of the tokens after block `layer` (the last when null), before normalisation and projection. */
@@ -251,6 +276,7 @@ export const inspectRequests = {
   norms: 'inspect/norms',
   attention: 'inspect/attention',
   crop: 'inspect/crop',
+  words: 'inspect/words',
 } as const;
 
 /** Params and result of each request, by the names above. */
@@ -264,12 +290,20 @@ export interface InspectRequestTypes {
   norms: { params: NormsParams; result: NormsResult };
   attention: { params: AttentionParams; result: AttentionResult };
   crop: { params: CropParams; result: CropResult };
+  words: { params: WordsParams; result: WordsResult };
 }
 
 /** Notification from the service; every request's params may carry an `id: number`, which comes back in it. */
 export const inspectProgress = 'inspect/progress';
 
-export type InspectStage = 'waiting' | 'loading model' | 'decoding' | 'forward' | 'writing' | 'computing';
+export type InspectStage =
+  | 'waiting'
+  | 'loading model'
+  | 'decoding'
+  | 'forward'
+  | 'reading words'
+  | 'writing'
+  | 'computing';
 
 export interface InspectProgress {
   id: number;
@@ -294,6 +328,10 @@ export const inspectErrors = {
   unknownKey: -31008,
   /** The cache folder cannot be written: full, read-only and the like. */
   cacheUnwritable: -31009,
+  /** The model cannot read words. */
+  noTextTower: -31010,
+  /** A file with embeddings of words cannot be used. */
+  wordsUnreadable: -31011,
   /** JSON-RPC's own code of a cancelled request. */
   cancelled: -32800,
 } as const;

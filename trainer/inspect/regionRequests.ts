@@ -5,6 +5,7 @@ import { poolMasksInto } from '../dense/maskPooling.ts';
 import { fractionsToPixels, gridCells } from '../distill/gridPatches.ts';
 import { cropImage, degenerateCropReason, fitLongestSide, teacherImage } from '../images/geometry.ts';
 import { hasMaskAttention } from '../models/maskAttention.ts';
+import { base64 } from './base64.ts';
 import { checkFits, checkSize, type FeatureMaps, type Subject } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
 import { Latest } from './latest.ts';
@@ -57,7 +58,10 @@ export class RegionRequests {
       const better = boxes.filter((_, crop) => crop !== region && cosine(region, crop) > cosines[region]!);
       return better.length + 1;
     });
-    return { cosines, ranks, top1: mean(ranks.map(rank => (rank === 1 ? 1 : 0))) };
+    return {
+      ...{ cosines, ranks, top1: mean(ranks.map(rank => (rank === 1 ? 1 : 0))) },
+      ...{ dimension, dense: base64(dense), crops: base64(crops) },
+    };
   }
 
   /** `inspect/crop`: what the teacher sees of a box. */
@@ -66,7 +70,7 @@ export class RegionRequests {
     const side = model.files.architecture.imageSize;
     checkBoxes([params.box], side);
     const rgb = teacherImage(cropImage(image, params.box), side);
-    return { side, rgb: Buffer.from(rgb.buffer, rgb.byteOffset, rgb.byteLength).toString('base64') };
+    return { side, rgb: base64(rgb) };
   }
 
   /** Features of boxes and embeddings of their crops, both [n, dimension] of unit norm. */

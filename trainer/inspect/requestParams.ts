@@ -14,6 +14,7 @@ import type {
   PcaParams,
   ReadOut,
   RegionsParams,
+  WordsParams,
 } from './protocol.ts';
 
 /** Larger inputs are typing errors: their attention matrices alone would fill any memory. */
@@ -22,6 +23,8 @@ const mostKeys = 16;
 const mostBoxes = 4_096;
 const mostMasks = 1_000;
 const mostGridSide = 64;
+const mostWords = 1_000;
+const longestWord = 500;
 
 export const readOuts: readonly ReadOut[] = [
   'value',
@@ -134,15 +137,10 @@ export function kMeansParams(fields: Fields): KMeansParams {
   };
 }
 
-export function pcaParams(fields: Fields): PcaParams {
-  const components = listOf(fields, 'components', 3, value => {
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 63)
-      throw bad('components must be whole numbers from 0 to 63');
-    return value;
-  });
-  if (components.length !== 3) throw bad('components must be three whole numbers');
-  return { keys: keys(fields), components: components as [number, number, number] };
-}
+export const pcaParams = (fields: Fields): PcaParams => ({
+  keys: keys(fields),
+  highest: integer(fields, 'highest', 0, 63),
+});
 
 const teacher = (fields: Fields): ModelReference | null =>
   orNull(fields, 'teacher', () => model(fields, 'teacher'));
@@ -196,3 +194,15 @@ export const cropParams = (fields: Fields): CropParams => ({
   image: absolutePath(fields, 'image'),
   box: box(fields.box),
 });
+
+export function wordsParams(fields: Fields): WordsParams {
+  const words = listOf(fields, 'words', mostWords, value => {
+    if (typeof value !== 'string' || value.trim() === '' || value.length > longestWord)
+      throw bad(`words must be text of 1 to ${longestWord} characters`);
+    return value;
+  });
+  const { prompts } = fields;
+  if (prompts !== 'ensemble' && prompts !== 'plain') throw bad('prompts must be ensemble or plain');
+  const embeddings = orNull(fields, 'embeddings', () => absolutePath(fields, 'embeddings'));
+  return { model: model(fields), words, prompts, embeddings };
+}

@@ -25,7 +25,7 @@ export function drawPicture(options: PictureOptions): OffscreenCanvas {
   const { grid, picture, image } = options;
   const { imageWidth: width, imageHeight: height } = grid;
   const unit = Math.max(12, Math.round(Math.max(width, height) / 50));
-  const strip = options.legend === null ? 0 : unit * 5;
+  const strip = options.legend === null ? 0 : stripHeight(picture, width, unit);
   const canvas = new OffscreenCanvas(width, height + strip);
   const context = canvas.getContext('2d', { willReadFrequently: true });
   if (context === null) throw new Error('The picture cannot be drawn here.');
@@ -39,7 +39,7 @@ export function drawPicture(options: PictureOptions): OffscreenCanvas {
     context.putImageData(pixels, 0, 0);
   }
   picture.marks?.(context, { left: 0, top: 0, scale: 1 });
-  if (options.legend !== null) drawStrip(context, options, unit);
+  if (options.legend !== null) drawStrip(context, options, unit, strip);
   return canvas;
 }
 
@@ -52,10 +52,11 @@ function drawStrip(
   context: PictureContext,
   { grid, picture, legend, palette }: PictureOptions,
   unit: number,
+  strip: number,
 ): void {
   const { imageWidth: width, imageHeight: top } = grid;
   context.fillStyle = palette.background;
-  context.fillRect(0, top, width, unit * 5);
+  context.fillRect(0, top, width, strip);
   context.fillStyle = palette.foreground;
   context.textBaseline = 'middle';
   context.textAlign = 'left';
@@ -65,8 +66,7 @@ function drawStrip(
   context.fillText(picture.facts, unit, top + unit * 2.2, width - 2 * unit);
   if (picture.cells?.kind === 'values')
     drawScale(context, picture.cells, width, top + unit * 3.1, unit, palette);
-  if (picture.cells?.kind === 'labels')
-    drawClusters(context, picture.cells, picture.shares ?? [], width, top + unit * 3.3, unit, palette);
+  if (picture.shares !== undefined) drawShares(context, picture, width, top + unit * 3.3, unit, palette);
 }
 
 function drawScale(
@@ -96,22 +96,35 @@ function drawScale(
   }
 }
 
-function drawClusters(
+/** Clusters stand in one line; names need room, and as many lines as it takes. */
+function sharesInLine({ shares = [], names }: Picture, width: number, unit: number): number {
+  if (names === undefined) return Math.max(shares.length, 1);
+  return Math.max(1, Math.min(shares.length, Math.floor((width - 2 * unit) / (9 * unit))));
+}
+
+function stripHeight(picture: Picture, width: number, unit: number): number {
+  const lines = Math.ceil((picture.shares?.length ?? 1) / sharesInLine(picture, width, unit));
+  return unit * (5 + 1.3 * (lines - 1));
+}
+
+function drawShares(
   context: PictureContext,
-  { colours }: Extract<Layer, { kind: 'labels' }>,
-  shares: readonly number[],
+  picture: Picture,
   width: number,
   top: number,
   unit: number,
   palette: Palette,
 ): void {
-  const step = (width - 2 * unit) / Math.max(shares.length, 1);
+  const { shares = [], names } = picture;
+  const inLine = sharesInLine(picture, width, unit);
+  const step = (width - 2 * unit) / inLine;
   shares.forEach((share, label) => {
-    const left = unit + label * step;
-    context.fillStyle = cssColour(clusterColour(colours[label] ?? label));
-    context.fillRect(left, top, unit * 0.8, unit * 0.8);
+    const left = unit + (label % inLine) * step;
+    const line = top + Math.floor(label / inLine) * unit * 1.3;
+    context.fillStyle = cssColour(clusterColour(label));
+    context.fillRect(left, line, unit * 0.8, unit * 0.8);
     context.fillStyle = palette.foreground;
-    const text = `${label + 1}: ${Math.round(share * 100)} %`;
-    context.fillText(text, left + unit, top + unit * 0.45, step - unit * 1.2);
+    const text = `${names?.[label] || label + 1}: ${Math.round(share * 100)} %`;
+    context.fillText(text, left + unit, line + unit * 0.45, step - unit * 1.2);
   });
 }

@@ -1,6 +1,13 @@
+import { parseWords } from '../../trainer/dense/words.ts';
 import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import type { ColumnSettings, ModelSource } from './protocol/models.ts';
-import { type InspectorState, inspectorViews, MAXIMUM_COLUMNS } from './protocol/state.ts';
+import {
+  type InspectorState,
+  inspectorViews,
+  MAXIMUM_COLUMNS,
+  MAXIMUM_WORDS,
+  type WordsSettings,
+} from './protocol/state.ts';
 
 /** Range of K in K-Means. */
 export const K_RANGE = { minimum: 2, maximum: 20 };
@@ -36,6 +43,7 @@ export function defaultState(): InspectorState {
     pca: { components: [0, 1, 2] },
     patches: { rows: 4, columns: 4, tokens: true },
     attention: { layer: null, head: null },
+    words: { list: [], prompts: 'ensemble', temperature: 0.01, shown: null, embeddings: null },
   };
 }
 
@@ -85,6 +93,23 @@ function restoreViewSettings(state: InspectorState, stored: Record<string, unkno
       layer: attention.layer === null ? null : wholeOrNull(attention.layer, 1, 1000),
       head: attention.head === null ? null : wholeOrNull(attention.head, 0, 1000),
     };
+  state.words = restoreWords(stored.words, state.words);
+}
+
+/** What is stored of the words, whatever wrote it. */
+export function restoreWords(stored: unknown, usual: WordsSettings): WordsSettings {
+  if (!isObject(stored)) return usual;
+  const { list, prompts, temperature, shown, embeddings } = stored;
+  const words = Array.isArray(list)
+    ? list.filter((word): word is string => typeof word === 'string').slice(0, MAXIMUM_WORDS)
+    : usual.list;
+  return {
+    list: parseWords(words.join('\n')),
+    prompts: prompts === 'plain' ? 'plain' : 'ensemble',
+    temperature: numberIn(temperature, 0, 10, usual.temperature),
+    shown: typeof shown === 'string' ? shown : null,
+    embeddings: typeof embeddings === 'string' ? embeddings : null,
+  };
 }
 
 function restoreColumn(stored: unknown): ColumnSettings {

@@ -7,7 +7,7 @@
 import type { CocoSegmentation } from '../../../trainer/dense/cocoMask.ts';
 import type * as service from '../../../trainer/inspect/protocol.ts';
 import type { ColumnSettings, ModelDescription, ModelSource } from './models.ts';
-import type { InspectorView } from './state.ts';
+import type { InspectorView, WordsSettings } from './state.ts';
 
 /** [x0, y0, x1, y1] in pixels of the image file, upright. */
 export type Box = service.InspectBox;
@@ -43,8 +43,8 @@ export type PcaQuery = service.PcaParams;
 export type PcaResult = Omit<service.PcaResult, 'maps'> & {
   maps: {
     key: string;
-    /** Bytes [rows, columns, 3], row-major, black on padding. */
-    rgb: ArrayBuffer;
+    /** Little-endian float32 [valid cells, components]. */
+    coordinates: ArrayBuffer;
   }[];
 };
 
@@ -52,7 +52,18 @@ export type PatchesQuery = Asked<service.PatchesParams>;
 export type PatchesResult = service.PatchesResult;
 
 export type RegionsQuery = Asked<service.RegionsParams>;
-export type RegionsResult = service.RegionsResult;
+export type RegionsResult = Omit<service.RegionsResult, 'dense' | 'crops'> & {
+  /** Little-endian float32 [boxes, dimension] of unit norm: the regions' features. */
+  dense: ArrayBuffer;
+  /** The same of the crops' embeddings. */
+  crops: ArrayBuffer;
+};
+
+export type WordsQuery = Omit<service.WordsParams, 'model'> & { source: ModelSource };
+export type WordsResult = Omit<service.WordsResult, 'data'> & {
+  /** Little-endian float32 [words, dimension], every row of unit norm. */
+  data: ArrayBuffer;
+};
 
 /** The crop as the teacher of `source` sees it. */
 export type CropQuery = Asked<service.CropParams>;
@@ -100,6 +111,8 @@ export interface CopyCommandQuery {
   attention?: { head: number | 'rollout' | 'mean'; layer: number | null };
   /** Regions, the cells of a patch grid with cosines, or the box of a similarity. */
   boxes?: Box[];
+  /** Words, and names of clusters and regions. */
+  words?: WordsSettings;
   /** Regions: some have masks, which the command line does not take. */
   masked?: boolean;
 }
@@ -124,6 +137,7 @@ export interface InspectorRequests {
   patches: { query: PatchesQuery; result: PatchesResult };
   regions: { query: RegionsQuery; result: RegionsResult };
   crop: { query: CropQuery; result: CropResult };
+  words: { query: WordsQuery; result: WordsResult };
   norms: { query: FeatureQuery; result: NormsResult };
   attention: { query: AttentionQuery; result: AttentionResult };
   /** Opens a file dialogue for a model. */
@@ -132,6 +146,8 @@ export interface InspectorRequests {
   getModel: { query: null; result: ModelSource | null };
   /** Opens a file dialogue for COCO-style annotations and takes those of this image. */
   loadBoxes: { query: { image: number }; result: LoadedBoxes | null };
+  /** Opens a file dialogue for embeddings of words; their absolute path. */
+  browseWords: { query: null; result: string | null };
   /** Opens a save dialogue; the result is the path written. */
   save: { query: SaveQuery; result: string | null };
   saveFeatures: { query: SaveFeaturesQuery; result: string | null };
@@ -146,8 +162,8 @@ export type ResultOf<Method extends InspectorMethod> = InspectorRequests[Method]
 /**
  * Why a request failed. `cancelled`: the panel gave it up. `model`, `image`: that file cannot be used. `imageGone`: it
  * does not exist. `readOut`: this model does not have it. `size`: this model cannot take it. `memory`: a smaller size
- * may work. `unknownKey`: the map fell out of the cache, ask for the features again. `trust`: the workspace is not
- * trusted. `service`: the service ended; asking again starts another.
+ * may work. `unknownKey`: the map fell out of the cache, ask for the features again. `noText`: the model cannot read
+ * words. `wordsFile`: that file with embeddings of words cannot be used. `trust`: the workspace is not trusted. `service`: the service ended; asking again starts another.
  */
 export type ProblemKind =
   | 'cancelled'
@@ -158,6 +174,8 @@ export type ProblemKind =
   | 'size'
   | 'memory'
   | 'unknownKey'
+  | 'noText'
+  | 'wordsFile'
   | 'trust'
   | 'service'
   | 'other';

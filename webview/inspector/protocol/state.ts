@@ -1,3 +1,4 @@
+import type { WordPrompts } from '../../../trainer/inspect/protocol.ts';
 import type { ColumnSettings } from './models.ts';
 
 /** Views of the panel, in the order of its tabs; `views/viewList.ts` makes them. */
@@ -6,6 +7,7 @@ export const inspectorViews = [
   'kMeans',
   'pca',
   'similarity',
+  'words',
   'regions',
   'norms',
   'attention',
@@ -17,6 +19,22 @@ export const MAXIMUM_COLUMNS = 4;
 
 /** Name of a colour map of `trainer/dense/colourMaps.ts`. */
 export type ColourMapName = string;
+
+/** The words that patches, clusters and regions are named by. */
+export interface WordsSettings {
+  /** As they are typed, in this order, each once. */
+  list: string[];
+  prompts: WordPrompts;
+  /** Of the softmax over the words; 0 gives a patch to its nearest word. */
+  temperature: number;
+  /** The word whose map is shown; null for the segmentation. */
+  shown: string | null;
+  /** A `.npy` file that has the embeddings of the list, absolute; null where the model reads the words. */
+  embeddings: string | null;
+}
+
+/** At most so many words. */
+export const MAXIMUM_WORDS = 1000;
 
 /**
  * The argument of the webview's `setState`, which VS Code keeps over a reload; the host reads `images` from it to
@@ -44,4 +62,5 @@ export interface InspectorState {
   pca: { components: [number, number, number] };
   patches: { rows: number; columns: number; tokens: boolean };
   attention: { layer: number | null; head: number | null };
+  words: WordsSettings;
 }

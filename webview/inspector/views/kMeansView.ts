@@ -1,14 +1,18 @@
 import { clusterColour } from '../../../trainer/dense/colourMaps.ts';
+import { clusterWords, type Words } from '../../../trainer/dense/words.ts';
 import { createCheckbox, createSlider } from '../../controls.ts';
 import { cssColour } from '../../cosineColour.ts';
 import { element } from '../../dom.ts';
+import { formatMetric } from '../../format.ts';
 import type { ProgressListener } from '../host.ts';
 import { K_RANGE } from '../panelState.ts';
 import type { CopyCommandQuery } from '../protocol/requests.ts';
 import type { InspectorState } from '../protocol/state.ts';
+import type { WordStore } from '../wordStore.ts';
 import { cellTable } from './cellTable.ts';
 import { LastShown } from './lastShown.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
+import { WordsField } from './wordsField.ts';
 
 /** Clusterings of single maps that are kept: a slider that goes back asks for nothing. */
 const KEPT_CLUSTERINGS = 96;
@@ -18,6 +22,12 @@ interface Clusters {
   shares: number[];
 }
 
+/** The word nearest to a cluster's mean feature. */
+interface ClusterName {
+  word: string;
+  cosine: number;
+}
+
 /** Clusters of the patches. All columns are clustered in one request, so that like clusters have like colours. */
 export class KMeansView implements View {
   readonly id = 'kMeans';
@@ -25,7 +35,11 @@ export class KMeansView implements View {
   readonly help = 'Click a patch, or press Enter, to show its cluster alone.';
   readonly controls: HTMLElement;
   readonly #context: ViewContext;
+  readonly #words: WordStore;
+  readonly #field: WordsField;
   readonly #last = new LastShown<Clusters>();
+  /** By the labels that they are of, for the words that they were found among. */
+  readonly #names = new WeakMap<Int16Array, { words: Words; names: (ClusterName | null)[] }>();
   /** By `settings|keys|key`, oldest first. */
   readonly #clusters = new Map<string, Clusters>();
   #highlighted = -1;
@@ -34,8 +48,10 @@ export class KMeansView implements View {
   #asking = 0;
   #changed = false;
 
-  constructor(context: ViewContext) {
+  constructor(context: ViewContext, words: WordStore) {
     this.#context = context;
+    this.#words = words;
+    this.#field = new WordsField(words);
     const { k, smooth } = context.state.kMeans;
     const slider = createSlider({
       label: 'Clusters',
@@ -49,7 +65,11 @@ export class KMeansView implements View {
     slider.dataset.control = 'k';
     const smoothing = createCheckbox('Smooth borders', smooth, checked => this.#change({ smooth: checked }));
     smoothing.title = 'Median filter of 3 by 3 patches over the clusters';
-    this.controls = element('div', { class: 'view-controls' }, slider, smoothing);
+    this.controls = element('div', { class: 'view-controls' }, slider, smoothing, this.#field.root);
+  }
+
+  refreshControls(): void {
+    this.#field.refresh();
   }
 
   async load(
@@ -70,6 +90,8 @@ export class KMeansView implements View {
       }
     }
     if (this.#highlighted >= kMeans.k) this.#highlighted = -1;
+    this.#context.redraw();
+    await this.#words.load(columns, signal, progress);
   }
 
   /** These clusters, and those of one more and one less. */
@@ -106,13 +128,17 @@ export class KMeansView implements View {
     if (clusters === null) return null;
     const { labels, shares } = clusters;
     const found = shares.filter(share => share > 0).length;
+    const named = this.#namesOf(column, clusters);
+    const names = named.map(name => name?.word ?? '');
+    const problem = this.#words.settings.list.length > 0 && this.#words.problemOf(column);
     return {
       cells: { kind: 'labels', labels: this.#shown(labels), colours: shares.map((_, label) => label) },
       marks: null,
-      legend: () => [this.#legend(shares)],
-      legendKey: `${shares.join()}|${this.#highlighted}`,
+      legend: () => [this.#legend(shares, names)],
+      legendKey: `${shares.join()}|${names.join()}|${this.#highlighted}`,
       shares,
-      facts: `${found} clusters over ${column.map.grid.valid.rows} × ${column.map.grid.valid.columns} patches`,
+      ...(named.length > 0 ? { names } : {}),
+      facts: `${found} clusters over ${column.map.grid.valid.rows} × ${column.map.grid.valid.columns} patches${problem ? ` · without names: ${problem.message}` : ''}`,
     };
   }
 
@@ -120,7 +146,9 @@ export class KMeansView implements View {
     const clusters = this.#of(column);
     const label = clusters?.labels[patch] ?? -1;
     if (clusters === null || label < 0) return '';
-    return `cluster ${label + 1} (${percent(clusters.shares[label] ?? 0)} of the image)`;
+    const name = this.#namesOf(column, clusters)[label];
+    const named = name ? `: ${name.word}, cosine ${formatMetric(name.cosine)}` : '';
+    return `cluster ${label + 1} (${percent(clusters.shares[label] ?? 0)} of the image)${named}`;
   }
 
   pick(column: ReadyColumn, patch: number): boolean {
@@ -137,15 +165,35 @@ export class KMeansView implements View {
   csv(column: ReadyColumn): string[][] {
     const clusters = this.#of(column);
     if (clusters === null) return [];
-    return cellTable(column.map.grid, ['cluster', 'share'], patch => {
+    const names = this.#namesOf(column, clusters);
+    const headings = ['cluster', 'share', ...(names.length > 0 ? ['word', 'cosine'] : [])];
+    return cellTable(column.map.grid, headings, patch => {
       const label = clusters.labels[patch]!;
-      return [String(label + 1), String(clusters.shares[label] ?? 0)];
+      const name = names[label];
+      return [
+        String(label + 1),
+        String(clusters.shares[label] ?? 0),
+        ...(names.length > 0 ? [name?.word ?? '', String(name?.cosine ?? '')] : []),
+      ];
     });
   }
 
   commandOptions(): Partial<CopyCommandQuery> {
     const { k, seed, restarts, smooth } = this.#context.state.kMeans;
-    return { k, seed, restarts, smooth };
+    return { k, seed, restarts, smooth, words: this.#words.settings };
+  }
+
+  /** Names of the clusters; empty while there are no words. */
+  #namesOf(column: ReadyColumn, { labels, shares }: Clusters): readonly (ClusterName | null)[] {
+    const words = this.#words.of(column);
+    if (words === null || labels.length !== column.map.grid.rows * column.map.grid.columns) return [];
+    const known = this.#names.get(labels);
+    if (known?.words === words) return known.names;
+    const names = clusterWords(column.map.features, labels, shares.length, words).map(
+      near => near && { word: words.names[near.word]!, cosine: near.cosine },
+    );
+    this.#names.set(labels, { words, names });
+    return names;
   }
 
   #of(column: ReadyColumn): Clusters | null {
@@ -177,8 +225,9 @@ export class KMeansView implements View {
     else this.#changed = true;
   }
 
-  #legend(shares: readonly number[]): HTMLElement {
+  #legend(shares: readonly number[], names: readonly string[]): HTMLElement {
     const entries = shares.map((share, label) => {
+      const name = names[label] ?? '';
       const swatch = element('span', { class: 'swatch', attributes: { 'aria-hidden': 'true' } });
       swatch.style.background = cssColour(clusterColour(label));
       const button = element(
@@ -188,11 +237,11 @@ export class KMeansView implements View {
           attributes: {
             type: 'button',
             'aria-pressed': String(label === this.#highlighted),
-            'aria-label': `Cluster ${label + 1}, ${percent(share)} of the image`,
+            'aria-label': `Cluster ${label + 1}${name === '' ? '' : `, ${name}`}, ${percent(share)} of the image`,
           },
         },
         swatch,
-        element('span', { text: String(label + 1) }),
+        element('span', { text: name === '' ? String(label + 1) : `${label + 1} ${name}` }),
         element('span', { class: 'cluster-share', text: percent(share) }),
       );
       button.addEventListener('click', () => this.#highlight(label));

@@ -1,6 +1,8 @@
+import type { MapSize } from '../../../trainer/dense/featureMap.ts';
+import { chosenCoordinates, fittedComponents, mapColours } from '../../../trainer/dense/pcaColours.ts';
 import { element } from '../../dom.ts';
 import type { ProgressListener } from '../host.ts';
-import type { CopyCommandQuery, PcaResult } from '../protocol/requests.ts';
+import type { CopyCommandQuery } from '../protocol/requests.ts';
 import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
 import { LastShown } from './lastShown.ts';
@@ -8,13 +10,26 @@ import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 
 const channels = ['Red', 'Green', 'Blue'] as const;
 
-/** Components that can be picked: later ones carry too little to see. */
-const COMPONENTS = 8;
+/** Fits that are kept: columns that come and go ask for each again. */
+const KEPT_FITS = 16;
+
+type Components = readonly [number, number, number];
 
 interface Colours {
   rgb: Uint8Array;
-  components: readonly [number, number, number];
-  explainedVariance: number[];
+  components: Components;
+  explainedVariance: readonly number[];
+}
+
+/** Maps along the components that they share. */
+interface Fit {
+  keys: readonly string[];
+  sizes: readonly MapSize[];
+  /** For each map [valid cells, fitted components]. */
+  coordinates: readonly Float32Array[];
+  explainedVariance: readonly number[];
+  /** What was shown last, by map key: other components need no more than this. */
+  coloured: { components: Components; byKey: ReadonlyMap<string, Colours> } | null;
 }
 
 /** Three principal components as colours, in one basis for all columns of the same dimension. */
@@ -26,11 +41,12 @@ export class PcaView implements View {
   readonly #context: ViewContext;
   readonly #last = new LastShown<Colours>();
   readonly #selects: Select[];
-  #colours = new Map<string, Colours>();
+  /** By the maps that share it, oldest first. */
+  readonly #fits = new Map<string, Fit>();
 
   constructor(context: ViewContext) {
     this.#context = context;
-    const options = Array.from({ length: COMPONENTS }, (_, index) => ({
+    const options = Array.from({ length: fittedComponents }, (_, index) => ({
       value: String(index),
       label: `PC ${index + 1}`,
     }));
@@ -51,31 +67,27 @@ export class PcaView implements View {
     signal: AbortSignal,
     progress: ProgressListener,
   ): Promise<void> {
-    const { components } = this.#context.state.pca;
-    const next = new Map<string, Colours>();
     // Features of different models lie in different spaces: only equal dimensions can share a basis.
     const dimensions = new Set(columns.map(column => column.map.dimension));
     for (const dimension of dimensions) {
-      const group = columns.filter(column => column.map.dimension === dimension);
-      const keys = [...new Set(group.map(column => column.map.key))];
-      const names = keys.map(key => name(key, keys, components));
-      if (names.every(key => this.#colours.has(key))) {
-        for (const key of names) next.set(key, this.#colours.get(key)!);
-        continue;
-      }
-      const result: PcaResult = await this.#context.host.request(
-        'pca',
-        { keys, components },
-        { signal, progress },
-      );
-      for (const map of result.maps)
-        next.set(name(map.key, keys, components), {
-          rgb: new Uint8Array(map.rgb),
-          components,
-          explainedVariance: result.explainedVariance,
-        });
+      const maps = sharedMaps(columns, dimension);
+      const keys = [...maps.keys()];
+      const fitName = this.#nameOf(keys);
+      if (this.#fits.has(fitName)) continue;
+      const highest = Math.max(...this.#context.state.pca.components);
+      const result = await this.#context.host.request('pca', { keys, highest }, { signal, progress });
+      this.#fits.set(fitName, {
+        keys,
+        sizes: [...maps.values()],
+        coordinates: result.maps.map(({ coordinates }) => new Float32Array(coordinates)),
+        explainedVariance: result.explainedVariance,
+        coloured: null,
+      });
     }
-    this.#colours = next;
+    for (const oldest of this.#fits.keys()) {
+      if (this.#fits.size <= KEPT_FITS) return;
+      this.#fits.delete(oldest);
+    }
   }
 
   prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
@@ -116,16 +128,29 @@ export class PcaView implements View {
   }
 
   #of(column: ReadyColumn): Colours | null {
-    const group = this.#context.columns.filter(({ map }) => map.dimension === column.map.dimension);
-    const keys = [...new Set(group.map(({ map }) => map.key))];
-    return this.#colours.get(name(column.map.key, keys, this.#context.state.pca.components)) ?? null;
+    const fit = this.#fitOf(column);
+    if (fit === undefined) return null;
+    const { components } = this.#context.state.pca;
+    if (fit.coloured?.components.join() !== components.join())
+      fit.coloured = { components, byKey: coloursOf(fit, components) };
+    return fit.coloured.byKey.get(column.map.key) ?? null;
+  }
+
+  #fitOf({ map: { dimension } }: ReadyColumn): Fit | undefined {
+    return this.#fits.get(this.#nameOf([...sharedMaps(this.#context.columns, dimension).keys()]));
+  }
+
+  /** Components beyond those that every fit has make it another one. */
+  #nameOf(keys: readonly string[]): string {
+    const count = Math.max(fittedComponents, ...this.#context.state.pca.components.map(number => number + 1));
+    return `${count}|${keys.join()}`;
   }
 
   #choose(channel: number, component: number): void {
     const components = [...this.#context.state.pca.components] as [number, number, number];
     components[channel] = component;
     this.#context.remember({ pca: { components } });
-    this.#context.reload();
+    if (this.#context.columns.some(column => this.#fitOf(column) === undefined)) this.#context.reload();
   }
 
   #legend({ components, explainedVariance }: Colours): HTMLElement {
@@ -145,8 +170,19 @@ export class PcaView implements View {
   }
 }
 
-function name(key: string, keys: readonly string[], components: readonly number[]): string {
-  return `${components.join()}|${keys.join()}|${key}`;
+/** The maps that share a basis, by key, each once. */
+function sharedMaps(columns: readonly ReadyColumn[], dimension: number): Map<string, MapSize> {
+  const group = columns.filter(({ map }) => map.dimension === dimension);
+  return new Map(group.map(({ map }) => [map.key, map.features]));
+}
+
+function coloursOf(
+  { keys, sizes, coordinates, explainedVariance }: Fit,
+  components: Components,
+): Map<string, Colours> {
+  const chosen = chosenCoordinates(coordinates, explainedVariance.length, components);
+  const colours = mapColours(chosen, sizes);
+  return new Map(keys.map((key, index) => [key, { rgb: colours[index]!, components, explainedVariance }]));
 }
 
 function percent(share: number): string {

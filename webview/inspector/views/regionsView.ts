@@ -1,8 +1,6 @@
-import type { CocoSegmentation } from '../../../trainer/dense/cocoMask.ts';
 import { createButton } from '../../controls.ts';
-import { createTable, element } from '../../dom.ts';
+import { element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
-import { icon } from '../../icons.ts';
 import { drawPlate } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import { type ProgressListener, problemOf } from '../host.ts';
@@ -14,24 +12,31 @@ import {
   MAXIMUM_REGIONS,
   type RegionsResult,
 } from '../protocol/requests.ts';
+import type { WordStore } from '../wordStore.ts';
+import { isSameWord, nearWordText } from './nearWordList.ts';
+import {
+  nameFields,
+  nameHeadings,
+  namesSummary,
+  type RegionFeatures,
+  RegionNames,
+  regionFeatures,
+} from './regionNames.ts';
 import { drawMask } from './regionOutline.ts';
+import { type Measured, type Named, type Region, regionLegend } from './regionTable.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
+import { WordsField } from './wordsField.ts';
 
-interface Region {
-  box: Box;
-  label: string;
-  /** Features are pooled over it; null where over the box. */
-  mask: CocoSegmentation | null;
-  /** Tells apart regions of the same box but another mask. */
-  name: string;
+/** What the service said of the regions in a column. */
+interface Answer {
+  measured: Measured[];
+  features: RegionFeatures;
 }
 
-interface Measured {
-  cosine: number;
-  rank: number;
-}
-
-/** Boxes and masks of the image: does a region's pooled dense feature find its own crop among the crops of all regions? */
+/**
+ * Boxes and masks of the image: does a region's pooled dense feature find its own crop among the crops of all regions,
+ * and which words are nearest to the two?
+ */
 export class RegionsView implements View {
   readonly id = 'regions';
   readonly label = 'Regions';
@@ -41,22 +46,40 @@ export class RegionsView implements View {
   readonly #context: ViewContext;
   /** By image index. */
   readonly #regions = new Map<number, Region[]>();
-  readonly #results = new Map<string, Measured[]>();
+  readonly #results = new Map<string, Answer>();
+  readonly #words: WordStore;
+  readonly #field: WordsField;
+  readonly #takeLabels: HTMLElement;
+  readonly #names = new RegionNames();
   #selected = -1;
   #masks = 0;
 
-  constructor(context: ViewContext) {
+  constructor(context: ViewContext, words: WordStore) {
     this.#context = context;
+    this.#words = words;
+    this.#field = new WordsField(words);
+    this.#takeLabels = createButton({
+      label: 'Labels as words',
+      onClick: () => words.change({ list: [...words.settings.list, ...this.#missingLabels()] }),
+    });
+    this.#takeLabels.title = 'Add the labels of the regions to the words';
     this.controls = element(
       'div',
       { class: 'view-controls' },
       createButton({ label: 'Load boxes or masks…', onClick: () => void this.#loadBoxes() }),
       createButton({ label: 'Clear', onClick: () => this.#replace([]) }),
+      this.#field.root,
+      this.#takeLabels,
       element('span', {
         class: 'card-note',
         text: 'Shift and drag draws a box; B adds the patch under the cursor.',
       }),
     );
+  }
+
+  refreshControls(): void {
+    this.#field.refresh();
+    this.#takeLabels.hidden = this.#missingLabels().length === 0;
   }
 
   async load(
@@ -66,6 +89,7 @@ export class RegionsView implements View {
   ): Promise<void> {
     const boxes = this.#list.map(({ box }) => box);
     const masks = this.#list.map(({ mask }) => mask);
+    this.refreshControls();
     if (boxes.length === 0) return;
     for (const column of columns) {
       const name = this.#name(column);
@@ -79,14 +103,16 @@ export class RegionsView implements View {
         { signal, progress },
       );
       if (this.#results.size >= 64) this.#results.clear();
-      this.#results.set(name, measuredOf(result));
+      this.#results.set(name, { measured: measuredOf(result), features: regionFeatures(result) });
       this.#context.redraw();
     }
+    await this.#words.load(columns, signal, progress);
   }
 
   picture(column: ReadyColumn): Picture {
     const list = this.#list;
-    const measured = this.#results.get(this.#name(column)) ?? [];
+    const measured = this.#measuredOf(column);
+    const named = this.#namedOf(column);
     const { palette } = this.#context;
     return {
       cells: null,
@@ -106,10 +132,22 @@ export class RegionsView implements View {
           drawPlate(context, palette, String(index + 1), left + 10, top + 10, palette.fontSize - 1);
         });
       },
-      legend: () => [this.#table(list, measured)],
-      legendKey: `${JSON.stringify(list.map(({ name, label }) => [name, label]))}|${JSON.stringify(measured)}|${this.#selected}`,
+      legend: () =>
+        list.length === 0
+          ? [element('p', { class: 'empty', text: this.help })]
+          : regionLegend(list, measured, named, this.#selected, {
+              select: index => this.#select(index),
+              remove: index => this.#replace(list.filter((_, other) => other !== index)),
+            }),
+      legendKey: `${JSON.stringify(list.map(({ name, label }) => [name, label]))}|${JSON.stringify(measured)}|${this.#selected}|${named.words?.names.join()}|${JSON.stringify(named.names.slice(0, 1))}`,
       facts: [
         summary(list, measured),
+        namesSummary(
+          list.map(({ label }) => label),
+          named.names,
+          named.words,
+        ),
+        this.#namesProblem(column),
         column.settings.readOut === 'maskAttention' && list.some(({ mask }) => mask !== null)
           ? 'mask attention sees the boxes of masks'
           : '',
@@ -122,16 +160,31 @@ export class RegionsView implements View {
   describe(column: ReadyColumn): string {
     const index = this.#regionUnderCursor();
     if (index < 0) return '';
-    const measured = this.#results.get(this.#name(column))?.[index];
-    const label = this.#list[index]!.label;
-    return `region ${index + 1}${label === '' ? '' : ` (${label})`}${measured ? `: cosine ${formatMetric(measured.cosine)}, rank ${measured.rank}` : ''}`;
+    const measured = this.#measuredOf(column)[index];
+    const { label } = this.#list[index]!;
+    const { words, names } = this.#namedOf(column);
+    const name = names[index];
+    return [
+      `region ${index + 1}${label === '' ? '' : ` (${label})`}`,
+      ...(measured ? [`cosine ${formatMetric(measured.cosine)}, rank ${measured.rank}`] : []),
+      ...(words && name
+        ? [
+            `by its dense feature ${nearWordText(name.dense.slice(0, 1), words)}`,
+            `by its crop ${nearWordText(name.crop.slice(0, 1), words)}`,
+          ]
+        : []),
+    ].join(' · ');
   }
 
   pick(): boolean {
     const index = this.#regionUnderCursor();
+    this.#select(index);
+    return index >= 0;
+  }
+
+  #select(index: number): void {
     this.#selected = index === this.#selected ? -1 : index;
     this.#context.redraw();
-    return index >= 0;
   }
 
   takeBoxes(boxes: LoadedBoxes['boxes']): void {
@@ -160,9 +213,13 @@ export class RegionsView implements View {
   }
 
   csv(column: ReadyColumn): string[][] {
-    const measured = this.#results.get(this.#name(column)) ?? [];
+    const measured = this.#measuredOf(column);
+    const { words, names } = this.#namedOf(column);
     return [
-      ['region', 'label', 'x0', 'y0', 'x1', 'y1', 'pooled over', 'cosine', 'rank'],
+      [
+        ...['region', 'label', 'x0', 'y0', 'x1', 'y1', 'pooled over', 'cosine', 'rank'],
+        ...(words ? nameHeadings : []),
+      ],
       ...this.#list.map(({ box, label, mask }, index) => [
         String(index + 1),
         label,
@@ -170,6 +227,7 @@ export class RegionsView implements View {
         mask ? 'mask' : 'box',
         String(measured[index]?.cosine ?? ''),
         String(measured[index]?.rank ?? ''),
+        ...(words ? nameFields(names[index], words) : []),
       ]),
     ];
   }
@@ -178,7 +236,30 @@ export class RegionsView implements View {
     return {
       boxes: this.#list.map(({ box }) => box),
       masked: this.#list.some(({ mask }) => mask !== null),
+      words: this.#words.settings,
     };
+  }
+
+  #measuredOf(column: ReadyColumn): readonly Measured[] {
+    return this.#results.get(this.#name(column))?.measured ?? [];
+  }
+
+  #namedOf(column: ReadyColumn): Named {
+    const words = this.#words.of(column);
+    return { words, names: this.#names.of(this.#results.get(this.#name(column))?.features, words) };
+  }
+
+  #namesProblem(column: ReadyColumn): string {
+    const problem = this.#words.settings.list.length > 0 ? this.#words.problemOf(column) : null;
+    return problem === null ? '' : `without names: ${problem.message}`;
+  }
+
+  /** Labels of the regions that are not among the words. */
+  #missingLabels(): string[] {
+    const { list } = this.#words.settings;
+    const labels = this.#list.map(({ label }) => label.replaceAll(/[,\r\n]/g, ' ').trim());
+    const missing = labels.filter(label => label !== '' && !list.some(word => isSameWord(word, label)));
+    return [...new Set(missing)];
   }
 
   get #list(): Region[] {
@@ -224,47 +305,6 @@ export class RegionsView implements View {
       this.#context.say(problemOf(error).message);
     }
   }
-
-  #table(list: readonly Region[], measured: readonly Measured[]): HTMLElement {
-    if (list.length === 0) return element('p', { class: 'empty', text: this.help });
-    const { table, body } = createTable('Regions', ['Region', 'Label', 'Pixels', 'Cosine', 'Rank', '']);
-    list.forEach(({ box, label, mask }, index) => {
-      const values = measured[index];
-      const [x0, y0, x1, y1] = box.map(Math.round);
-      const row = element(
-        'tr',
-        { class: index === this.#selected ? 'selected' : '' },
-        element('th', { text: String(index + 1), attributes: { scope: 'row' } }),
-        element('td', { text: label === '' ? 'drawn' : label }),
-        element('td', { class: 'pixels', text: `${x0}, ${y0} – ${x1}, ${y1}${mask ? ', mask' : ''}` }),
-        element('td', { text: formatMetric(values?.cosine ?? null) }),
-        element('td', { text: values ? `${values.rank} of ${list.length}` : '–' }),
-        element(
-          'td',
-          {},
-          removeButton(index, () => this.#replace(list.filter((_, other) => other !== index))),
-        ),
-      );
-      body.append(row);
-    });
-    return element(
-      'div',
-      { class: 'table-scroller', attributes: { tabindex: '0', role: 'region', 'aria-label': 'Regions' } },
-      table,
-    );
-  }
-}
-
-/** The browser's own button: there may be a thousand. */
-function removeButton(index: number, remove: () => void): HTMLElement {
-  const name = `Remove region ${index + 1}`;
-  const button = element(
-    'button',
-    { class: 'row-button', title: name, attributes: { type: 'button', 'aria-label': name } },
-    icon('close'),
-  );
-  button.addEventListener('click', remove);
-  return button;
 }
 
 function measuredOf({ cosines, ranks }: RegionsResult): Measured[] {

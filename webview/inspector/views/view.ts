@@ -48,8 +48,10 @@ export interface Picture {
   legendKey: string;
   /** One line of numbers. */
   facts: string;
-  /** Share of the image of each cluster, where there are clusters. */
+  /** Share of the image of each cluster or word, where there are such. */
   shares?: readonly number[];
+  /** What these are called, beyond a number; empty for those without a name. */
+  names?: readonly string[];
   /** What the readout says of a patch; absent where it is the view's own words. */
   describe?: (patch: number) => string;
 }
