@@ -42,9 +42,9 @@ describe('the argument of the evaluate command', () => {
   });
 
   it('becomes a command line that the trainer understands', () => {
-    const report = evaluationReportPath(path.resolve('/work/evaluations'), choice);
+    const report = evaluationReportPath(path.resolve('/home/user/evaluations'), choice);
     assert.match(report, /[\\/]evaluations[\\/]b16-panoptic_val2017-448px-[0-9a-f]{6}[\\/]report\.json$/);
-    assert.equal(evaluationReportPath(path.resolve('/work/evaluations'), { ...choice }), report);
+    assert.equal(evaluationReportPath(path.resolve('/home/user/evaluations'), { ...choice }), report);
     const [command, ...args] = evaluateArguments(choice, report);
     assert.equal(command, 'evaluate');
     const options = readEvaluateOptions(args)!;
