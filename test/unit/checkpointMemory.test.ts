@@ -74,14 +74,16 @@ describe('checkpoints of 5 GB', function () {
       const file = folder.file(name);
       await write(file);
       const module = new URL('../../trainer/checkpoints/checkpoint.ts', import.meta.url).href;
+      const peakModule = new URL('../support/peakMemory.ts', import.meta.url).href;
       const script = `
+        const { peakMemory } = await import(${JSON.stringify(peakModule)});
         const { openCheckpoint } = await import(${JSON.stringify(module)});
         const started = performance.now();
         const checkpoint = await openCheckpoint(${JSON.stringify(file)});
         const milliseconds = performance.now() - started;
         const shapes = [...checkpoint.tensors.values()].map(({ shape }) => shape[0]);
         await checkpoint.dispose();
-        console.log(JSON.stringify({ shapes, milliseconds, peak: process.resourceUsage().maxRSS * 1024 }));
+        console.log(JSON.stringify({ shapes, milliseconds, peak: peakMemory() }));
       `;
       const node = ['--import', 'tsx', '--input-type=module', '-e', script];
       const output = execFileSync(process.execPath, node, { cwd: repository }).toString();

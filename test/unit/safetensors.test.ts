@@ -349,12 +349,14 @@ describe('safetensors files', () => {
     await writeFile(source, encode(header, 0));
     await truncate(source, 8 + header.length + 4 * count);
     const module = new URL('../../trainer/checkpoints/safetensors.ts', import.meta.url).href;
+    const peak = new URL('../support/peakMemory.ts', import.meta.url).href;
     const script = `
+      const { peakMemory } = await import(${JSON.stringify(peak)});
       const { readSafetensors, writeSafetensors } = await import(${JSON.stringify(module)});
       const before = process.memoryUsage.rss();
       const { tensors } = await readSafetensors(${JSON.stringify(source)});
       await writeSafetensors(${JSON.stringify(file)}, tensors);
-      console.log(process.resourceUsage().maxRSS * 1024 - before);
+      console.log(peakMemory() - before);
     `;
     const output = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
       cwd: repository,
