@@ -93,6 +93,8 @@ describe('inspecting a run while it trains, in a real VS Code', function () {
 
   it('ends at what the run saved last', async () => {
     const frame = await panel();
+    // Wide enough for every line below the pictures, so that their sizes do not hang on how long the texts are.
+    await workbench.page.setViewportSize({ width: 2200, height: 1000 });
     trainer!.kill('SIGINT');
     const [status] = await once(trainer!, 'exit');
     assert.equal(status, 0);
