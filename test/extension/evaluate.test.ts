@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import { writeNpy } from '../../trainer/checkpoints/npyFile.ts';
 import type { EvaluationReport } from '../../trainer/evaluate/protocol.ts';
@@ -10,7 +11,7 @@ const EXTENSION = 'clipself-lab.clipself-lab';
 describe('evaluating from the extension host', function () {
   this.timeout(120_000);
 
-  it('writes a report into the workspace', async () => {
+  it('writes a report into the workspace and opens it', async () => {
     const { extensionPath } = vscode.extensions.getExtension(EXTENSION)!;
     const workspace = vscode.workspace.workspaceFolders![0]!.uri.fsPath;
     const model = path.join(extensionPath, 'media/demo/model');
@@ -27,12 +28,19 @@ describe('evaluating from the extension host', function () {
       masks: path.join(datasets, 'pan_seg'),
       embeddings,
       size: 64,
-      open: false,
     });
     assert.ok(report.startsWith(path.join(workspace, 'evaluations')), report);
     const content = JSON.parse(await readFile(report, 'utf8')) as EvaluationReport;
     assert.equal(content.counts.images, 4);
     assert.equal(Object.keys(content.numbers).length, 12);
+    // The list of tabs follows a little later.
+    const labels = () => vscode.window.tabGroups.all.flatMap(group => group.tabs).map(({ label }) => label);
+    for (let wait = 0; wait < 100 && !labels().some(label => label.startsWith('Evaluation: ')); wait++)
+      await sleep(50);
+    assert.ok(
+      labels().some(label => label.startsWith('Evaluation: ')),
+      `tabs: ${labels().join(', ')}`,
+    );
   });
 
   it('tells a program why it failed', async () => {
