@@ -14,7 +14,7 @@ import type {
   RequestMessage,
   Side,
 } from '../webview/evaluation/protocol.ts';
-import { referenceKey, sides } from '../webview/evaluation/protocol.ts';
+import { defaultEvaluationState, referenceKey, sides } from '../webview/evaluation/protocol.ts';
 import type { Disposable } from './emitter.ts';
 import { listChoices, RunNumbersReader, resolveReference, runOfReport } from './evaluationFiles.ts';
 import {
@@ -251,21 +251,6 @@ export class EvaluationPanelModel implements Disposable {
     clearInterval(this.#poll);
   }
 }
-
-/** How a panel begins. The panel itself makes stored states valid. */
-const defaultEvaluationState: EvaluationState = {
-  schema: 1,
-  before: null,
-  after: null,
-  imageFolder: null,
-  tab: 'overview',
-  reading: 'rois',
-  top: 1,
-  chart: { kind: 'thing', top: 1 },
-  classes: { filter: '', kind: 'all', column: 'regions', descending: true },
-  matrix: { side: 'after', order: 'data' },
-  selection: null,
-};
 
 /** The run that a report belongs to, by where it lies. */
 function runOf(reference: ReportReference | null): string | null {

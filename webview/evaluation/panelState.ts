@@ -2,6 +2,7 @@ import { classKinds, regionReadings } from '../../trainer/evaluate/protocol.ts';
 import {
   type ClassColumn,
   classColumns,
+  defaultEvaluationState,
   type EvaluationState,
   evaluationTabs,
   matrixOrders,
@@ -13,22 +14,8 @@ import {
   sides,
 } from './protocol.ts';
 
-/** How a panel begins where nothing was stored. */
-export function defaultState(): EvaluationState {
-  return {
-    schema: 1,
-    before: null,
-    after: null,
-    imageFolder: null,
-    tab: 'overview',
-    reading: 'rois',
-    top: 1,
-    chart: { kind: 'thing', top: 1 },
-    classes: { filter: '', kind: 'all', column: 'regions', descending: true },
-    matrix: { side: 'after', order: 'data' },
-    selection: null,
-  };
-}
+/** A state of its own for each panel, which changes it. */
+export const defaultState = (): EvaluationState => structuredClone(defaultEvaluationState);
 
 /** A stored state made valid: what is missing, of another version or not known becomes its default. */
 export function restoreState(stored: unknown): EvaluationState {

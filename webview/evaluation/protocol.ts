@@ -303,3 +303,18 @@ export interface EvaluationState {
   /** Regions shown beside the table or the matrix. */
   selection: (RegionSelection & { side: Side }) | null;
 }
+
+/** How a panel begins where nothing was stored. */
+export const defaultEvaluationState: EvaluationState = {
+  schema: 1,
+  before: null,
+  after: null,
+  imageFolder: null,
+  tab: 'overview',
+  reading: 'rois',
+  top: 1,
+  chart: { kind: 'thing', top: 1 },
+  classes: { filter: '', kind: 'all', column: 'regions', descending: true },
+  matrix: { side: 'after', order: 'data' },
+  selection: null,
+};
