@@ -5,8 +5,7 @@ import { Distiller } from '../../trainer/distill/distiller.ts';
 import { decaysWeight, learningRateAt } from '../../trainer/distill/optimiser.ts';
 import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
-import { type DeviceTensor, readFloats } from '../../trainer/engines/engine.ts';
-import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
+import { type DeviceTensor, type Engine, readFloats } from '../../trainer/engines/engine.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
 import {
   assertAgrees,
@@ -16,6 +15,7 @@ import {
   uploadGoldenWeights,
 } from '../support/goldenModel.ts';
 import { goldenFloats, maxAbsDifference, readGolden } from '../support/goldenTensors.ts';
+import { startTestEngine } from '../support/testEngine.ts';
 
 /** Packs a golden batch: boxes are fractions with a flag, crops of flagged rows are concatenated. */
 function packBatch(
@@ -102,11 +102,12 @@ for (const model of ['openai_vit', 'openclip_vit', 'eva02'])
       const golden = readGolden(`${model}/train.safetensors`);
       const batches = readGolden(`${model}/batches.safetensors`);
       const initial = readGolden(`${model}/weights.safetensors`);
-      const engine = new OnnxRuntimeCpuEngine(1);
+      let engine: Engine;
       let architecture: VisionArchitecture;
       let trainable: string[];
 
       before(async () => {
+        engine = await startTestEngine();
         architecture = await goldenArchitecture(model);
         trainable = trainableNames(architecture, initial.keys(), hyper.unlocked_groups);
       });

@@ -5,12 +5,12 @@
 
 import assert from 'node:assert/strict';
 import { type DeviceTensor, disposeAll, type Engine, type HostData } from '../../trainer/engines/engine.ts';
-import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { gradients } from '../../trainer/graph/gradients.ts';
 import { formatShape, type Shape, ShapeError } from '../../trainer/graph/shape.ts';
 import { type DataType, Value } from '../../trainer/graph/value.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { centralDifferences, type DoubleTensor, dot, tabulate } from './doubleTensor.ts';
+import { startTestEngine } from './testEngine.ts';
 
 export interface CaseInput {
   dtype: DataType;
@@ -139,7 +139,10 @@ export function describeOperations<Module extends object>(
   tests: Readonly<Record<keyof Module & string, OperationTests>>,
 ): void {
   describe(`graph operations: ${name}`, () => {
-    const engine = new OnnxRuntimeCpuEngine(1);
+    let engine: Engine;
+    before(async () => {
+      engine = await startTestEngine();
+    });
     after(async () => {
       assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
       await engine.dispose();

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { engineNames } from '../engines/createEngine.ts';
 import { pretrain } from '../pretrain/pretrain.ts';
 import type { PretrainOutcome } from '../pretrain/pretrainRun.ts';
 import { pretrainDefaults, pretrainNumbers, pretrainRanges } from '../pretrain/settings.ts';
@@ -47,7 +48,7 @@ function help(): string {
     '  --arch FILE          an open_clip_config.json; the tiny CLIP without it (48 px, patch 8, width 128, 6 layers)',
     `  --styles LIST        drawing styles trained on, of ${styleNames.join(', ')};`,
     `                       default ${pretrainDefaults.styles}`,
-    '  --engine NAME        auto, cpu; default auto',
+    `  --engine NAME        ${engineNames.join(', ')}; default auto`,
     '  --json               the outcome as one JSON line on stdout',
     ...numbers,
   ].join('\n');

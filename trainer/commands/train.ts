@@ -4,6 +4,7 @@ import { FileError } from '../checkpoints/fileError.ts';
 import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { publishedAdamW } from '../distill/optimiser.ts';
+import { engineNames } from '../engines/createEngine.ts';
 import type { TrainingSettings } from '../protocol.ts';
 import { isRecipeName, type Recipe, recipeNames, recipes } from '../recipes.ts';
 import { RunLog } from '../runs/runLog.ts';
@@ -80,7 +81,7 @@ function help(): string {
     'Ctrl-C finishes the step, saves and exits 0; a second Ctrl-C ends at once.',
     '',
     '  --arch NAME|FILE     known architecture or open_clip_config.json, when the weights do not tell',
-    '  --engine NAME        auto, cpu; default auto',
+    `  --engine NAME        ${engineNames.join(', ')}; default auto`,
     '  --method NAME        clipself (default): regions are compared with the teacher’s embedding of their crop;',
     '                       regionclip: with the nouns of their labels, by federated binary cross-entropy',
     '  --regions KIND       grid (default), proposals (COCO-style JSON; first those of clipself propose) or',

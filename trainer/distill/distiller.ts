@@ -56,9 +56,9 @@ export class NonFiniteGradientError extends Error {
 
 /**
  * The number of crops changes from step to step, and a compiled program holds on to the memory of its size. A tower
- * takes four programs: those of the latest two numbers stay.
+ * takes four programs, and one more brings its embeddings to the loss: those of the latest two numbers stay.
  */
-const cropProgramCapacity = 8;
+const cropProgramCapacity = 10;
 
 export interface DistillerSettings {
   /** Side of the student image in pixels. */
@@ -140,7 +140,13 @@ export class Distiller {
     this.#interpolations = new PositionInterpolations(engine, architecture);
     this.#teacherTower = new VisionTower(architecture, teacher, this.#cropPrograms, this.#interpolations);
     const { cropSize, activationBudget, cosineWeight = 1, nouns } = settings;
-    this.#teacherTargets = new TeacherTargets(engine, this.#teacherTower, cropSize, cosineWeight);
+    this.#teacherTargets = new TeacherTargets(
+      engine,
+      this.#teacherTower,
+      this.#cropPrograms,
+      cropSize,
+      cosineWeight,
+    );
     this.#targets = nouns ? new NounTargets(engine, nouns) : this.#teacherTargets;
     const studentWith = (stages: typeof denseStages | typeof imageStages): Student =>
       new Student(

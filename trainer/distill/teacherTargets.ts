@@ -1,4 +1,8 @@
-import { disposeAll, type Engine, readFloats } from '../engines/engine.ts';
+import { type DeviceTensor, disposeAll, type Engine } from '../engines/engine.ts';
+import type { ProgramCache } from '../engines/programCache.ts';
+import { gatherRows } from '../graph/operations/gather.ts';
+import { reshape } from '../graph/operations/layout.ts';
+import { Value } from '../graph/value.ts';
 import type { VisionTower } from '../models/visionTower.ts';
 import { clipSelfLoss } from './clipself.ts';
 import {
@@ -14,40 +18,73 @@ import {
 export class TeacherTargets implements RegionTargets {
   readonly #engine: Engine;
   readonly #teacher: VisionTower;
+  readonly #programs: ProgramCache;
   readonly #cropSize: number;
   readonly #cosineWeight: number;
 
-  constructor(engine: Engine, teacher: VisionTower, cropSize: number, cosineWeight: number) {
+  /** @param programs those of crops, whose number changes from step to step. */
+  constructor(
+    engine: Engine,
+    teacher: VisionTower,
+    programs: ProgramCache,
+    cropSize: number,
+    cosineWeight: number,
+  ) {
     this.#engine = engine;
     this.#teacher = teacher;
+    this.#programs = programs;
     this.#cropSize = cropSize;
     this.#cosineWeight = cosineWeight;
   }
 
   /** All crops of a pass go through the teacher together. */
   async lossOf(part: DistillationBatch, whole: DistillationBatch, shape: RegionShape): Promise<RegionLoss> {
-    const { batch, tokens, maxBoxes, embeddingDimension } = shape;
+    const { batch, tokens, maxBoxes } = shape;
     const crops = this.#engine.upload([boxesOf(part), 3, this.#cropSize, this.#cropSize], part.crops);
-    const embedded = await this.#teacher.encodeImage(crops);
-    const embeddings = await readFloats(this.#engine, embedded);
-    disposeAll([crops, embedded]);
-
-    const teacher = new Float32Array(batch * maxBoxes * embeddingDimension);
-    let first = 0;
-    part.boxCounts.forEach((count, image) => {
-      const rows = embeddings.subarray(first * embeddingDimension, (first + count) * embeddingDimension);
-      teacher.set(rows, image * maxBoxes * embeddingDimension);
-      first += count;
-    });
+    const embeddings = await this.#teacher.encodeImage(crops);
+    const teacher = await this.#spread(embeddings, part, shape);
+    disposeAll([crops, embeddings]);
     const weights = boxWeights(part, maxBoxes, this.#cosineWeight / boxesOf(whole));
     return {
       key: `${batch}x${tokens}x${maxBoxes}`,
       graph: () => clipSelfLoss(shape),
       feeds: {
-        teacher: this.#engine.upload([batch, maxBoxes, embeddingDimension], teacher),
+        teacher,
         pooling: this.#engine.upload([batch, maxBoxes, tokens], part.pooling),
         weights: this.#engine.upload([batch, maxBoxes], weights),
       },
     };
+  }
+
+  /**
+   * `[boxes, D]` → `[batch, maxBoxes, D]` without a way over the host: rows beyond an image's boxes repeat the first box,
+   * and count nothing since their weight is 0.
+   */
+  async #spread(
+    embeddings: DeviceTensor,
+    { boxCounts }: DistillationBatch,
+    { batch, maxBoxes, embeddingDimension }: RegionShape,
+  ): Promise<DeviceTensor> {
+    const rows = new Int32Array(batch * maxBoxes);
+    const spread = [batch, maxBoxes, embeddingDimension];
+    if (boxesOf({ boxCounts }) === 0)
+      return this.#engine.upload(spread, new Float32Array(rows.length * embeddingDimension));
+    let first = 0;
+    boxCounts.forEach((count, image) => {
+      for (let box = 0; box < count; box++) rows[image * maxBoxes + box] = first + box;
+      first += count;
+    });
+    const { shape } = embeddings;
+    const program = await this.#programs.get(`spread ${shape[0]} over ${batch}x${maxBoxes}`, () => {
+      const chosen = gatherRows(
+        Value.input('embeddings', shape),
+        Value.input('rows', [rows.length], 'int32'),
+      );
+      return { teacher: reshape(chosen, spread) };
+    });
+    const index = this.#engine.upload([rows.length], rows);
+    const { teacher } = await program.run({ embeddings, rows: index });
+    index.dispose();
+    return teacher!;
   }
 }

@@ -5,6 +5,9 @@ import type { DataType, TensorType } from '../graph/value.ts';
 /** Elements of a tensor on the host; bool as 0 and 1. */
 export type HostData = Float32Array | Int32Array | Uint8Array;
 
+/** Arrays of the host by element type. */
+export const arrayOf = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+
 /**
  * A tensor where an engine keeps it: host memory for a CPU engine, a buffer of the card for a GPU engine.
  * Whoever holds it disposes of it, once.

@@ -1,7 +1,5 @@
 import type { DataType } from '../../graph/value.ts';
-import type { HostData } from '../engine.ts';
-
-const arrayOf = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+import { arrayOf, type HostData } from '../engine.ts';
 
 /**
  * Host arrays handed out and taken back. Fresh memory costs a page fault for every 4 KiB; a training step needs the

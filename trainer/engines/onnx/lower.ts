@@ -1,6 +1,6 @@
 import type { OnnxAttribute, OnnxEmitter } from '../../graph/onnxEmitter.ts';
 import type { Outputs } from '../../graph/split.ts';
-import { topologicalOrder, type Value } from '../../graph/value.ts';
+import { type DataType, topologicalOrder, type Value } from '../../graph/value.ts';
 import {
   encodeOnnxModel,
   type OnnxNode,
@@ -65,6 +65,14 @@ export function lowerToOnnx(
   const graph = { node: nodes.nodes, initializer: nodes.constants, input: inputs, output: results };
   return encodeOnnxModel(graph, onnxOpset);
 }
+
+/** A model that gives back its input `x`, of one type and any shape, as `y`. */
+export const identityModel = (dtype: DataType): Uint8Array => {
+  const described = (name: string): OnnxValueInfo => ({ name, elementType: onnxTypes[dtype], shape: null });
+  const node = { opType: 'Identity', name: 'identity', input: ['x'], output: ['y'], attribute: [] };
+  const graph = { node: [node], initializer: [], input: [described('x')], output: [described('y')] };
+  return encodeOnnxModel(graph, onnxOpset);
+};
 
 /** A computed result is written under its output's name at once; a copy would cost a pass over it. */
 function firstResultNames(outputs: Outputs, outputName: (name: string) => string): Map<Value, string> {

@@ -60,7 +60,8 @@ export interface OnnxTensor {
 export interface OnnxValueInfo {
   name: string;
   elementType: number;
-  shape: readonly number[];
+  /** Null where any shape will do. */
+  shape: readonly number[] | null;
 }
 
 export interface OnnxGraph {
@@ -73,7 +74,10 @@ export interface OnnxGraph {
 const valueInfo = ({ name, elementType, shape }: OnnxValueInfo): object => ({
   name,
   type: {
-    tensorType: { elemType: elementType, shape: { dim: shape.map(length => ({ dimValue: length })) } },
+    tensorType: {
+      elemType: elementType,
+      ...(shape ? { shape: { dim: shape.map(length => ({ dimValue: length })) } } : {}),
+    },
   },
 });
 
