@@ -1,18 +1,17 @@
 /** Times a task on random weights and, where PyTorch is installed, the same task there: `npm run bench -- --task step`. */
 import { parseArgs } from 'node:util';
 import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
-import { roiAlignRows } from '../../trainer/dense/roiPooling.ts';
 import { Distiller } from '../../trainer/distill/distiller.ts';
 import { publishedAdamW } from '../../trainer/distill/optimiser.ts';
-import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
 import type { Engine } from '../../trainer/engines/engine.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
-import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
-import { randomWeights, uniform } from '../support/randomTower.ts';
+import { randomWeights } from '../support/randomTower.ts';
+import { gridBatch } from './gridBatch.ts';
 import { TorchPeer } from './torchPeer.ts';
+import { countWork } from './work.ts';
 
 const tasks = ['step', 'dense', 'teacher'] as const;
 type Task = (typeof tasks)[number];
@@ -27,6 +26,8 @@ interface Options {
   threads: number;
   /** GiB of student activations that a step may keep. */
   activation_budget: number;
+  peer_device: 'cpu' | 'cuda';
+  peer_tf32: boolean;
 }
 
 function readOptions(): Options & { json: boolean; peer: string } {
@@ -41,6 +42,8 @@ function readOptions(): Options & { json: boolean; peer: string } {
       threads: { type: 'string', default: '2' },
       'activation-budget': { type: 'string', default: '8' },
       peer: { type: 'string', default: process.env.CLIPSELF_PEER_PYTHON ?? 'python3' },
+      'peer-device': { type: 'string', default: 'cpu' },
+      'peer-tf32': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -52,6 +55,8 @@ function readOptions(): Options & { json: boolean; peer: string } {
       throw new Error(`--${name} takes a whole number, got '${values[name]}'`);
     return number;
   };
+  const device = values['peer-device'];
+  if (device !== 'cpu' && device !== 'cuda') throw new Error('--peer-device is cpu or cuda');
   return {
     task,
     arch: values.arch,
@@ -61,37 +66,29 @@ function readOptions(): Options & { json: boolean; peer: string } {
     threads: count('threads'),
     activation_budget: Number(values['activation-budget']),
     engine: values.engine,
+    peer_device: device,
+    peer_tf32: values['peer-tf32'],
     peer: values.peer,
     json: values.json,
   };
 }
 
-/** One image and `crops` boxes of a square grid. */
-function randomBatch({ size, crops }: Options, architecture: VisionArchitecture): DistillationBatch {
-  const side = Math.floor(size / architecture.patchSize);
-  const across = Math.ceil(Math.sqrt(crops));
-  const boxes = Array.from({ length: crops }, (_, index) => {
-    const [row, column] = [Math.floor(index / across), index % across];
-    return [column, row, column + 1, row + 1].map(edge => (edge * side) / across);
-  });
-  const grid = { height: side, width: side };
-  return {
-    images: uniform(3 * size * size, 2, 1),
-    crops: uniform(crops * 3 * architecture.imageSize ** 2, 2, 2),
-    boxCounts: [crops],
-    pooling: roiAlignRows(Float32Array.from(boxes.flat()), grid),
-  };
+interface Prepared {
+  run: (index: number) => Promise<void>;
+  engine: Engine;
+  /** Floating-point operations of products since the engine started. */
+  work: () => number;
+  dispose: () => Promise<void>;
 }
 
-async function prepare(
-  options: Options,
-): Promise<{ run: (index: number) => Promise<void>; engine: Engine; dispose: () => Promise<void> }> {
+async function prepare(options: Options): Promise<Prepared> {
   const architecture = knownArchitectures.get(options.arch);
   if (!architecture)
     throw new Error(`--arch is one of ${[...knownArchitectures.keys()].join(', ')}; got '${options.arch}'`);
   const engine = await createEngine(options.engine, options.threads);
+  const work = countWork(engine);
   const weights = randomWeights(engine, architecture);
-  const batch = randomBatch(options, architecture);
+  const batch = gridBatch(options, architecture);
   if (options.task === 'step') {
     const distiller = await Distiller.create(
       engine,
@@ -109,7 +106,7 @@ async function prepare(
     const run = async (index: number): Promise<void> => {
       await distiller.step(batch, index + 1, 1e-5);
     };
-    return { run, engine, dispose: () => distiller.dispose() };
+    return { run, engine, work, dispose: () => distiller.dispose() };
   }
   const programs = new ProgramCache(engine);
   const tower = new VisionTower(
@@ -125,9 +122,11 @@ async function prepare(
   const run = async (): Promise<void> => {
     const result =
       options.task === 'dense' ? await tower.encodeDense(pixels) : await tower.encodeImage(pixels);
+    // Only then is it there: a card is still at work when a program has been run.
+    await engine.read(result);
     result.dispose();
   };
-  return { run, engine, dispose: () => programs.dispose() };
+  return { run, engine, work, dispose: () => programs.dispose() };
 }
 
 interface Timing {
@@ -149,8 +148,9 @@ const round = (value: number, digits = 3): number => Number(value.toFixed(digits
 
 /** Runs the task here and in PyTorch by turns, so that what else the machine does weighs on both alike. */
 async function measure(options: Options, python: string) {
-  const { run, engine, dispose } = await prepare(options);
+  const { run, engine, work, dispose } = await prepare(options);
   await run(0);
+  const before = work();
   const peer = await TorchPeer.start(python, options);
   const [own, theirs]: [number[], number[]] = [[], []];
   for (let index = 1; index <= options.runs; index++) {
@@ -160,11 +160,14 @@ async function measure(options: Options, python: string) {
     if (peer) theirs.push(await peer.run());
   }
   const engineVersion = engine.version;
+  const teraflop = (work() - before) / options.runs / 1e12;
   await dispose();
   await engine.dispose();
   const peakRssGib = round(process.resourceUsage().maxRSS / 2 ** 20, 2);
+  const timing = timingOf(own);
+  const tflops = round(teraflop / timing.median_s);
   return {
-    own: { ...timingOf(own), peak_rss_gib: peakRssGib, engineVersion },
+    own: { ...timing, teraflop: round(teraflop), tflops, peak_rss_gib: peakRssGib, engineVersion },
     peer: peer ? { ...timingOf(theirs), ...(await peer.finish()) } : null,
   };
 }
@@ -176,12 +179,12 @@ console.error(
   `${options.task} ${options.arch} ${options.size} px, ${options.crops} crops, ${own.engineVersion}, ${options.threads} threads`,
 );
 console.error(
-  `  clipself  ${own.median_s} s (${own.min_s} to ${own.max_s}), ${perSecond} images/s, peak ${own.peak_rss_gib} GiB`,
+  `  clipself  ${own.median_s} s (${own.min_s} to ${own.max_s}), ${perSecond} images/s, ${own.tflops} TFLOP/s in products, peak ${own.peak_rss_gib} GiB`,
 );
 const ratio = peer ? round(own.median_s / peer.median_s) : null;
 if (peer) {
   console.error(
-    `  PyTorch ${peer.torch}  ${peer.median_s} s (${peer.min_s} to ${peer.max_s}), peak ${peer.peak_rss_gib} GiB`,
+    `  PyTorch ${peer.torch} on ${peer.device ?? 'cpu'}${peer.tf32 ? ' with TF32' : ''}  ${peer.median_s} s (${peer.min_s} to ${peer.max_s}), peak ${peer.peak_rss_gib} GiB`,
   );
   console.error(`  ratio ${ratio} (below 1: faster than PyTorch)`);
 } else console.error(`  no PyTorch to compare with under '${python}' (--peer names another interpreter)`);

@@ -16,6 +16,19 @@ export interface PeerTask {
   size: number;
   crops: number;
   threads: number;
+  /** Where PyTorch computes. */
+  peer_device: 'cpu' | 'cuda';
+  /** Whether a card may round the inputs of products to TF32. */
+  peer_tf32: boolean;
+}
+
+/** What PyTorch says of itself when it is done; of a card its name and most memory. */
+export interface PeerReport {
+  torch: string;
+  peak_rss_gib: number;
+  device?: string;
+  tf32?: boolean;
+  peak_device_gib?: number;
 }
 
 /** PyTorch doing the same task in a process of its own, one run whenever it is asked for one. */
@@ -33,7 +46,7 @@ export class TorchPeer {
   /** @returns null where the interpreter has no PyTorch, or the peer does not know the architecture. */
   static async start(
     python: string,
-    { task, arch, size, crops, threads }: PeerTask,
+    { task, arch, size, crops, threads, peer_device, peer_tf32 }: PeerTask,
   ): Promise<TorchPeer | null> {
     const block = blockOf[arch];
     if (block === undefined) return null;
@@ -42,12 +55,11 @@ export class TorchPeer {
       `--${name}`,
       String(value),
     ]);
+    const where = ['--device', peer_device, ...(peer_tf32 ? ['--tf32'] : [])];
     const child = spawn(
       python,
-      [script, task, '--block', block, '--on-request', '--runs', '1000', ...numbers],
-      {
-        stdio: ['pipe', 'pipe', 'ignore'],
-      },
+      [script, task, '--block', block, '--on-request', '--runs', '1000', ...where, ...numbers],
+      { stdio: ['pipe', 'pipe', 'ignore'] },
     );
     child.on('error', () => undefined);
     child.stdin!.on('error', () => undefined);
@@ -66,9 +78,9 @@ export class TorchPeer {
   }
 
   /** Ends the process. */
-  async finish(): Promise<{ torch: string; peak_rss_gib: number }> {
+  async finish(): Promise<PeerReport> {
     this.#child.stdin!.end();
-    const report = JSON.parse((await this.#line()) ?? '') as { torch: string; peak_rss_gib: number };
+    const report = JSON.parse((await this.#line()) ?? '') as PeerReport;
     if (this.#child.exitCode === null) await once(this.#child, 'exit');
     this.#reader.close();
     return report;
