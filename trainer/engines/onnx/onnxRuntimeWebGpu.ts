@@ -54,7 +54,9 @@ class Ferries {
   }
 
   async dispose(): Promise<void> {
-    for (const session of this.#sessions.values()) await (await session).release();
+    // A lost card leaves nothing to release, and its error has been told already.
+    const released = [...this.#sessions.values()].map(async session => (await session).release());
+    await Promise.allSettled(released);
     this.#sessions.clear();
   }
 }
