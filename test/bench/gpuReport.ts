@@ -102,7 +102,7 @@ function cardMemory(): Promise<number | null> {
 
 async function runItem({ program, args, limit: own }: Item): Promise<Outcome> {
   const start = performance.now();
-  const limit = Math.min(own, (end - start) / 1000);
+  const limit = Math.floor(Math.min(own, (end - start) / 1000));
   if (limit < 5) return { seconds: 0, mostCardMemoryMib: null, failure: 'no time was left' };
   let most: number | null = null;
   const watch = setInterval(async () => {
