@@ -1,9 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { formatShape, type Shape, sameShape, sizeOf } from '../../graph/shape.ts';
-import { inputsOf, type Outputs } from '../../graph/split.ts';
+import { formatShape, type Shape, sizeOf } from '../../graph/shape.ts';
+import type { Outputs } from '../../graph/split.ts';
 import { type DataType, type TensorType, topologicalOrder } from '../../graph/value.ts';
 import type { DeviceTensor, Engine, Feeds, HostData, Program } from '../engine.ts';
+import { inputTypes, outputTypes, requireFeed, typeOf } from '../programTypes.ts';
+import { SerialQueue } from '../serialQueue.ts';
 import { CpuMemory } from './cpuMemory.ts';
 import { lowerToOnnx, onnxOutputName } from './lower.ts';
 import { onnxRuntimeVersion } from './version.ts';
@@ -120,10 +122,8 @@ class CpuProgram implements Program {
     this.#memory = memory;
     this.#queue = queue;
     this.#onDispose = onDispose;
-    this.inputs = Object.fromEntries(
-      inputsOf(Object.values(outputs)).map(value => [value.name!, typeFor(value)]),
-    );
-    this.outputs = Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, typeFor(value)]));
+    this.inputs = inputTypes(outputs);
+    this.outputs = outputTypes(outputs);
   }
 
   async run(feeds: Feeds): Promise<Record<string, DeviceTensor>> {
@@ -169,26 +169,8 @@ function largestTensorBytes(outputs: Outputs): number {
   return topologicalOrder(Object.values(outputs)).reduce((most, { size }) => Math.max(most, 4 * size), 0);
 }
 
-/** Runs asynchronous work one piece after the other. */
-class SerialQueue {
-  #last: Promise<unknown> = Promise.resolve();
-
-  add<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
-    return result;
-  }
-}
-
-function bindFeed(name: string, type: TensorType, feed: DeviceTensor | undefined): Tensor {
-  if (!feed) throw new Error(`the program's input '${name}' was not fed`);
-  if (feed.dtype !== type.dtype || !sameShape(feed.shape, type.shape))
-    throw new Error(
-      `the program's input '${name}' takes ${type.dtype} ${formatShape(type.shape)}, ` +
-        `got ${feed.dtype} ${formatShape(feed.shape)}`,
-    );
-  return toOrtTensor(type, requireCpuTensor(feed).data);
-}
+const bindFeed = (name: string, type: TensorType, feed: DeviceTensor | undefined): Tensor =>
+  toOrtTensor(type, requireCpuTensor(requireFeed(name, type, feed)).data);
 
 function requireCpuTensor(tensor: DeviceTensor): CpuTensor {
   if (!(tensor instanceof CpuTensor)) throw new TypeError('the tensor belongs to another engine');
@@ -197,10 +179,3 @@ function requireCpuTensor(tensor: DeviceTensor): CpuTensor {
 
 const toOrtTensor = ({ dtype, shape }: TensorType, data: HostData): Tensor =>
   new Tensor(dtype, data as Float32Array, shape as number[]);
-
-const typeFor = ({ shape, dtype }: TensorType): TensorType => ({ shape, dtype });
-
-function typeOf(data: HostData): DataType {
-  if (data instanceof Float32Array) return 'float32';
-  return data instanceof Int32Array ? 'int32' : 'bool';
-}
