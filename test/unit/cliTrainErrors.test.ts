@@ -73,7 +73,7 @@ describe('clipself train: what goes wrong', function () {
       await usage([...command('x'), '--epochs', '1.5'], /^clipself: --epochs takes a whole number from 1/);
       await usage(
         [...command('x'), '--engine', 'abacus'],
-        /^clipself: --engine takes auto, cpu; got 'abacus'/,
+        /^clipself: --engine takes auto, cpu, tensorflow; got 'abacus'/,
       );
       await usage(
         [...command('x'), '--size', '15'],

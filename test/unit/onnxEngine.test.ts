@@ -46,7 +46,10 @@ describe('createEngine', () => {
       assert.match(engine.version, /^onnxruntime-node \d+\.\d+/);
       await engine.dispose();
     }
-    await assert.rejects(createEngine('abacus', 1), /no engine 'abacus': choose one of auto, cpu/);
+    await assert.rejects(
+      createEngine('abacus', 1),
+      /no engine 'abacus': choose one of auto, cpu, tensorflow/,
+    );
   });
 });
 

@@ -47,7 +47,7 @@ function help(): string {
     '  --arch FILE          an open_clip_config.json; the tiny CLIP without it (48 px, patch 8, width 128, 6 layers)',
     `  --styles LIST        drawing styles trained on, of ${styleNames.join(', ')};`,
     `                       default ${pretrainDefaults.styles}`,
-    '  --engine NAME        auto, cpu; default auto',
+    '  --engine NAME        auto, cpu, tensorflow; default auto',
     '  --json               the outcome as one JSON line on stdout',
     ...numbers,
   ].join('\n');

@@ -80,7 +80,7 @@ function help(): string {
     'Ctrl-C finishes the step, saves and exits 0; a second Ctrl-C ends at once.',
     '',
     '  --arch NAME|FILE     known architecture or open_clip_config.json, when the weights do not tell',
-    '  --engine NAME        auto, cpu; default auto',
+    '  --engine NAME        auto, cpu, tensorflow; default auto',
     '  --method NAME        clipself (default): regions are compared with the teacher’s embedding of their crop;',
     '                       regionclip: with the nouns of their labels, by federated binary cross-entropy',
     '  --regions KIND       grid (default), proposals (COCO-style JSON; first those of clipself propose) or',

@@ -1,7 +1,7 @@
 import type { Engine } from './engine.ts';
 
 /** Engines by the name that `--engine` takes. */
-export const engineNames = ['auto', 'cpu'] as const;
+export const engineNames = ['auto', 'cpu', 'tensorflow'] as const;
 
 /**
  * Starts an engine. `auto` takes the fastest that works here.
@@ -12,6 +12,7 @@ export async function createEngine(name: string, threads: number): Promise<Engin
   if (!engineNames.some(known => known === name))
     throw new Error(`there is no engine '${name}': choose one of ${engineNames.join(', ')}`);
   // Loaded when asked for: a command that needs no engine should not pay for it.
+  if (name === 'tensorflow') return (await import('./tensorflow/loadTensorflow.ts')).startTensorflow(threads);
   const { OnnxRuntimeCpuEngine } = await import('./onnx/onnxRuntimeCpu.ts');
   return new OnnxRuntimeCpuEngine(threads);
 }
