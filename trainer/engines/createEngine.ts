@@ -12,7 +12,10 @@ export async function createEngine(name: string, threads: number): Promise<Engin
   if (!engineNames.some(known => known === name))
     throw new Error(`there is no engine '${name}': choose one of ${engineNames.join(', ')}`);
   // Loaded when asked for: a command that needs no engine should not pay for it.
-  if (name === 'tensorflow') return (await import('./tensorflow/loadTensorflow.ts')).startTensorflow(threads);
+  if (name === 'tensorflow') {
+    const { loadTensorflow } = await import('./tensorflow/loadTensorflow.ts');
+    return (await loadTensorflow(threads)).engine;
+  }
   const { OnnxRuntimeCpuEngine } = await import('./onnx/onnxRuntimeCpu.ts');
   return new OnnxRuntimeCpuEngine(threads);
 }

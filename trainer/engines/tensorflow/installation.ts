@@ -28,8 +28,7 @@ export type InstallationState =
   | { installed: false; folder: string; reason: string };
 
 /**
- * Where TensorFlow is installed: what CLIPSELF_TENSORFLOW names (VS Code: the extension's global storage), else the user's
- * data folder.
+ * Where TensorFlow is installed: what CLIPSELF_TENSORFLOW names, else the user's data folder.
  */
 export const installationFolder = (environment: NodeJS.ProcessEnv = process.env): string =>
   environment.CLIPSELF_TENSORFLOW

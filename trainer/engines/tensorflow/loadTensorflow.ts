@@ -8,8 +8,7 @@ export class TensorflowUnavailableError extends Error {
   override readonly name = 'TensorflowUnavailableError';
 }
 
-const advice =
-  "Install it with 'clipself setup-tensorflow' or, in VS Code, with the command Install CUDA Engine, or choose another engine";
+const advice = "Install it with 'clipself setup-tensorflow', or choose another engine";
 
 /** `1` lets CUDA's libraries round the operands of products to TensorFloat-32. */
 export const tf32Variable = 'CLIPSELF_TENSORFLOW_TF32';
@@ -22,20 +21,20 @@ interface NativeTfjs extends Tfjs {
 }
 
 /**
- * Loads the installed TensorFlow and starts the engine on it. A process loads it once.
+ * Loads the installed TensorFlow and makes an engine on it. A process loads it once.
  *
  * @param threads threads of one kernel on the processor; 0 leaves the number to TensorFlow.
  * @throws TensorflowUnavailableError
  */
-export async function startTensorflow(
+export async function loadTensorflow(
   threads: number,
   folder = installationFolder(),
-): Promise<TensorflowEngine> {
+): Promise<{ tf: Tfjs; engine: TensorflowEngine }> {
   const state = await findInstallation(folder);
   if (!state.installed) throw new TensorflowUnavailableError(`${state.reason}. ${advice}`);
   prepareEnvironment(process.env, threads);
   const tf = load(state.installation);
-  return new TensorflowEngine(tf, describeEngine(tf, process.env));
+  return { tf, engine: new TensorflowEngine(tf, describeEngine(tf, process.env)) };
 }
 
 /** What TensorFlow and CUDA read while they load. What the user has set stays. */

@@ -167,7 +167,9 @@ const concatOperation: Operation<{ axis: number }> = {
   onnx: (emit, _value, { axis }, inputs, output) => {
     emit.node('Concat', inputs, { axis: { int: axis } }, output);
   },
-  tfjs: (emit, _value, { axis }, inputs) => emit.kernel('Concat', inputs, { axis }),
+  // TensorFlow refuses to join a single tensor.
+  tfjs: (emit, _value, { axis }, inputs) =>
+    inputs.length === 1 ? inputs[0]! : emit.kernel('Concat', inputs, { axis }),
 };
 
 /** Values one after another along `axis`. */

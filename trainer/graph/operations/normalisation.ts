@@ -63,10 +63,11 @@ const layerNormOperation: Operation<{ epsilon: number }> = {
   tfjs: (emit, _value, { epsilon }, [x, scale, shift]) => {
     const centred = emit.kernel('Sub', { a: x!, b: lastAxisMean(emit, x!) });
     const variance = lastAxisMean(emit, emit.kernel('Multiply', { a: centred, b: centred }));
-    const inverseDeviation = emit.kernel('Rsqrt', {
+    // Not Rsqrt: TensorFlow approximates it on processors, and after five steps weights differ by twice as much.
+    const deviation = emit.kernel('Sqrt', {
       x: emit.kernel('Add', { a: variance, b: emit.scalar(epsilon) }),
     });
-    const standardised = emit.kernel('Multiply', { a: centred, b: inverseDeviation });
+    const standardised = emit.kernel('RealDiv', { a: centred, b: deviation });
     return emit.kernel('Add', { a: emit.kernel('Multiply', { a: standardised, b: scale! }), b: shift! });
   },
 };
