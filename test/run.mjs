@@ -14,6 +14,7 @@ import { tsImport } from 'tsx/esm/api';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { missingBrowser } = await tsImport('./support/browserPrerequisites.ts', import.meta.url);
+const { findInstallation } = await tsImport('../trainer/engines/tensorflow/installation.ts', import.meta.url);
 const { installNestedPackage } = await tsImport('./support/nestedPackage.ts', import.meta.url);
 
 /** Minutes after which a check counts as hung. */
@@ -33,6 +34,20 @@ const checks = {
   build: npmScript('build'),
   unit: mocha('unit'),
   parity: mocha('parity'),
+  // The tests of the TensorFlow engine again, on the TensorFlow that `npm run setup:tensorflow` installed.
+  tensorflow: {
+    ...node(
+      'node_modules/mocha/bin/mocha.js',
+      '--import=tsx',
+      '--timeout=60000',
+      'test/unit/tensorflowEngine.test.ts',
+      'test/unit/graph*.test.ts',
+    ),
+    counts: true,
+    files: 'test/parity/clipself.test.ts',
+    needsTensorflow: true,
+    environment: { CLIPSELF_TEST_TENSORFLOW: 'installed' },
+  },
   vscode: { install: true },
   'e2e types': {
     ...node('node_modules/typescript/bin/tsc', '--noEmit', '-p', 'test/e2e'),
@@ -99,6 +114,11 @@ async function runCheck(name, scratch) {
     console.log(reason);
     return { ...nothing, skipped: check.counts ? 1 : 0, note: 'skipped' };
   }
+  const tensorflow = check.needsTensorflow ? await findInstallation() : { installed: true };
+  if (!tensorflow.installed) {
+    console.log(`${tensorflow.reason}: the engine was tested on TensorFlow.js in plain JavaScript only`);
+    return { ...nothing, skipped: 1, note: 'skipped' };
+  }
   if (check.install) {
     installNestedPackage();
     return nothing;
@@ -113,6 +133,7 @@ async function runCheck(name, scratch) {
     ? [...check.parameters, `--reporter=${reporter}`, check.files]
     : check.parameters;
   const status = await runProgram(check.program, parameters, {
+    ...check.environment,
     CLIPSELF_TEST_RESULTS: results,
     CLIPSELF_TEST_REPORTER: reporter,
   });

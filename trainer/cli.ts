@@ -95,11 +95,18 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'which engines work here, and why the others do not',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
+  'setup-tensorflow': {
+    summary: 'install TensorFlow for --engine tensorflow, on NVIDIA cards by CUDA',
+    load: async () => (await import('./commands/setupTensorflow.ts')).setupTensorflowCommand,
+  },
   'inspect-service': {
     summary: null,
     load: async () => (await import('./commands/inspectService.ts')).inspectServiceCommand,
   },
 };
+
+/** Concerns the one engine that every command may be given. */
+const tf32Option = '--tensorflow-tf32';
 
 const usage = (): string =>
   [
@@ -107,9 +114,10 @@ const usage = (): string =>
     '',
     ...Object.entries(commands)
       .filter(([, { summary }]) => summary !== null)
-      .map(([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`),
+      .map(([name, { summary }]) => `  ${name.padEnd(16)} ${summary}`),
     '',
-    'clipself <command> --help describes the options of a command.',
+    'clipself <command> --help describes the options of a command. All take --tensorflow-tf32: products of',
+    'TensorFlow on NVIDIA cards round their operands to TensorFloat-32, which is faster and less exact.',
   ].join('\n');
 
 async function main(args: string[]): Promise<void> {
@@ -124,7 +132,9 @@ async function main(args: string[]): Promise<void> {
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) throw new UsageError(`there is no command '${name}'; 'clipself --help' lists them`);
-  await (await command.load())(rest);
+  const options = rest.filter(option => option !== tf32Option);
+  if (options.length < rest.length) process.env.CLIPSELF_TENSORFLOW_TF32 = '1';
+  await (await command.load())(options);
 }
 
 /** parseArgs marks its own errors with codes of this form. */

@@ -1,5 +1,5 @@
 /**
- * Runs tables of graph operations: values and gradients of the engine, in float32, against plain functions in double
+ * Runs tables of graph operations: values and gradients of each engine, in float32, against plain functions in double
  * precision and their central differences.
  */
 
@@ -10,6 +10,7 @@ import { formatShape, type Shape, ShapeError } from '../../trainer/graph/shape.t
 import { type DataType, Value } from '../../trainer/graph/value.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { centralDifferences, type DoubleTensor, dot, tabulate } from './doubleTensor.ts';
+import { heldTensors, testTensorflow } from './tensorflow.ts';
 import { startTestEngine } from './testEngine.ts';
 
 export interface CaseInput {
@@ -89,7 +90,11 @@ function assertClose(actual: HostData, expected: DoubleTensor, tolerance: number
   });
 }
 
-async function checkCase(engine: Engine, { inputs, graph, reference }: OperationCase): Promise<void> {
+async function checkCase(
+  name: string,
+  engine: Engine,
+  { inputs, graph, reference }: OperationCase,
+): Promise<void> {
   const values = inputs.map(({ tensor, dtype }, index) => Value.input(`input${index}`, tensor.shape, dtype));
   const output = graph(...values);
   const tensors = inputs.map(({ tensor }) => tensor);
@@ -106,12 +111,12 @@ async function checkCase(engine: Engine, { inputs, graph, reference }: Operation
   });
   const program = await engine.compile(outputs);
   const feeds: Record<string, DeviceTensor> = {};
-  for (const name of Object.keys(program.inputs)) {
-    const input = name === 'upstream' ? upstream : inputs[Number(name.slice('input'.length))]!;
-    feeds[name] = engine.upload(input.tensor.shape, hostData(input));
+  for (const fed of Object.keys(program.inputs)) {
+    const input = fed === 'upstream' ? upstream : inputs[Number(fed.slice('input'.length))]!;
+    feeds[fed] = engine.upload(input.tensor.shape, hostData(input));
   }
   const results = await program.run(feeds);
-  assertClose(await engine.read(results.output!), expected, 2e-6, 'value');
+  assertClose(await engine.read(results.output!), expected, 2e-6, `${name}: value`);
   for (const [index, input] of inputs.entries()) {
     if (input.dtype !== 'float32') {
       assert.equal(found[index], null, 'only float32 has gradients');
@@ -122,7 +127,7 @@ async function checkCase(engine: Engine, { inputs, graph, reference }: Operation
     );
     const gradient = results[`gradient${index}`];
     const actual = gradient ? await engine.read(gradient) : new Float32Array(input.tensor.data.length);
-    assertClose(actual, derivatives, 1e-5, `gradient of input ${index}`);
+    assertClose(actual, derivatives, 1e-5, `${name}: gradient of input ${index}`);
   }
   disposeAll(results);
   disposeAll(feeds);
@@ -139,13 +144,19 @@ export function describeOperations<Module extends object>(
   tests: Readonly<Record<keyof Module & string, OperationTests>>,
 ): void {
   describe(`graph operations: ${name}`, () => {
-    let engine: Engine;
+    const engines: Record<string, Engine> = {};
+    let heldBefore: number;
     before(async () => {
-      engine = await startTestEngine();
+      heldBefore = heldTensors();
+      engines['ONNX Runtime'] = await startTestEngine();
+      engines.TensorFlow = await testTensorflow();
     });
     after(async () => {
-      assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
-      await engine.dispose();
+      for (const engine of Object.values(engines)) {
+        assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
+        await engine.dispose();
+      }
+      assert.equal(heldTensors(), heldBefore);
     });
 
     it('are all tested', () => {
@@ -158,7 +169,9 @@ export function describeOperations<Module extends object>(
           assert.ok(cases.length > 0 && refusals.length > 0);
         });
         for (const example of cases)
-          it(`value and gradients: ${titleOf(example)}`, () => checkCase(engine, example));
+          it(`value and gradients: ${titleOf(example)}`, async () => {
+            for (const [name, engine] of Object.entries(engines)) await checkCase(name, engine, example);
+          });
         for (const { build, naming, error = ShapeError } of refusals)
           it(`refuses ${naming.join(' and ')}`, () => {
             assert.throws(build, (thrown: unknown) => {

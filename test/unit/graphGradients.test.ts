@@ -102,6 +102,7 @@ describe('gradients', () => {
             return [upstream];
           },
           onnx: () => undefined,
+          tfjs: (_emit, _value, _attributes, inputs) => inputs[0]!,
         },
         [x],
         null,

@@ -1,23 +1,16 @@
 import { stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { dataFolder } from '../dataFolder.ts';
 import { FileError } from './fileError.ts';
 import { publishedModels } from './publishedModels.ts';
 
 /** Where published models are kept when nothing else is said: the user's data folder, as each system has it. */
-export function defaultModelsFolder(
+export const defaultModelsFolder = (
   environment: NodeJS.ProcessEnv = process.env,
   platform: NodeJS.Platform = process.platform,
   home: string = os.homedir(),
-): string {
-  if (platform === 'win32')
-    return path.join(environment.LOCALAPPDATA || path.join(home, 'AppData', 'Local'), 'clipself', 'models');
-  if (platform === 'darwin') return path.join(home, 'Library', 'Application Support', 'clipself', 'models');
-  const { XDG_DATA_HOME: data } = environment;
-  // The specification asks for relative paths to be ignored.
-  const base = data && path.isAbsolute(data) ? data : path.join(home, '.local', 'share');
-  return path.join(base, 'clipself', 'models');
-}
+): string => dataFolder('models', environment, platform, home);
 
 /**
  * What `--model` means: a path, or the name of a published model that was downloaded. A path that exists comes first.

@@ -1,7 +1,7 @@
 import type { Engine } from './engine.ts';
 
 /** Engines by the name that `--engine` takes. */
-export const engineNames = ['auto', 'cpu', 'webgpu'] as const;
+export const engineNames = ['auto', 'cpu', 'webgpu', 'tensorflow'] as const;
 
 /**
  * Starts an engine. `auto` takes the fastest that works here.
@@ -15,6 +15,10 @@ export async function createEngine(name: string, threads: number): Promise<Engin
   if (name === 'webgpu') {
     const { OnnxRuntimeWebGpuEngine } = await import('./onnx/onnxRuntimeWebGpu.ts');
     return OnnxRuntimeWebGpuEngine.start();
+  }
+  if (name === 'tensorflow') {
+    const { loadTensorflow } = await import('./tensorflow/loadTensorflow.ts');
+    return (await loadTensorflow(threads)).engine;
   }
   const { OnnxRuntimeCpuEngine } = await import('./onnx/onnxRuntimeCpu.ts');
   return new OnnxRuntimeCpuEngine(threads);

@@ -1,5 +1,6 @@
 import type { OnnxEmitter } from './onnxEmitter.ts';
 import { formatShape, type Shape, sizeOf } from './shape.ts';
+import type { TfjsEmitter, TfjsTensor } from './tfjsEmitter.ts';
 
 export type DataType = 'float32' | 'int32' | 'bool';
 
@@ -10,8 +11,8 @@ export interface TensorType {
 }
 
 /**
- * One primitive of the graph: its shape rule, its gradient rule and its lowering stand together. An engine that
- * speaks another language than ONNX adds its own lowering here.
+ * One primitive of the graph: its shape rule, its gradient rule and its lowerings stand together. An engine that
+ * speaks another language than ONNX or TensorFlow.js adds its own lowering here.
  */
 export interface Operation<Attributes> {
   readonly name: string;
@@ -33,6 +34,8 @@ export interface Operation<Attributes> {
     inputs: readonly string[],
     output: string,
   ): void;
+  /** Computes the result with kernels of TensorFlow.js. */
+  tfjs(emit: TfjsEmitter, value: Value, attributes: Attributes, inputs: readonly TfjsTensor[]): TfjsTensor;
 }
 
 /** A node of the symbolic graph. Immutable; two values are the same only if they are the same object. */

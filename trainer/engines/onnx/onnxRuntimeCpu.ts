@@ -4,10 +4,10 @@ import { formatShape, type Shape, sizeOf } from '../../graph/shape.ts';
 import type { Outputs } from '../../graph/split.ts';
 import { type DataType, type TensorType, topologicalOrder } from '../../graph/value.ts';
 import type { DeviceTensor, Engine, Feeds, HostData, Program } from '../engine.ts';
+import { inputTypes, outputTypes, requireFeed, typeOf } from '../programTypes.ts';
+import { SerialQueue } from '../serialQueue.ts';
 import { CpuMemory } from './cpuMemory.ts';
 import { lowerToOnnx, onnxOutputName } from './lower.ts';
-import { inputTypes, outputTypes, requireFeed, typeOf } from './programTypes.ts';
-import { SerialQueue } from './serialQueue.ts';
 import { onnxRuntimeVersion } from './version.ts';
 
 const gib = 2 ** 30;

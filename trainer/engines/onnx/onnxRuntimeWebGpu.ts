@@ -10,9 +10,9 @@ import {
   type HostData,
   type Program,
 } from '../engine.ts';
+import { inputTypes, outputTypes, requireFeed, typeOf } from '../programTypes.ts';
+import { SerialQueue } from '../serialQueue.ts';
 import { identityModel, lowerToOnnx, onnxOutputName } from './lower.ts';
-import { inputTypes, outputTypes, requireFeed, typeOf } from './programTypes.ts';
-import { SerialQueue } from './serialQueue.ts';
 import { onnxRuntimeVersion } from './version.ts';
 import { webGpuError } from './webGpuErrors.ts';
 import { byteLengthOf, type Tally, WebGpuTensor } from './webGpuTensor.ts';

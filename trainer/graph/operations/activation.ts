@@ -1,12 +1,14 @@
 import type { OnnxEmitter } from '../onnxEmitter.ts';
+import type { TfjsEmitter, TfjsTensor } from '../tfjsEmitter.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { add, errorFunction, exponential, multiply, sigmoid, subtract } from './arithmetic.ts';
 
-/** An activation function with a gradient of few passes; engines know its lowering as a whole and fuse it. */
+/** An activation function with a gradient of few passes; ONNX Runtime knows its lowering as a whole and fuses it. */
 function activation(
   name: string,
   slope: (x: Value, result: Value) => Value,
   emitNodes: (emit: OnnxEmitter, x: string, output: string) => void,
+  runKernels: (emit: TfjsEmitter, x: TfjsTensor) => TfjsTensor,
 ): (x: Value) => Value {
   const operation: Operation<null> = {
     name,
@@ -17,6 +19,7 @@ function activation(
     },
     gradient: (value, upstream) => [multiply(upstream, slope(value.inputs[0]!, value))],
     onnx: (emit, _value, _attributes, inputs, output) => emitNodes(emit, inputs[0]!, output),
+    tfjs: (emit, _value, _attributes, inputs) => runKernels(emit, inputs[0]!),
   };
   return x => Value.apply(operation, [x], null);
 }
@@ -37,6 +40,14 @@ export const gelu = activation(
     const doubled = emit.node('Mul', [x, emit.node('Add', [error, emit.scalar(1)])]);
     emit.node('Mul', [doubled, emit.scalar(0.5)], {}, output);
   },
+  (emit, x) => {
+    const error = emit.kernel('Erf', { x: emit.kernel('Multiply', { a: x, b: emit.scalar(Math.SQRT1_2) }) });
+    const cumulative = emit.kernel('Multiply', {
+      a: emit.kernel('Add', { a: error, b: emit.scalar(1) }),
+      b: emit.scalar(0.5),
+    });
+    return emit.kernel('Multiply', { a: x, b: cumulative });
+  },
 );
 
 const quick = 1.702;
@@ -51,5 +62,9 @@ export const quickGelu = activation(
   (emit, x, output) => {
     const gate = emit.node('Sigmoid', [emit.node('Mul', [x, emit.scalar(quick)])]);
     emit.node('Mul', [x, gate], {}, output);
+  },
+  (emit, x) => {
+    const gate = emit.kernel('Sigmoid', { x: emit.kernel('Multiply', { a: x, b: emit.scalar(quick) }) });
+    return emit.kernel('Multiply', { a: x, b: gate });
   },
 );

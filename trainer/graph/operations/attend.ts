@@ -1,4 +1,5 @@
 import { ShapeError, sameShape } from '../shape.ts';
+import { matrixProduct } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { multiply } from './arithmetic.ts';
 import { concat } from './layout.ts';
@@ -20,6 +21,7 @@ const weightsOperation: Operation<null> = {
   onnx: (emit, _value, _attributes, inputs, output) => {
     emit.node('Softmax', inputs, { axis: { int: -1 } }, output);
   },
+  tfjs: (emit, _value, _attributes, [logits]) => emit.kernel('Softmax', { logits: logits! }, { dim: -1 }),
 };
 
 /**
@@ -48,6 +50,8 @@ const likenessOperation: Operation<null> = {
     const transposed = emit.node('Transpose', [key!], { perm: { ints: swapped } });
     emit.node('Softmax', [emit.node('MatMul', [query!, transposed])], { axis: { int: -1 } }, output);
   },
+  tfjs: (emit, _value, _attributes, [query, key]) =>
+    emit.kernel('Softmax', { logits: matrixProduct(emit, query!, key!, { transposeB: true }) }, { dim: -1 }),
 };
 
 const mixOperation: Operation<null> = {
@@ -74,6 +78,7 @@ const mixOperation: Operation<null> = {
   onnx: (emit, _value, _attributes, inputs, output) => {
     emit.node('MatMul', inputs, {}, output);
   },
+  tfjs: (emit, _value, _attributes, [weights, values]) => matrixProduct(emit, weights!, values!),
 };
 
 const mix = (weights: Value, values: Value): Value => Value.apply(mixOperation, [weights, values], null);

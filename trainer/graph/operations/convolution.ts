@@ -1,4 +1,6 @@
 import { ShapeError } from '../shape.ts';
+import type { TfjsEmitter, TfjsTensor } from '../tfjsEmitter.ts';
+import { padded, reshaped, sliced, transposed } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { slice, transpose } from './layout.ts';
 
@@ -19,6 +21,41 @@ const onnxAttributes = ({ stride, padding, dilation }: ConvolutionSettings) => (
   pads: { ints: [padding, padding, padding, padding] },
   dilations: { ints: [dilation, dilation] },
 });
+
+const channelsLast = [0, 2, 3, 1];
+const channelsFirst = [0, 3, 1, 2];
+
+const tfjsSettings = ({ stride }: ConvolutionSettings) => ({
+  strides: [stride, stride],
+  pad: 'valid',
+  dataFormat: 'NHWC',
+});
+
+/** `[O, C, h, w]` as TensorFlow takes kernels, `[h, w, C, O]`; dilated by zeros in between, which every backend understands. */
+function tfjsKernels(emit: TfjsEmitter, kernels: TfjsTensor, { dilation }: ConvolutionSettings): TfjsTensor {
+  const [outputs, channels, height, width] = kernels.shape as [number, number, number, number];
+  const tall = spaced(emit, reshaped(emit, kernels, [outputs * channels, height, width]), dilation);
+  const wide = spaced(emit, reshaped(emit, tall, [outputs * channels * tall.shape[1]!, width, 1]), dilation);
+  return transposed(
+    emit,
+    reshaped(emit, wide, [outputs, channels, tall.shape[1]!, wide.shape[1]!]),
+    [2, 3, 1, 0],
+  );
+}
+
+/** Puts `dilation - 1` rows of zeros between the rows of `[n, rows, width]`. */
+function spaced(emit: TfjsEmitter, x: TfjsTensor, dilation: number): TfjsTensor {
+  if (dilation === 1) return x;
+  const [count, rows, width] = x.shape as [number, number, number];
+  const apart = padded(emit, reshaped(emit, x, [count, rows, 1, width]), [
+    [0, 0],
+    [0, 0],
+    [0, dilation - 1],
+    [0, 0],
+  ]);
+  const whole = reshaped(emit, apart, [count, rows * dilation, width]);
+  return sliced(emit, whole, [0, 0, 0], [count, (rows - 1) * dilation + 1, width]);
+}
 
 const reach = (kernel: number, { dilation }: ConvolutionSettings): number => dilation * (kernel - 1) + 1;
 
@@ -47,6 +84,18 @@ const convolutionOperation: Operation<ConvolutionSettings> = {
   },
   onnx: (emit, _value, settings, inputs, output) => {
     emit.node('Conv', inputs, onnxAttributes(settings), output);
+  },
+  tfjs: (emit, _value, settings, [images, kernels]) => {
+    const { padding } = settings;
+    const x = padded(emit, transposed(emit, images!, channelsLast), [
+      [0, 0],
+      [padding, padding],
+      [padding, padding],
+      [0, 0],
+    ]);
+    const filter = tfjsKernels(emit, kernels!, settings);
+    const attributes = { ...tfjsSettings(settings), dilations: 1 };
+    return transposed(emit, emit.kernel('Conv2D', { x, filter }, attributes), channelsFirst);
   },
 };
 
@@ -96,6 +145,17 @@ const transposedConvolutionOperation: Operation<TransposedSettings> = {
       output_padding: { ints: missingPixels(...shapes, settings) },
     };
     emit.node('ConvTranspose', inputs, attributes, output);
+  },
+  tfjs: (emit, value, settings, [images, kernels]) => {
+    const [count, channels, height, width] = value.shape as [number, number, number, number];
+    const { padding } = settings;
+    const inputShape = [count, height + 2 * padding, width + 2 * padding, channels];
+    const dy = transposed(emit, images!, channelsLast);
+    const filter = tfjsKernels(emit, kernels!, settings);
+    const attributes = { ...tfjsSettings(settings), inputShape };
+    const spread = emit.kernel('Conv2DBackpropInput', { dy, filter }, attributes);
+    const inner = sliced(emit, spread, [0, padding, padding, 0], [count, height, width, channels]);
+    return transposed(emit, inner, channelsFirst);
   },
 };
 

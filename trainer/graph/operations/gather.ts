@@ -22,6 +22,8 @@ const gatherRowsOperation: Operation<null> = {
   onnx: (emit, _value, _attributes, inputs, output) => {
     emit.node('Gather', inputs, { axis: { int: 0 } }, output);
   },
+  tfjs: (emit, _value, _attributes, [x, indices]) =>
+    emit.kernel('GatherV2', { x: x!, indices: indices! }, { axis: 0, batchDims: 0 }),
 };
 
 /** Rows `table[indices[i]]`: `[rows, width]`, int32 `[n]` → `[n, width]`. Token embeddings, end-of-text rows. */
@@ -53,6 +55,8 @@ const scatterAddRowsOperation: Operation<{ rows: number }> = {
     const attributes = { axis: { int: 0 }, reduction: { string: 'add' } };
     emit.node('ScatterElements', [zeros, wide, updates!], attributes, output);
   },
+  tfjs: (emit, _value, { rows }, [x, segmentIds]) =>
+    emit.kernel('UnsortedSegmentSum', { x: x!, segmentIds: segmentIds! }, { numSegments: rows }),
 };
 
 /** Adds row i of `updates` to row `indices[i]` of zeros `[rows, width]`: the gradient of `gatherRows`. */

@@ -1,4 +1,5 @@
 import { formatShape, normaliseAxis, type Shape, ShapeError, sameShape, sizeOf } from '../shape.ts';
+import { padded, reshaped, sliced, transposed } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { add } from './arithmetic.ts';
 
@@ -17,6 +18,7 @@ const reshapeOperation: Operation<{ shape: Shape }> = {
     const attributes = shape.includes(0) ? { allowzero: { int: 1 } } : {};
     emit.node('Reshape', [inputs[0]!, emit.integers(shape)], attributes, output);
   },
+  tfjs: (emit, _value, { shape }, [x]) => reshaped(emit, x!, shape),
 };
 
 /** The same elements in row-major order under another shape. */
@@ -49,6 +51,7 @@ const transposeOperation: Operation<{ permutation: readonly number[] }> = {
   onnx: (emit, _value, { permutation }, inputs, output) => {
     emit.node('Transpose', inputs, { perm: { ints: permutation } }, output);
   },
+  tfjs: (emit, _value, { permutation }, [x]) => transposed(emit, x!, permutation),
 };
 
 /** Axis `i` of the result is axis `permutation[i]` of `x`. */
@@ -79,6 +82,13 @@ const sliceOperation: Operation<Range> = {
     const bounds = [[start], [end], [axis]].map(values => emit.integers(values));
     emit.node('Slice', [inputs[0]!, ...bounds], {}, output);
   },
+  tfjs: (emit, value, { axis, start }, [x]) =>
+    sliced(
+      emit,
+      x!,
+      value.shape.map((_, index) => (index === axis ? start : 0)),
+      value.shape,
+    ),
 };
 
 /** Elements `start` … `end - 1` of one axis; none where both are equal. */
@@ -115,6 +125,12 @@ const padOperation: Operation<Padding> = {
     const at = (count: number): number[] => value.shape.map((_, index) => (index === axis ? count : 0));
     emit.node('Pad', [inputs[0]!, emit.integers([...at(before), ...at(after)]), emit.scalar(0)], {}, output);
   },
+  tfjs: (emit, value, { axis, before, after }, [x]) =>
+    padded(
+      emit,
+      x!,
+      value.shape.map((_, index) => (index === axis ? [before, after] : [0, 0])),
+    ),
 };
 
 /** Zeros before and after along one axis. */
@@ -151,6 +167,9 @@ const concatOperation: Operation<{ axis: number }> = {
   onnx: (emit, _value, { axis }, inputs, output) => {
     emit.node('Concat', inputs, { axis: { int: axis } }, output);
   },
+  // TensorFlow refuses to join a single tensor.
+  tfjs: (emit, _value, { axis }, inputs) =>
+    inputs.length === 1 ? inputs[0]! : emit.kernel('Concat', inputs, { axis }),
 };
 
 /** Values one after another along `axis`. */

@@ -1,4 +1,6 @@
 import { ShapeError, sameShape } from '../shape.ts';
+import type { TfjsEmitter, TfjsTensor } from '../tfjsEmitter.ts';
+import { sums } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { add, divide, multiply, squareRoot, subtract } from './arithmetic.ts';
 import { mean, sum, sumTo } from './reduction.ts';
@@ -18,6 +20,7 @@ const softmaxOperation: Operation<null> = {
   onnx: (emit, _value, _attributes, inputs, output) => {
     emit.node('Softmax', inputs, { axis: { int: -1 } }, output);
   },
+  tfjs: (emit, _value, _attributes, [logits]) => emit.kernel('Softmax', { logits: logits! }, { dim: -1 }),
 };
 
 /** Softmax over the last axis. */
@@ -57,7 +60,23 @@ const layerNormOperation: Operation<{ epsilon: number }> = {
   onnx: (emit, _value, { epsilon }, inputs, output) => {
     emit.node('LayerNormalization', inputs, { axis: { int: -1 }, epsilon: { float: epsilon } }, output);
   },
+  tfjs: (emit, _value, { epsilon }, [x, scale, shift]) => {
+    const centred = emit.kernel('Sub', { a: x!, b: lastAxisMean(emit, x!) });
+    const variance = lastAxisMean(emit, emit.kernel('Multiply', { a: centred, b: centred }));
+    // Not Rsqrt: TensorFlow approximates it on processors, and after five steps weights differ by twice as much.
+    const deviation = emit.kernel('Sqrt', {
+      x: emit.kernel('Add', { a: variance, b: emit.scalar(epsilon) }),
+    });
+    const standardised = emit.kernel('RealDiv', { a: centred, b: deviation });
+    return emit.kernel('Add', { a: emit.kernel('Multiply', { a: standardised, b: scale! }), b: shift! });
+  },
 };
+
+const lastAxisMean = (emit: TfjsEmitter, x: TfjsTensor): TfjsTensor =>
+  emit.kernel('Multiply', {
+    a: sums(emit, x, [x.shape.length - 1]),
+    b: emit.scalar(1 / x.shape.at(-1)!),
+  });
 
 /** Layer normalisation over the last axis, scaled and shifted by `[width]` parameters. */
 export const layerNorm = (x: Value, scale: Value, shift: Value, epsilon: number): Value =>

@@ -1,5 +1,6 @@
 import type { OnnxEmitter } from '../onnxEmitter.ts';
 import { ShapeError, sameShape } from '../shape.ts';
+import { matrixProduct } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { reshape } from './layout.ts';
 import { sum } from './reduction.ts';
@@ -87,6 +88,7 @@ const matmulOperation: Operation<Sides> = {
       flip ? emit.node('Transpose', [name], { perm: { ints: swapped } }) : name;
     emit.node('MatMul', [side(inputs[0]!, transposeA), side(inputs[1]!, transposeB)], {}, output);
   },
+  tfjs: (emit, _value, sides, [a, b]) => matrixProduct(emit, a!, b!, sides),
 };
 
 /**
@@ -119,6 +121,8 @@ const affineOperation: Operation<null> = {
   onnx: (emit, value, _attributes, inputs, output) => {
     emitGemm(emit, value, { transposeA: false, transposeB: true }, inputs, output);
   },
+  tfjs: (emit, _value, _attributes, [x, weight, bias]) =>
+    emit.kernel('Add', { a: matrixProduct(emit, x!, weight!, { transposeB: true }), b: bias! }),
 };
 
 /** x · Wᵀ + b, the field's linear layer: `[n, in]`, `[out, in]`, `[out]` → `[n, out]`. One kernel, not two. */

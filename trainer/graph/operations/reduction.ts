@@ -1,4 +1,5 @@
 import { broadcastShapes, normaliseAxis, type Shape, ShapeError, sameShape } from '../shape.ts';
+import { broadcast, sums } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { multiply } from './arithmetic.ts';
 import { reshape } from './layout.ts';
@@ -18,6 +19,12 @@ const sumOperation: Operation<{ axes: readonly number[] }> = {
   onnx: (emit, _value, { axes }, inputs, output) => {
     emit.node('ReduceSum', [inputs[0]!, emit.integers(axes)], { keepdims: { int: 1 } }, output);
   },
+  tfjs: (emit, _value, { axes }, [x]) =>
+    sums(
+      emit,
+      x!,
+      axes.map(axis => normaliseAxis('sum', axis, x!.shape)),
+    ),
 };
 
 /** Sum over `axes`, which stay with length 1. */
@@ -56,6 +63,7 @@ const broadcastOperation: Operation<{ shape: Shape }> = {
   onnx: (emit, _value, { shape }, inputs, output) => {
     emit.node('Expand', [inputs[0]!, emit.integers(shape)], {}, output);
   },
+  tfjs: (emit, _value, { shape }, [x]) => broadcast(emit, x!, shape),
 };
 
 /** Repeats `x` along the axes where it has length 1 until it has `shape`. */

@@ -1,0 +1,196 @@
+import { mkdir, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Installation, installationFile } from '../installation.ts';
+import { buildAddon } from './addon.ts';
+import { MissingToolError, runTool, SetupCancelledError, SetupError } from './runTool.ts';
+import { fetchLibraries, hasWheels } from './wheels.ts';
+
+const tfjsVersion = '4.22.0';
+const headersVersion = '1.9.0';
+const nodePackage = '@tensorflow/tfjs-node';
+
+/** Bytes that an installation fetches and takes, as measured with TensorFlow 2.21 and the wheels of NVIDIA of that time. */
+export const sizes = {
+  cpu: { download: 0.35e9, disk: 1.3e9, whileInstalling: 2e9 },
+  cuda: { download: 3.4e9, disk: 6e9, whileInstalling: 10e9 },
+} as const;
+
+export type SetupStage = 'packages' | 'libraries' | 'addon' | 'stock' | 'check';
+
+export interface SetupProgress {
+  stage: SetupStage;
+  /** Bytes of the libraries; only in their stage. The total is an estimate. */
+  received?: number;
+  total?: number;
+}
+
+export interface SetupOptions {
+  /** Where the installation will be; an older one is replaced once the new one works. */
+  folder: string;
+  cuda: boolean;
+  signal: AbortSignal;
+  progress: (progress: SetupProgress) => void;
+  /** Told when TensorFlow's own libraries cannot be had and the old ones of the npm package take their place. */
+  fallingBack: (reason: string) => void;
+}
+
+export interface SetupOutcome extends Installation {
+  /** Whether TensorFlow sees a card that it can compute on. */
+  gpu: boolean;
+}
+
+/**
+ * Installs TensorFlow for the engine. Nothing is left behind when it fails or is cancelled.
+ *
+ * @throws SetupError
+ */
+export async function setUpTensorflow(options: SetupOptions): Promise<SetupOutcome> {
+  const { folder, cuda, signal } = options;
+  const partial = `${folder}.partial`;
+  try {
+    await rm(partial, { recursive: true, force: true });
+    await mkdir(path.join(partial, 'scratch'), { recursive: true });
+    await requireSpace(partial, sizes[cuda ? 'cuda' : 'cpu'].whileInstalling);
+    const outcome = await build(partial, options);
+    await rm(path.join(partial, 'scratch'), { recursive: true, force: true });
+    signal.throwIfAborted();
+    const { folder: _, gpu: __, ...installation } = outcome;
+    await writeFile(path.join(partial, installationFile), `${JSON.stringify(installation, null, 2)}\n`);
+    await rm(folder, { recursive: true, force: true });
+    await rename(partial, folder);
+    return { ...outcome, folder };
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    throw signal.aborted ? new SetupCancelledError('cancelled: nothing was installed') : readable(error);
+  }
+}
+
+async function build(partial: string, options: SetupOptions): Promise<SetupOutcome> {
+  const reason = hasWheels()
+    ? null
+    : `TensorFlow offers no libraries for C programs on ${process.platform}-${process.arch}`;
+  if (reason === null) {
+    try {
+      return await buildFromWheels(partial, options);
+    } catch (error) {
+      // Without a tool the old libraries may do; a failed download or a full disk would fail there as well.
+      if (!(error instanceof MissingToolError)) throw error;
+      options.fallingBack(error.message);
+    }
+  } else options.fallingBack(reason);
+  return installStock(partial, options);
+}
+
+async function buildFromWheels(
+  partial: string,
+  { cuda, signal, progress }: SetupOptions,
+): Promise<SetupOutcome> {
+  progress({ stage: 'libraries' });
+  const libraries = path.join(partial, 'libraries');
+  await mkdir(libraries, { recursive: true });
+  const total = sizes[cuda ? 'cuda' : 'cpu'].download;
+  const found = await fetchLibraries(libraries, cuda, {
+    scratch: path.join(partial, 'scratch'),
+    signal,
+    received: received => progress({ stage: 'libraries', received, total }),
+  });
+  progress({ stage: 'packages' });
+  await installPackages(
+    partial,
+    [`${nodePackage}@${tfjsVersion}`, `node-api-headers@${headersVersion}`],
+    signal,
+  );
+  progress({ stage: 'addon' });
+  await buildAddon({ folder: partial, package: nodePackage, signal });
+  progress({ stage: 'check' });
+  const checked = await check(partial, nodePackage, signal);
+  return { folder: partial, package: nodePackage, source: 'wheel', ...found, ...checked };
+}
+
+/** The npm package with the libraries that it brings: TensorFlow 2.9.1, for CUDA 11.2 and cuDNN 8.1. */
+async function installStock(
+  partial: string,
+  { cuda, signal, progress }: SetupOptions,
+): Promise<SetupOutcome> {
+  const gpuPackage = cuda && process.platform !== 'darwin';
+  const name = gpuPackage ? `${nodePackage}-gpu` : nodePackage;
+  progress({ stage: 'stock' });
+  await installPackages(partial, [`${name}@${tfjsVersion}`], signal);
+  const cwd = path.join(partial, 'node_modules', name);
+  await runTool('npm', ['run', 'install'], { cwd, signal });
+  progress({ stage: 'check' });
+  const checked = await check(partial, name, signal);
+  const versions = gpuPackage ? { cuda: '11.2', cudnn: '8.1' } : { cuda: null, cudnn: null };
+  return { folder: partial, package: name, source: 'stock', ...versions, ...checked };
+}
+
+async function installPackages(
+  folder: string,
+  packages: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  await writeFile(path.join(folder, 'package.json'), '{ "name": "clipself-tensorflow", "private": true }\n');
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact', ...packages];
+  try {
+    await runTool('npm', args, { cwd: folder, signal });
+  } catch (error) {
+    if (error instanceof MissingToolError)
+      throw new SetupError(
+        'npm is needed and is not installed here: install Node.js, which brings it, and try again',
+      );
+    throw error;
+  }
+}
+
+const checkScript = `
+  const util = require('node:util');
+  util.isNullOrUndefined ??= value => value == null;
+  util.isArray ??= Array.isArray;
+  const tf = require(process.argv[1]);
+  const product = tf.matMul(tf.tensor2d([[1, 2], [3, 4]]), tf.tensor2d([[5, 6], [7, 8]]));
+  const { binding, isUsingGpuDevice } = tf.backend();
+  console.log('found ' + JSON.stringify({
+    right: Array.from(product.dataSync()).join() === '19,22,43,50',
+    tensorflow: binding.TF_Version,
+    gpu: isUsingGpuDevice,
+  }));
+`;
+
+/** Loads what was installed in a process of its own and multiplies two matrices. */
+async function check(
+  folder: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<Pick<SetupOutcome, 'tensorflow' | 'gpu'>> {
+  const environment = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
+  const printed = await runTool(process.execPath, ['-e', checkScript, name], {
+    cwd: folder,
+    signal,
+    environment,
+  });
+  const line = printed.split('\n').find(text => text.startsWith('found '));
+  const { right, tensorflow, gpu } = JSON.parse(line?.slice('found '.length) ?? '{}') as Record<
+    string,
+    unknown
+  >;
+  if (right !== true || typeof tensorflow !== 'string')
+    throw new SetupError('the installed TensorFlow gives a wrong product');
+  return { tensorflow, gpu: gpu === true };
+}
+
+async function requireSpace(folder: string, needed: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize >= needed) return;
+  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+  throw new SetupError(
+    `installing takes ${gigabytes(needed)} on the disk of ${path.dirname(folder)}, and ${gigabytes(bavail * bsize)} are free: free some space, or name another folder with --out`,
+  );
+}
+
+/** System errors in one line. */
+function readable(error: unknown): Error {
+  if (error instanceof SetupError) return error;
+  const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+  if (full) return new SetupError('the disk is full: free some space and try again');
+  return new SetupError(error instanceof Error ? error.message : String(error));
+}
