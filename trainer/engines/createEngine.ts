@@ -1,10 +1,19 @@
 import type { Engine } from './engine.ts';
 
-/** Engines by the name that `--engine` takes. */
-export const engineNames = ['auto', 'cpu'] as const;
+/** Engines that exist. */
+export const concreteEngines = ['cpu'] as const;
+
+export type EngineName = (typeof concreteEngines)[number];
+
+/** What `auto` weighs against the CPU. */
+export const enginesBeyondCpu: readonly EngineName[] = concreteEngines.filter(name => name !== 'cpu');
+
+/** What `--engine` takes. */
+export const engineNames = ['auto', ...concreteEngines] as const;
 
 /**
- * Starts an engine. `auto` takes the fastest that works here.
+ * Starts an engine. Here `auto` is the CPU: what reads words or serves many models is small or shares the machine with
+ * a training. Who has a model to run asks `openEngine`, which measures.
  *
  * @param threads CPU threads; 0 lets the engine decide.
  */
