@@ -55,6 +55,7 @@ describe('the choice of an engine', () => {
       },
       memory: new ChoiceMemory(folder),
       machine: 'a machine',
+      decided: undefined,
     };
   }
 
@@ -114,6 +115,14 @@ describe('the choice of an engine', () => {
     const means = meansOf({ seconds: { cpu: 0.2, webgpu: null } });
     await assert.rejects(openEngine({ ...request, name: 'webgpu' }, say, means), /webgpu is broken/);
     assert.deepEqual(lines, []);
+  });
+
+  it('leaves the choice to whoever decided for the machine', async () => {
+    const means = { ...meansOf({ seconds: { cpu: 0.2, webgpu: 0.01 } }), decided: 'cpu' };
+    const engine = await openEngine(request, say, means);
+    await engine.dispose();
+    assert.equal(engine.name, 'cpu');
+    assert.deepEqual(lines, ['again: engine cpu: CLIPSELF_ENGINE says so']);
   });
 
   it('takes broken memories for none', async () => {

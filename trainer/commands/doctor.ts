@@ -1,18 +1,22 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { ChoiceMemory } from '../engineChoice/choiceMemory.ts';
+import { fastestEngine } from '../engineChoice/fastestEngine.ts';
 import { type EngineReport, probeEngine } from '../engineChoice/probeEngine.ts';
 import { concreteEngines } from '../engines/createEngine.ts';
 import { version } from '../version.ts';
 
-const help = `usage: clipself doctor [--json]
+const help = `usage: clipself doctor [--forget] [--json]
 
-Tries each engine on a small product and says which work here and why the others do not.`;
+Tries each engine on a small product and says which work here and why the others do not, and what \`--engine auto\` has
+chosen for the models that it has met. It remembers for a week; --forget makes it measure again.`;
 
 /** `clipself doctor`. */
 export async function doctorCommand(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
+      forget: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -21,6 +25,8 @@ export async function doctorCommand(args: string[]): Promise<void> {
     console.log(help);
     return;
   }
+  const memory = new ChoiceMemory();
+  if (values.forget) await memory.forget();
   const machine = {
     clipself: version,
     node: process.version,
@@ -30,11 +36,14 @@ export async function doctorCommand(args: string[]): Promise<void> {
   };
   const engines: EngineReport[] = [];
   for (const name of concreteEngines) engines.push(await probeEngine(name));
-  if (values.json) console.log(JSON.stringify({ ...machine, engines }));
+  const choices = [...(await memory.all())].map(([model, choice]) => ({ model, ...fastestEngine(choice) }));
+  if (values.json) console.log(JSON.stringify({ ...machine, engines, choices }));
   else {
     console.log(`clipself ${machine.clipself}, Node ${machine.node}, ${machine.platform}`);
     console.log(`${machine.cores} cores, ${machine.memoryGib} GiB memory`);
     for (const { engine, works, detail } of engines) console.log(`${works ? '✓' : '✗'} ${engine}: ${detail}`);
+    for (const { model, engine, reason } of choices)
+      console.log(`auto takes ${engine} for ${model}: ${reason}`);
   }
   if (!engines.some(({ works }) => works)) throw new Error('no engine works here');
 }

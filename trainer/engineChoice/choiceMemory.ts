@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { cacheFolder } from '../cacheFolder.ts';
@@ -41,6 +41,15 @@ export class ChoiceMemory {
     const kept = [...choices].slice(-capacity);
     await makeDirectories(path.dirname(this.#file));
     await writeText(this.#file, `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`);
+  }
+
+  /** All choices by key. */
+  all(): Promise<ReadonlyMap<string, RememberedChoice>> {
+    return this.#read();
+  }
+
+  async forget(): Promise<void> {
+    await rm(this.#file, { force: true });
   }
 
   async #read(): Promise<Map<string, RememberedChoice>> {

@@ -3,6 +3,7 @@ import type { Engine } from '../engines/engine.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
 import { calibrate } from './calibration.ts';
 import { ChoiceMemory, type Measurement, machineKey, type RememberedChoice } from './choiceMemory.ts';
+import { fastestEngine } from './fastestEngine.ts';
 import { type EngineReport, probeEngine } from './probeEngine.ts';
 
 export interface EngineRequest {
@@ -22,6 +23,8 @@ export interface ChoiceMeans {
   measure(engine: Engine, architecture: VisionArchitecture): Promise<number>;
   memory: ChoiceMemory;
   machine: string;
+  /** What `auto` is by decision of whoever runs the machine. */
+  decided: string | undefined;
 }
 
 const defaultMeans = (): ChoiceMeans => ({
@@ -31,6 +34,7 @@ const defaultMeans = (): ChoiceMeans => ({
   measure: calibrate,
   memory: new ChoiceMemory(),
   machine: machineKey(),
+  decided: process.env.CLIPSELF_ENGINE || undefined,
 });
 
 /** @param remembered whether the choice was made before, so that the user has been told already. */
@@ -50,10 +54,14 @@ export async function openEngine(
   if (name !== 'auto') return means.create(name, threads);
   // Their convolutions are for comparison, and tested on the CPU engine alone.
   if (architecture.kind === 'resnet') return means.create('cpu', threads);
+  if (means.decided) {
+    say(`engine ${means.decided}: CLIPSELF_ENGINE says so`, true);
+    return means.create(means.decided, threads);
+  }
   const key = [means.machine, `${threads} threads`, modelKey(architecture)].join(' | ');
   const known = await means.memory.recall(key);
   if (known && isRecent(known)) {
-    const { engine, reason } = fastest(known);
+    const { engine, reason } = fastestEngine(known);
     try {
       const opened = await means.create(engine, threads);
       say(`engine ${engine}, chosen by auto: ${reason}`, true);
@@ -66,7 +74,7 @@ export async function openEngine(
     measured: new Date().toISOString(),
     engines: await measureAll(architecture, threads, means),
   };
-  const { engine, reason } = fastest(found);
+  const { engine, reason } = fastestEngine(found);
   say(`engine ${engine}, chosen by auto: ${reason}`, false);
   // A cache that cannot be written costs a measurement next time, no more.
   await means.memory.remember(key, found).catch(() => undefined);
@@ -121,22 +129,3 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 function modelKey({ kind, width, heads, mlpWidth, imageSize, patchSize }: VisionArchitecture): string {
   return `${kind} ${width}x${mlpWidth}, ${heads} heads, ${imageSize}/${patchSize} px`;
 }
-
-/** The CPU always works, and is taken unmeasured where nothing else does. */
-function fastest({ measured, engines }: RememberedChoice): { engine: string; reason: string } {
-  const [best] = Object.entries(engines)
-    .flatMap(([engine, result]) => ('seconds' in result ? [{ engine, seconds: result.seconds }] : []))
-    .sort((a, b) => a.seconds - b.seconds);
-  if (!best) return { engine: 'cpu', reason: `no other works here; ${describe(engines)}` };
-  const reason = `a block forward and backward; ${describe(engines)}; measured ${measured.slice(0, 10)}`;
-  return { engine: best.engine, reason };
-}
-
-const describe = (engines: Readonly<Record<string, Measurement>>): string =>
-  Object.entries(engines)
-    .map(([engine, result]) =>
-      'seconds' in result
-        ? `${engine}: ${(1000 * result.seconds).toPrecision(3)} ms`
-        : `${engine}: ${result.failure}`,
-    )
-    .join('; ');

@@ -1,4 +1,5 @@
 import type { Engine } from './engine.ts';
+import { physicalCores } from './physicalCores.ts';
 
 /** Engines that exist. */
 export const concreteEngines = ['cpu'] as const;
@@ -15,12 +16,12 @@ export const engineNames = ['auto', ...concreteEngines] as const;
  * Starts an engine. Here `auto` is the CPU: what reads words or serves many models is small or shares the machine with
  * a training. Who has a model to run asks `openEngine`, which measures.
  *
- * @param threads CPU threads; 0 lets the engine decide.
+ * @param threads CPU threads; 0 takes one for each physical core.
  */
 export async function createEngine(name: string, threads: number): Promise<Engine> {
   if (!engineNames.some(known => known === name))
     throw new Error(`there is no engine '${name}': choose one of ${engineNames.join(', ')}`);
   // Loaded when asked for: a command that needs no engine should not pay for it.
   const { OnnxRuntimeCpuEngine } = await import('./onnx/onnxRuntimeCpu.ts');
-  return new OnnxRuntimeCpuEngine(threads);
+  return new OnnxRuntimeCpuEngine(threads === 0 ? physicalCores() : threads);
 }

@@ -120,7 +120,10 @@ async function settleConfiguration(
     return configuration;
   }
   const existing = await readRunConfiguration(files.configuration);
-  const differences = settingsMismatch(existing, plan.configuration);
+  // Runs of earlier versions do not say which engine `auto` was.
+  const recorded = existing.settings.engine === 'auto' ? 'auto' : engine.name;
+  const asked = { ...plan.configuration, settings: { ...plan.configuration.settings, engine: recorded } };
+  const differences = settingsMismatch(existing, asked);
   const [before, now] = [existing.imageCount, plan.configuration.imageCount];
   // The number of held-out images may follow from the number of images.
   if (before.found !== now.found && differences.every(({ name }) => name === 'holdOut'))
