@@ -13,6 +13,7 @@ import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
 import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
+import { checkEngines } from './vscode/checkEngines.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
 import { EvaluateCommand } from './vscode/evaluateCommand.ts';
@@ -110,6 +111,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registerCommands(
       {
         ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand, evaluations),
+        'clipself.checkEngines': () => checkEngines(context.extensionPath, channel),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -136,7 +138,7 @@ function commandHandlers(
   inspector: Inspector,
   evaluateCommand: EvaluateCommand,
   evaluations: Evaluations,
-): Omit<CommandHandlers, 'clipself.getModel'> {
+): Omit<CommandHandlers, 'clipself.getModel' | 'clipself.checkEngines'> {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
     'clipself.openTrainingPanel': argument => runCommands.openPanel(argument),

@@ -22,6 +22,7 @@ export const commandTitles = {
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
   'clipself.getModel': 'Get a Model',
   'clipself.openEvaluation': 'Open Evaluation',
+  'clipself.checkEngines': 'Check Engines',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;
@@ -71,5 +72,6 @@ export const settingKeys = {
 
 /** Full key of a training setting in VS Code. */
 export function trainingSettingKey(setting: TunableSetting): string {
-  return `clipself.training.${setting}`;
+  // What computes is a matter of the machine, for looking and evaluating as for training.
+  return setting === 'engine' ? 'clipself.engine' : `clipself.training.${setting}`;
 }

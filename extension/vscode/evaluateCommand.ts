@@ -8,7 +8,7 @@ import {
   parseEvaluateArguments,
 } from '../regionEvaluation.ts';
 import { askForEvaluation, type EvaluatePicksContext } from './evaluatePicks.ts';
-import { evaluationsFolder } from './settings.ts';
+import { engineSetting, evaluationsFolder } from './settings.ts';
 
 /** The command **Evaluate Region Classification**. */
 export class EvaluateCommand {
@@ -50,7 +50,7 @@ export class EvaluateCommand {
       const launch = {
         executable: process.execPath,
         script: this.#script,
-        args: evaluateArguments(choice, report),
+        args: [...evaluateArguments(choice, report), '--engine', engineSetting()],
       };
       return runEvaluation(launch, controller.signal, ({ percent, message }) => {
         const increment = Math.max(0, (percent ?? shown) - shown);

@@ -11,7 +11,7 @@ import { inspectorDialogues } from './inspectorDialogues.ts';
 import { InspectorPanels } from './inspectorPanels.ts';
 import type { LogChannel } from './logChannel.ts';
 import type { WorkspaceMemory } from './memento.ts';
-import { inspectorDefaults, inspectorServiceSettings } from './settings.ts';
+import { engineSetting, inspectorDefaults, inspectorServiceSettings } from './settings.ts';
 import { findModels } from './workspaceFiles.ts';
 
 /** What the inspector is made of. */
@@ -83,6 +83,7 @@ function createService(extension: vscode.ExtensionContext, channel: LogChannel):
       return [
         ...['inspect-service', '--cache', cache],
         ...['--cache-images', String(cacheImages), '--idle-timeout', String(idleMinutes * 60)],
+        ...['--engine', engineSetting()],
       ];
     },
     log: (level, line) => channel.write(level, line),

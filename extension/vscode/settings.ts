@@ -45,6 +45,11 @@ export function inspectorServiceSettings(): { cacheImages: number; idleMinutes: 
   };
 }
 
+/** `--engine` of what is no training. */
+export function engineSetting(): string {
+  return vscode.workspace.getConfiguration().get(trainingSettingKey('engine'), 'auto');
+}
+
 /** Workspace folders on the disk of this machine. */
 export function workspaceFolders(): string[] {
   const folders = vscode.workspace.workspaceFolders ?? [];

@@ -24,7 +24,7 @@ export function assertFailure({ status, stdout, stderr }: Ended, expected: numbe
   );
   assert.match(lines.at(-1)!, pattern);
   for (const line of lines.slice(0, -1))
-    assert.match(line, /^(warning: |memory budget |step |comparing |resumed after |epoch )/);
+    assert.match(line, /^(warning: |engine |memory budget |step |comparing |resumed after |epoch )/);
 }
 
 /** `clipself train` with these arguments says one line and nothing else. */

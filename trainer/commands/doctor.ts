@@ -1,26 +1,22 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { createEngine } from '../engines/createEngine.ts';
-import { readFloats } from '../engines/engine.ts';
-import { matmul } from '../graph/operations/product.ts';
-import { Value } from '../graph/value.ts';
+import { ChoiceMemory } from '../engineChoice/choiceMemory.ts';
+import { fastestEngine } from '../engineChoice/fastestEngine.ts';
+import { type EngineReport, probeEngine } from '../engineChoice/probeEngine.ts';
+import { concreteEngines } from '../engines/createEngine.ts';
 import { version } from '../version.ts';
 
-const help = `usage: clipself doctor [--json]
+const help = `usage: clipself doctor [--forget] [--json]
 
-Tries each engine on a small product and says which work here and why the others do not.`;
-
-interface EngineReport {
-  engine: string;
-  works: boolean;
-  detail: string;
-}
+Tries each engine on a small product and says which work here and why the others do not, and what \`--engine auto\` has
+chosen for the models that it has met. It remembers for a week; --forget makes it measure again.`;
 
 /** `clipself doctor`. */
 export async function doctorCommand(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
+      forget: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -29,6 +25,8 @@ export async function doctorCommand(args: string[]): Promise<void> {
     console.log(help);
     return;
   }
+  const memory = new ChoiceMemory();
+  if (values.forget) await memory.forget();
   const machine = {
     clipself: version,
     node: process.version,
@@ -36,37 +34,16 @@ export async function doctorCommand(args: string[]): Promise<void> {
     cores: os.availableParallelism(),
     memoryGib: Number((os.totalmem() / 2 ** 30).toFixed(1)),
   };
-  const engines = [await tryEngine('cpu')];
-  if (values.json) console.log(JSON.stringify({ ...machine, engines }));
+  const engines: EngineReport[] = [];
+  for (const name of concreteEngines) engines.push(await probeEngine(name));
+  const choices = [...(await memory.all())].map(([model, choice]) => ({ model, ...fastestEngine(choice) }));
+  if (values.json) console.log(JSON.stringify({ ...machine, engines, choices }));
   else {
     console.log(`clipself ${machine.clipself}, Node ${machine.node}, ${machine.platform}`);
     console.log(`${machine.cores} cores, ${machine.memoryGib} GiB memory`);
     for (const { engine, works, detail } of engines) console.log(`${works ? '✓' : '✗'} ${engine}: ${detail}`);
+    for (const { model, engine, reason } of choices)
+      console.log(`auto takes ${engine} for ${model}: ${reason}`);
   }
   if (!engines.some(({ works }) => works)) throw new Error('no engine works here');
-}
-
-async function tryEngine(name: string): Promise<EngineReport> {
-  try {
-    const engine = await createEngine(name, 0);
-    try {
-      const shape = [2, 2];
-      const program = await engine.compile({
-        product: matmul(Value.input('a', shape), Value.input('b', shape)),
-      });
-      const [a, b] = [Float32Array.of(1, 2, 3, 4), Float32Array.of(5, 6, 7, 8)];
-      const { product } = await program.run({ a: engine.upload(shape, a), b: engine.upload(shape, b) });
-      const found = [...(await readFloats(engine, product!))].join(', ');
-      const right = found === '19, 22, 43, 50';
-      return {
-        engine: name,
-        works: right,
-        detail: right ? engine.version : `gives a wrong product: ${found}`,
-      };
-    } finally {
-      await engine.dispose();
-    }
-  } catch (error) {
-    return { engine: name, works: false, detail: error instanceof Error ? error.message : String(error) };
-  }
 }

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { hashFile, hashWeights } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
-import { createEngine } from '../engines/createEngine.ts';
+import { openEngine } from '../engineChoice/openEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import { type EvaluatedModel, evaluate } from '../evaluate/evaluation.ts';
 import { readImageLabels } from '../evaluate/imageLabels.ts';
@@ -78,7 +78,9 @@ export async function evaluateModel(
     options.imageLabels === null
       ? null
       : await readImageLabels(options.imageLabels, options.folders.images, data.classes);
-  const engine = await createEngine(options.engine, options.threads);
+  const engine = await openEngine({ name: options.engine, threads: options.threads, architecture }, line =>
+    log.info(line),
+  );
   try {
     const embeddings = await words.load(engine, { cache: await openCache(log), ...textProgress(log, stop) });
     const tower = await openModel(model, engine);

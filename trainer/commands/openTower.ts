@@ -1,6 +1,6 @@
 import { hashFile } from '../checkpoints/modelFiles.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
-import { createEngine } from '../engines/createEngine.ts';
+import { openEngine } from '../engineChoice/openEngine.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
 import type { ModelReference } from '../inspect/protocol.ts';
 
@@ -14,7 +14,10 @@ export async function openReference(
 ): Promise<OpenTower> {
   const { files, upload } = await resolveReference(reference, { of: hashFile });
   for (const warning of files.warnings) console.error(`warning: ${warning}`);
-  const engine = await createEngine(engineName, threads);
+  const { architecture } = files;
+  const engine = await openEngine({ name: engineName, threads, architecture }, (line, remembered) => {
+    if (!remembered) console.error(line);
+  });
   const tower = await loadTower(files, engine, await upload(engine));
   const dispose = async (): Promise<void> => {
     await tower.dispose();

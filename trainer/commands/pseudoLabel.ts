@@ -3,7 +3,7 @@ import { hashFile } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
 import { chosenProposals, type ProposalBox, type ProposedRegion } from '../distill/proposals.ts';
-import { createEngine } from '../engines/createEngine.ts';
+import { openEngine } from '../engineChoice/openEngine.ts';
 import { findWords } from '../evaluate/words.ts';
 import type { DecodedImage } from '../images/decode.ts';
 import { degenerateCropReason } from '../images/geometry.ts';
@@ -99,7 +99,8 @@ async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<voi
   const temperature = await readTemperature(model.files.weightsFile);
   const images = await openImages(folder);
   const proposals = values.boxes === undefined ? null : await readProposals(values.boxes, images);
-  const engine = await createEngine(values.engine, threads);
+  const { architecture } = model.files;
+  const engine = await openEngine({ name: values.engine, threads, architecture }, line => log.info(line));
   try {
     const words = await found.load(engine);
     const tower = await loadTower(model.files, engine, await model.upload(engine));

@@ -1,12 +1,22 @@
 import type { Engine } from './engine.ts';
+import { physicalCores } from './physicalCores.ts';
 
-/** Engines by the name that `--engine` takes. */
-export const engineNames = ['auto', 'cpu', 'webgpu', 'tensorflow'] as const;
+/** Engines that exist. */
+export const concreteEngines = ['cpu', 'webgpu', 'tensorflow'] as const;
+
+export type EngineName = (typeof concreteEngines)[number];
+
+/** What `auto` weighs against the CPU. */
+export const enginesBeyondCpu: readonly EngineName[] = concreteEngines.filter(name => name !== 'cpu');
+
+/** What `--engine` takes. */
+export const engineNames = ['auto', ...concreteEngines] as const;
 
 /**
- * Starts an engine. `auto` takes the fastest that works here.
+ * Starts an engine. Here `auto` is the CPU: what reads words or serves many models is small or shares the machine with
+ * a training. Who has a model to run asks `openEngine`, which measures.
  *
- * @param threads CPU threads; 0 lets the engine decide.
+ * @param threads CPU threads; 0 takes one for each physical core.
  */
 export async function createEngine(name: string, threads: number): Promise<Engine> {
   if (!engineNames.some(known => known === name))
@@ -21,5 +31,5 @@ export async function createEngine(name: string, threads: number): Promise<Engin
     return (await loadTensorflow(threads)).engine;
   }
   const { OnnxRuntimeCpuEngine } = await import('./onnx/onnxRuntimeCpu.ts');
-  return new OnnxRuntimeCpuEngine(threads);
+  return new OnnxRuntimeCpuEngine(threads === 0 ? physicalCores() : threads);
 }

@@ -1,5 +1,5 @@
 import { FileError } from '../checkpoints/fileError.ts';
-import { createEngine } from '../engines/createEngine.ts';
+import { openEngine } from '../engineChoice/openEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { RunConfiguration } from '../protocol.ts';
 import { controlPipePath } from '../runs/controlPipe.ts';
@@ -47,14 +47,14 @@ async function trainListening(
   // A resumed run must be there already; a request is checked before its directory is created.
   const resolved = request ?? (await readRunConfiguration(files.configuration)).settings;
   const plan = await planRun(resolved);
-  await prepareRunDirectory(files.directory);
+  const begun = (await prepareRunDirectory(files.directory)) === 'existing';
   const lease = await acquireLease(files.directory, { controlPipe: controlPipePath(files.directory) });
   try {
     log.attach(files.log);
-    const engine = await createEngine(
-      plan.configuration.settings.engine,
-      plan.configuration.settings.threads,
-    );
+    const name = await engineName(files, plan, begun);
+    const { threads } = plan.configuration.settings;
+    const { architecture } = plan.model;
+    const engine = await openEngine({ name, threads, architecture }, line => log.info(line));
     try {
       const configuration = await settleConfiguration(files, plan, engine, log);
       return await trainWith({ files, configuration, plan, engine, lease, log }, stop);
@@ -67,6 +67,14 @@ async function trainListening(
   } finally {
     await lease.release();
   }
+}
+
+/** A run keeps the engine that `auto` gave it: another would change its last bits. */
+async function engineName(files: RunFiles, plan: RunPlan, begun: boolean): Promise<string> {
+  const { engine } = plan.configuration.settings;
+  return begun && engine === 'auto'
+    ? (await readRunConfiguration(files.configuration)).settings.engine
+    : engine;
 }
 
 interface Prepared {
@@ -105,12 +113,17 @@ async function settleConfiguration(
   const versions = { clipself: ownVersion, node: process.version, engine: engine.version };
   // Asked again under the lease: another trainer may have begun the run meanwhile.
   if ((await prepareRunDirectory(files.directory)) === 'new') {
-    const configuration = { ...plan.configuration, versions, created: new Date().toISOString() };
+    const settings = { ...plan.configuration.settings, engine: engine.name };
+    const created = new Date().toISOString();
+    const configuration = { ...plan.configuration, settings, versions, created };
     await writeRunConfiguration(files.configuration, configuration);
     return configuration;
   }
   const existing = await readRunConfiguration(files.configuration);
-  const differences = settingsMismatch(existing, plan.configuration);
+  // Runs of earlier versions do not say which engine `auto` was.
+  const recorded = existing.settings.engine === 'auto' ? 'auto' : engine.name;
+  const asked = { ...plan.configuration, settings: { ...plan.configuration.settings, engine: recorded } };
+  const differences = settingsMismatch(existing, asked);
   const [before, now] = [existing.imageCount, plan.configuration.imageCount];
   // The number of held-out images may follow from the number of images.
   if (before.found !== now.found && differences.every(({ name }) => name === 'holdOut'))
