@@ -6,18 +6,19 @@
  *     npm run bench:panel -- --first the first overlay of an image against the bare forward pass
  */
 
-import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import type { Frame } from 'playwright-core';
 import sharp from 'sharp';
+import { prepareBareForward } from '../bench/bareForward.ts';
 import { repositoryRoot } from '../support/browserPrerequisites.ts';
 import { type TowerOptions, vitB16, writeRandomModel } from '../support/randomModels.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { type Gesture, timeGesture } from './support/gestureTime.ts';
 import { settled, until } from './support/inspectorFrame.ts';
+import { processorTime } from './support/processorTime.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
 /** Its map has the size that is asked for, and takes one cheap block. */
@@ -173,29 +174,64 @@ async function timeSettings(frame: Frame): Promise<void> {
   await timeGesture(frame, { selector: '[data-control="smooth"]', value: null, facts: '' });
 }
 
-/** From choosing another image to its K-Means, service and model warm, nothing cached, against the pass alone. */
+/** What the page is told while it waits for its first overlay, and when, in milliseconds from the choice of the image. */
+type Mark = readonly [what: string, at: number];
+
+const watchMessages = (frame: Frame): Promise<void> =>
+  frame.evaluate(() => {
+    const marks: Mark[] = [];
+    Reflect.set(window, 'marks', marks);
+    window.addEventListener('message', ({ data }) => {
+      const what = [data?.kind, data?.stage ?? ''].join(' ').trim();
+      if (marks.at(-1)?.[0] !== what || data?.kind === 'response') marks.push([what, performance.now()]);
+    });
+  });
+
+/** Forgets the marks so far, or gives them. */
+const takeMarks = (frame: Frame): Promise<Mark[]> =>
+  frame.evaluate(() => (Reflect.get(window, 'marks') as Mark[]).splice(0));
+
+/**
+ * From choosing another image to its K-Means, service and model warm, nothing cached, in turns with the forward pass
+ * alone, so that what else the machine does weighs on both alike.
+ */
 async function timeFirstOverlay(frame: Frame): Promise<void> {
   await timeGesture(frame, tabOf('kMeans', 'clusters over'));
+  await watchMessages(frame);
+  const bare = await prepareBareForward('ViT-B-16', 448);
   const selector = '.toolbar-line > .select-field select';
-  const forward: number[] = [];
+  const [alone, aloneProcessor, forward, service, others]: number[][] = [[], [], [], [], []];
   const times = await repeat(scenes.length - 1, async index => {
-    const facts = 'clusters over.*ms forward';
-    const time = await timeGesture(frame, { selector, value: String(index + 1), facts, fresh: true });
-    const line = await frame.locator('.facts-line').first().innerText();
-    forward.push(Number(/(\d+) ms forward/.exec(line)![1]));
     // What is prepared for the next step of the user is not part of the next image.
     await sleep(1000);
+    const { wall, processor } = await bare.run();
+    alone!.push(wall);
+    aloneProcessor!.push(processor);
+    await takeMarks(frame);
+    const before = await processorTime();
+    const facts = 'clusters over.*ms forward';
+    const time = await timeGesture(frame, { selector, value: String(index + 1), facts, fresh: true });
+    const after = await processorTime();
+    service!.push(after.service - before.service);
+    others!.push(after.others - before.others);
+    const marks = await takeMarks(frame);
+    const told = marks.map(([what, at]) => `${what} ${(at - marks[0]![1]).toFixed(0)}`);
+    console.log(`  ${time.toFixed(0)} ms, of these from the first message: ${told.join(', ')}`);
+    const line = await frame.locator('.facts-line').first().innerText();
+    forward!.push(Number(/(\d+) ms forward/.exec(line)![1]));
     return time;
   });
-  report('  of that the forward pass', forward);
-  const median = report('first overlay, ViT-B/16, 448 px', times);
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    ...['--import=tsx', 'test/bench/bench.ts', '--task', 'dense', '--runs', '7', '--json'],
-    ...['--peer', 'none'],
-  ]);
-  const bare: { median_s: number } = JSON.parse(stdout.trim().split('\n').at(-1)!);
+  await bare.dispose();
+  const pass = report('forward pass alone', alone!);
+  const overlay = report('first overlay', times);
+  report('  its forward pass', forward!);
+  const passProcessor = report('processor, pass alone', aloneProcessor!);
+  const serviceProcessor = report('processor, service', service!);
+  report('processor, window and host', others!);
+  const pairs = times.map((time, index) => time / alone![index]!).sort((a, b) => a - b);
+  const medianPair = pairs[Math.floor(pairs.length / 2)]!;
   console.log(
-    `bare forward pass ${(1000 * bare.median_s).toFixed(0)} ms, ratio ${(median / bare.median_s / 1000).toFixed(2)}`,
+    `ratio of medians ${(overlay / pass).toFixed(2)}, median of the ratios ${medianPair.toFixed(2)}; processor time of the service ${(serviceProcessor / passProcessor).toFixed(2)} × the pass`,
   );
 }
 

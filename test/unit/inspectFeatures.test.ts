@@ -174,13 +174,6 @@ describe('inspector service: features', function () {
     }
     assert.equal((await three.request('features', query({ image: image(1), size: 32 }))).cached, true);
     await three.request('features', query({ image: image(4), size: 32 }));
-    const names = await readdir(cache);
-    const images = new Set<string>();
-    for (const name of names.filter(name => /^[0-9a-f]{64}\.json$/.test(name)))
-      images.add(JSON.parse(await readFile(path.join(cache, name), 'utf8')).image);
-    assert.equal(images.size, 3);
-    const kept = [0, 1, 2, 3].filter(index => names.includes(`${keys[index]}.map`));
-    assert.deepEqual(kept, [1, 3]);
     const gone = await refusal(
       three.request('kMeans', {
         keys: [keys[2]!],
@@ -192,6 +185,13 @@ describe('inspector service: features', function () {
       }),
     );
     assert.equal(gone.name, 'unknownKey');
+    const names = await readdir(cache);
+    const images = new Set<string>();
+    for (const name of names.filter(name => /^[0-9a-f]{64}\.json$/.test(name)))
+      images.add(JSON.parse(await readFile(path.join(cache, name), 'utf8')).image);
+    assert.equal(images.size, 3);
+    const kept = [0, 1, 2, 3].filter(index => names.includes(`${keys[index]}.map`));
+    assert.deepEqual(kept, [1, 3]);
     assert.equal((await three.close()).status, 0);
   });
 
@@ -201,9 +201,9 @@ describe('inspector service: features', function () {
     const small = startInspectService(cache, ['--cache-gib', String((2 * 512 + 100) / 2 ** 30)]);
     for (const index of [0, 1, 2, 3])
       await small.request('features', query({ image: image(index), size: 32 }));
+    assert.equal((await small.request('features', query({ image: image(3), size: 32 }))).cached, true);
     const maps = (await readdir(cache)).filter(name => name.endsWith('.map'));
     assert.equal(maps.length, 2);
-    assert.equal((await small.request('features', query({ image: image(3), size: 32 }))).cached, true);
     assert.equal((await small.close()).status, 0);
   });
 

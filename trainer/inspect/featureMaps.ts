@@ -43,6 +43,8 @@ export class FeatureMaps {
   readonly #hashes: FileHashes;
   readonly #cache: MapCache;
   readonly #memoryLimit: number;
+  /** The map that was computed last: what is asked of it next need not wait for the disk. */
+  #latest: { key: string; map: HostMap } | null = null;
 
   /** @param memoryLimit Bytes that a forward pass may take, if the system has them. */
   constructor(
@@ -150,7 +152,9 @@ export class FeatureMaps {
       patchSize: model.files.architecture.patchSize,
       size,
     };
-    const map = await this.put(key, imageHash, toFloat16(dense.features), numbers);
+    const halves = toFloat16(dense.features);
+    const map = await this.put(key, imageHash, halves, numbers);
+    this.#latest = { key, map: hostMap(map, halves) };
     context.progress('writing', 1);
     return toResult(map, { decode, forward, total: performance.now() - started }, false);
   }
@@ -173,15 +177,21 @@ export class FeatureMaps {
 
   /** The dense map of an earlier answer. Throws InspectError when it is gone. */
   async read(key: string): Promise<HostMap> {
+    if (this.#latest?.key === key) return this.#latest.map;
     const found = await this.#cache.get(key);
-    const { dimension } = found?.numbers ?? {};
-    if (!found || dimension === undefined)
+    if (found?.numbers.dimension === undefined)
       throw new InspectError('unknownKey', 'The features are no longer cached. Ask for them again');
-    const { rows, columns, valid, imageWidth, imageHeight } = toResult(found, noTime, true);
-    const bits = new Uint16Array(found.bytes.buffer, found.bytes.byteOffset, found.bytes.byteLength / 2);
-    const { image } = found;
-    return { features: fromFloat16(bits), rows, columns, dimension, valid, image, imageWidth, imageHeight };
+    return hostMap(
+      found,
+      new Uint16Array(found.bytes.buffer, found.bytes.byteOffset, found.bytes.byteLength / 2),
+    );
   }
+}
+
+function hostMap(map: CachedMap, halves: Uint16Array): HostMap {
+  const { rows, columns, dimension, valid, imageWidth, imageHeight } = toResult(map, noTime, true);
+  const { image } = map;
+  return { features: fromFloat16(halves), rows, columns, dimension, valid, image, imageWidth, imageHeight };
 }
 
 const noTime = { decode: 0, forward: 0, total: 0 };

@@ -43,6 +43,8 @@ const staleAfterMilliseconds = 3_600_000;
 export class MapCache {
   readonly #folder: string;
   readonly #bounds: CacheBounds;
+  /** Nobody who keeps a map waits for others to be let go; whoever looks for one next does. */
+  #evicting: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, bounds: CacheBounds) {
     this.#folder = folder;
@@ -77,6 +79,7 @@ export class MapCache {
   /** A map and its bytes; null when it is not there or damaged, and then nothing of it stays. Counts as use. */
   async get(key: string): Promise<(CachedMap & { bytes: Buffer<ArrayBuffer> }) | null> {
     if (!keyPattern.test(key)) return null;
+    await this.#evicting;
     const { map, sidecar } = this.#paths(key);
     try {
       const found = parseSidecar(await readJson(sidecar), key);
@@ -95,7 +98,7 @@ export class MapCache {
   }
 
   /**
-   * Keeps a map and lets go of the ones beyond the bounds; this one stays.
+   * Keeps a map, and then lets go of the ones beyond the bounds; this one stays.
    *
    * @throws FileError when it cannot be written.
    */
@@ -106,11 +109,13 @@ export class MapCache {
     numbers: Readonly<Record<string, number>>,
   ): Promise<CachedMap> {
     const { map, sidecar } = this.#paths(key);
+    await this.#evicting;
     await makeDirectories(this.#folder);
     await writeAtomically(map, handle => writeFully(handle, bytes), { durable: false });
     const content = { schema: 1, key, image, bytes: bytes.byteLength, sha256: sha256(bytes), numbers };
     await writeJson(sidecar, content, { durable: false });
-    await this.#evict(key);
+    // A folder that cannot be listed now is bounded with the next map.
+    this.#evicting = this.#evict(key).catch(() => undefined);
     return { key, file: map, image, numbers };
   }
 

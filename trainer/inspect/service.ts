@@ -28,8 +28,8 @@ export type ServiceEnd = 'idle' | 'closed';
 /** These look at files only and need not wait for the engine. */
 const unqueued: ReadonlySet<string> = new Set(['describe', 'crop']);
 
-/** Progress tells a person something ten times a second at most; a new stage is told at once. */
-const progressIntervalMilliseconds = 100;
+/** Progress is told four times a second at most, a new stage at once: what draws it takes the cores from the forward pass. */
+const progressIntervalMilliseconds = 250;
 
 /** Serves requests one after the other until the other side closes, or nothing was asked for `idleTimeout` ms. */
 export class InspectService {

@@ -50,7 +50,7 @@ export class ShownImage {
     this.root.onerror = () => {
       URL.revokeObjectURL(address);
       this.#loaded = false;
-      this.problem = 'This kind of image cannot be drawn here; its features are shown without it.';
+      this.problem = 'This image cannot be drawn here.';
       this.#onChange();
     };
     this.root.src = address;
