@@ -137,7 +137,7 @@ async function folderImageLabels(file: string, format: LabelFormat, classes: num
     if (value - first >= classes)
       throw new FileError(
         file,
-        `it has the label ${value}, and the list names ${classes} classes${first === 1 ? '' : ' from 0'}`,
+        `it has the label ${value}, and the list names ${classes} classes from ${first}`,
         'Check --classes and --format',
       );
     places.set(value, value - first);
