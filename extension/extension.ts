@@ -25,6 +25,7 @@ import { sayFarewell, sayModelReady, sayProblem } from './vscode/notifications.t
 import { TrainingProgress } from './vscode/progress.ts';
 import { RunCommands } from './vscode/runCommands.ts';
 import { RunTree } from './vscode/runTree.ts';
+import { SegmentCommand } from './vscode/segmentCommand.ts';
 import { runsFolders } from './vscode/settings.ts';
 import { StatusBar } from './vscode/statusBar.ts';
 import { TrainCommands } from './vscode/trainCommands.ts';
@@ -69,7 +70,9 @@ export function activate(context: vscode.ExtensionContext): void {
     models,
   });
 
-  const evaluateCommand = new EvaluateCommand({ memory, registry, demo, models }, context.extensionPath);
+  const picks = { memory, registry, demo, models };
+  const evaluateCommand = new EvaluateCommand(picks, context.extensionPath);
+  const segmentCommand = new SegmentCommand(picks, context.extensionPath);
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
@@ -109,7 +112,15 @@ export function activate(context: vscode.ExtensionContext): void {
     evaluations,
     registerCommands(
       {
-        ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand, evaluations),
+        ...commandHandlers(
+          trainCommands,
+          runCommands,
+          registry,
+          inspector,
+          evaluateCommand,
+          segmentCommand,
+          evaluations,
+        ),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -135,6 +146,7 @@ function commandHandlers(
   registry: RunRegistry,
   inspector: Inspector,
   evaluateCommand: EvaluateCommand,
+  segmentCommand: SegmentCommand,
   evaluations: Evaluations,
 ): Omit<CommandHandlers, 'clipself.getModel'> {
   return {
@@ -154,6 +166,7 @@ function commandHandlers(
     },
     'clipself.showLog': argument => runCommands.showLog(argument),
     'clipself.evaluate': argument => evaluateCommand.evaluate(argument),
+    'clipself.segment': argument => segmentCommand.segment(argument),
     'clipself.refreshRuns': () => registry.refresh(),
     'clipself.inspectDenseFeatures': (argument, selection) => inspector.inspect(argument, selection),
     'clipself.openEvaluation': argument => evaluations.open(argument),
