@@ -17,6 +17,7 @@ import type {
 } from '../webview/evaluation/protocol.ts';
 import { drawPicture, drawThumbnail, RegionImageError, regionImage } from './regionPictures.ts';
 import { RegionsIndex } from './regionsIndex.ts';
+import { readSegmentPicture, type ShownSegmentation } from './segmentPictures.ts';
 
 export interface SideReport {
   path: string;
@@ -35,6 +36,7 @@ export interface MarkedRegion {
 export interface EvaluationDialogues {
   browseReport(): Promise<ReportReference | null>;
   browseImages(): Promise<string | null>;
+  browseSegmentation(): Promise<string | null>;
   save(file: SaveQuery, report: string | null): Promise<string | null>;
   copy(text: string): Promise<void>;
   openText(file: string): Promise<void>;
@@ -47,6 +49,8 @@ export interface HandlerSurroundings {
   side(side: Side): SideReport | null;
   /** Where the images are now, if not where the report says. */
   imageFolder(): string | null;
+  /** The segmentation in view. */
+  segmentation(): ShownSegmentation | null;
   mayReadImage(file: string): boolean;
   dialogues: EvaluationDialogues;
 }
@@ -119,6 +123,10 @@ export class EvaluationHandlers {
         return dialogues.browseReport();
       case 'browseImages':
         return dialogues.browseImages();
+      case 'browseSegmentation':
+        return dialogues.browseSegmentation();
+      case 'segmentPicture':
+        return readSegmentPicture(this.#surroundings.segmentation(), message.query);
       case 'save':
         return dialogues.save(message.query, this.#surroundings.side('after')?.path ?? null);
       case 'copy':

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { FileError } from '../trainer/checkpoints/fileError.ts';
 import type { EvaluationReport } from '../trainer/evaluate/protocol.ts';
 import type { RunSummary } from '../trainer/protocol.ts';
 import type {
@@ -23,8 +22,10 @@ import {
   requestProblem,
   type SideReport,
 } from './evaluationHandlers.ts';
-import { ReportSchemaError, readReport, shownReport } from './evaluationReport.ts';
+import { readReport, shownReport } from './evaluationReport.ts';
 import { parseShownReports, type ShownReports } from './evaluationState.ts';
+import { reportProblem } from './reportProblem.ts';
+import { SegmentationFollower } from './segmentationFollower.ts';
 import { SerialTask } from './serialTask.ts';
 
 /** What a panel's model needs of its surroundings. */
@@ -62,6 +63,7 @@ export class EvaluationPanelModel implements Disposable {
   readonly #cancellations = new Map<number, AbortController>();
   readonly #known = new Map<Side, KnownReport>();
   readonly #numbers = new Map<string, RunNumbersReader>();
+  readonly #segmentation = new SegmentationFollower(message => this.#post(message));
   /** Reports outside runs that were in view, which stay on offer. */
   readonly #files = new Set<string>();
   #shown: ShownReports;
@@ -81,6 +83,7 @@ export class EvaluationPanelModel implements Disposable {
       side: side => this.#sideReport(side),
       imageFolder: () => this.#shown.imageFolder,
       mayReadImage: file => surroundings.mayReadImage(file),
+      segmentation: () => this.#segmentation.shown,
       dialogues: surroundings.dialogues,
     });
     this.#poll = setInterval(() => void this.#pass.run(), POLL_INTERVAL);
@@ -95,7 +98,7 @@ export class EvaluationPanelModel implements Disposable {
   /** Path of the report in view; null where there is none. */
   async reportInView(): Promise<string | null> {
     await this.#pass.run();
-    return this.#known.get('after')?.message.path ?? null;
+    return this.#known.get('after')?.message.path ?? this.#shown.segmentation;
   }
 
   receive(message: MessageFromEvaluation): void {
@@ -147,14 +150,14 @@ export class EvaluationPanelModel implements Disposable {
     const choices = await this.#listChoices();
     if (this.#listening && this.#initialDue) {
       this.#initialDue = false;
-      const { before, after, imageFolder } = this.#shown;
-      const base = this.#stored ?? defaultEvaluationState;
-      this.#post({ kind: 'initial', choices, state: { ...base, before, after, imageFolder } });
+      this.#post({ kind: 'initial', choices, state: { ...this.#firstState(), ...this.#shown } });
       this.#choicesSent = JSON.stringify(choices);
       this.#numbersSent = '';
       for (const side of sides) await this.#look(side, true);
+      await this.#segmentation.look(this.#shown.segmentation, true);
     } else {
       for (const side of sides) await this.#look(side, false);
+      await this.#segmentation.look(this.#shown.segmentation, false);
       const list = JSON.stringify(choices);
       if (this.#listening && list !== this.#choicesSent) {
         this.#choicesSent = list;
@@ -162,6 +165,14 @@ export class EvaluationPanelModel implements Disposable {
       }
     }
     await this.#sendNumbers();
+  }
+
+  /** A panel that shows a segmentation alone begins with it. */
+  #firstState(): EvaluationState {
+    if (this.#stored !== null) return this.#stored;
+    return this.#shown.after === null && this.#shown.segmentation !== null
+      ? { ...defaultEvaluationState, tab: 'segmentation' }
+      : defaultEvaluationState;
   }
 
   #listChoices(): Promise<ReportChoice[]> {
@@ -190,7 +201,8 @@ export class EvaluationPanelModel implements Disposable {
     this.#known.set(side, { signature, message, report });
     this.#handlers.reportChanged(side);
     this.#post(message);
-    if (side === 'after') this.#surroundings.titleChanged(titleOf(reference, file));
+    if (side === 'after')
+      this.#surroundings.titleChanged(titleOf(reference, file ?? this.#shown.segmentation));
   }
 
   async #sendNumbers(): Promise<void> {
@@ -285,11 +297,4 @@ async function load(
   } catch (error) {
     return { report: null, problem: reportProblem(error, file) };
   }
-}
-
-function reportProblem(error: unknown, file: string): ReportProblem {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof ReportSchemaError) return { kind: 'schema', message };
-  const gone = error instanceof FileError && /\(ENOENT\)|\(ENOTDIR\)/.test(error.reason);
-  return gone ? { kind: 'gone', message: `${file} is not there.` } : { kind: 'unreadable', message };
 }

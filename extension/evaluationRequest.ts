@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportReference } from '../webview/evaluation/protocol.ts';
 import { evaluationsOf, runOfReport } from './evaluationFiles.ts';
+import { isSegmentationReport } from './segmentationReport.ts';
 
 /**
  * Argument of the command `clipself.openEvaluation`, for key bindings, tasks and other extensions: reports or run
@@ -17,7 +18,10 @@ export interface EvaluationArguments {
 /** The reports that a panel is opened with. */
 export interface OpenedReports {
   before: ReportReference | null;
-  after: ReportReference;
+  /** Null where only a segmentation is looked at. */
+  after: ReportReference | null;
+  /** Report of a segmentation; none where it is missing. */
+  segmentation?: string;
 }
 
 /** Whether the command was called with its documented argument rather than from a menu. */
@@ -44,7 +48,8 @@ function absolute(name: string, value: unknown): string {
 }
 
 /**
- * A report with the evaluation before training of its run as baseline, or a run with its latest evaluation.
+ * A report with the evaluation before training of its run as baseline, a segmentation, or a run with its latest
+ * evaluation.
  *
  * @throws Error when there is nothing at the path.
  */
@@ -52,6 +57,7 @@ export async function openedByPath(target: string): Promise<OpenedReports> {
   const status = await stat(target).catch(() => null);
   if (status === null) throw new Error(`${target} is not there.`);
   if (status.isDirectory()) return openedByRun(target);
+  if (await isSegmentationReport(target)) return { before: null, after: null, segmentation: target };
   const run = runOfReport(target);
   const first = run === null ? undefined : (await evaluationsOf(run))[0];
   const before: ReportReference | null =

@@ -5,6 +5,8 @@ import type { ReportReference } from '../webview/evaluation/protocol.ts';
 export interface ShownReports {
   before: ReportReference | null;
   after: ReportReference | null;
+  /** Report of a segmentation. */
+  segmentation: string | null;
   imageFolder: string | null;
 }
 
@@ -23,9 +25,10 @@ export function parseReference(value: unknown): ReportReference | null {
 /** The reports of a stored state; null where it names none, so that there is nothing to restore. */
 export function parseShownReports(value: unknown): ShownReports | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { schema, before, after, imageFolder } = value as Fields;
+  const { schema, before, after, segmentation: segmented, imageFolder } = value as Fields;
   if (schema !== 1) return null;
-  const shown = { before: parseReference(before), after: parseReference(after) };
-  if (shown.before === null && shown.after === null) return null;
+  const segmentation = isPath(segmented) ? path.normalize(segmented) : null;
+  const shown = { before: parseReference(before), after: parseReference(after), segmentation };
+  if (shown.before === null && shown.after === null && segmentation === null) return null;
   return { ...shown, imageFolder: isPath(imageFolder) ? imageFolder : null };
 }

@@ -26,6 +26,7 @@ import { sayFarewell, sayModelReady, sayProblem } from './vscode/notifications.t
 import { TrainingProgress } from './vscode/progress.ts';
 import { RunCommands } from './vscode/runCommands.ts';
 import { RunTree } from './vscode/runTree.ts';
+import { SegmentCommand } from './vscode/segmentCommand.ts';
 import { runsFolders } from './vscode/settings.ts';
 import { StatusBar } from './vscode/statusBar.ts';
 import { TrainCommands } from './vscode/trainCommands.ts';
@@ -70,7 +71,9 @@ export function activate(context: vscode.ExtensionContext): void {
     models,
   });
 
-  const evaluateCommand = new EvaluateCommand({ memory, registry, demo, models }, context.extensionPath);
+  const picks = { memory, registry, demo, models };
+  const evaluateCommand = new EvaluateCommand(picks, context.extensionPath);
+  const segmentCommand = new SegmentCommand(picks, context.extensionPath);
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
@@ -110,7 +113,15 @@ export function activate(context: vscode.ExtensionContext): void {
     evaluations,
     registerCommands(
       {
-        ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand, evaluations),
+        ...commandHandlers(
+          trainCommands,
+          runCommands,
+          registry,
+          inspector,
+          evaluateCommand,
+          segmentCommand,
+          evaluations,
+        ),
         'clipself.checkEngines': () => checkEngines(context.extensionPath, channel),
         'clipself.getModel': async () => {
           const directory = await models.get();
@@ -137,6 +148,7 @@ function commandHandlers(
   registry: RunRegistry,
   inspector: Inspector,
   evaluateCommand: EvaluateCommand,
+  segmentCommand: SegmentCommand,
   evaluations: Evaluations,
 ): Omit<CommandHandlers, 'clipself.getModel' | 'clipself.checkEngines'> {
   return {
@@ -156,6 +168,7 @@ function commandHandlers(
     },
     'clipself.showLog': argument => runCommands.showLog(argument),
     'clipself.evaluate': argument => evaluateCommand.evaluate(argument),
+    'clipself.segment': argument => segmentCommand.segment(argument),
     'clipself.refreshRuns': () => registry.refresh(),
     'clipself.inspectDenseFeatures': (argument, selection) => inspector.inspect(argument, selection),
     'clipself.openEvaluation': argument => evaluations.open(argument),

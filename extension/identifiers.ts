@@ -18,6 +18,7 @@ export const commandTitles = {
   'clipself.revealRun': 'Reveal Run',
   'clipself.showLog': 'Show Log',
   'clipself.evaluate': 'Evaluate Region Classification',
+  'clipself.segment': 'Evaluate Segmentation',
   'clipself.refreshRuns': 'Refresh Runs',
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
   'clipself.getModel': 'Get a Model',

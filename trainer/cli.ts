@@ -47,6 +47,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'region classification: how well dense features, masks and crops are named by words',
     load: async () => (await import('./commands/evaluate.ts')).evaluateCommand,
   },
+  segment: {
+    summary: 'open-vocabulary segmentation of labelled images: mean IoU, before against after',
+    load: async () => (await import('./commands/segment.ts')).segmentCommand,
+  },
   norms: {
     summary: 'norms of the tokens, drawn over the image',
     load: async () => (await import('./commands/tokenMaps.ts')).normsCommand,

@@ -1,6 +1,5 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { runEvaluation } from '../evaluationProcess.ts';
 import {
   type EvaluationChoice,
   evaluateArguments,
@@ -8,6 +7,7 @@ import {
   parseEvaluateArguments,
 } from '../regionEvaluation.ts';
 import { askForEvaluation, type EvaluatePicksContext } from './evaluatePicks.ts';
+import { runWithProgress } from './evaluationProgress.ts';
 import { engineSetting, evaluationsFolder } from './settings.ts';
 
 /** The command **Evaluate Region Classification**. */
@@ -42,24 +42,7 @@ export class EvaluateCommand {
 
   #run(choice: EvaluationChoice, report: string): Thenable<'finished' | 'stopped'> {
     const title = `Evaluating ${path.basename(choice.model)}`;
-    const options = { location: vscode.ProgressLocation.Notification, cancellable: true, title };
-    return vscode.window.withProgress(options, (progress, token) => {
-      const controller = new AbortController();
-      token.onCancellationRequested(() => controller.abort());
-      let shown = 0;
-      const launch = {
-        executable: process.execPath,
-        script: this.#script,
-        args: [...evaluateArguments(choice, report), '--engine', engineSetting()],
-      };
-      return runEvaluation(launch, controller.signal, ({ percent, message }) => {
-        const increment = Math.max(0, (percent ?? shown) - shown);
-        shown += increment;
-        progress.report({
-          message: controller.signal.aborted ? 'stopping after this image' : message,
-          increment,
-        });
-      });
-    });
+    const args = [...evaluateArguments(choice, report), '--engine', engineSetting()];
+    return runWithProgress(title, this.#script, args);
   }
 }

@@ -72,7 +72,8 @@ function named<Name extends keyof EvaluationChoice>(
   return outcome.kind === 'answered' ? { kind: 'answered', value: { [name]: outcome.value } } : outcome;
 }
 
-const runItems = ({ runs }: RunRegistry): ChoiceItem<PathChoice>[] =>
+/** Runs that have a student. */
+export const runItems = ({ runs }: RunRegistry): ChoiceItem<PathChoice>[] =>
   runs
     .filter(({ step }) => step > 0)
     .map(({ directory, step }) => pathItem(directory, 'run-all', `run, step ${step}`));

@@ -21,6 +21,13 @@ export function evaluationDialogues(inspector: Pick<Inspector, 'showBeside'>): E
       });
       return chosen === null ? null : { kind: 'file', path: chosen };
     },
+    browseSegmentation: () =>
+      browse({
+        title: 'Report of a segmentation',
+        openLabel: 'Look at It',
+        canSelectFiles: true,
+        filters: { Reports: ['json'] },
+      }),
     browseImages: () =>
       browse({
         title: 'Folder of the images that were evaluated',

@@ -17,6 +17,16 @@ class ReportDocument implements vscode.CustomDocument {
   dispose(): void {}
 }
 
+const shownOf = ({ before, after, segmentation }: OpenedReports): ShownReports => ({
+  ...{ before, after },
+  segmentation: segmentation ?? null,
+  imageFolder: null,
+});
+
+/** Panels of the same report are one: that of a segmentation where nothing else is looked at. */
+const keyOf = ({ after, segmentation }: ShownReports): string =>
+  after === null ? `segmentation:${segmentation}` : referenceKey(after);
+
 /** The evaluation panels of this window: opened by the command, by “Reopen With…”, or by VS Code after a reload. */
 export class EvaluationPanels implements Disposable {
   readonly #host: EvaluationHost;
@@ -46,20 +56,20 @@ export class EvaluationPanels implements Disposable {
    * @returns Its path; null where the run has none yet.
    */
   show(reports: OpenedReports): Promise<string | null> {
-    const key = referenceKey(reports.after);
-    const open = [...this.#open].find(({ shown }) => referenceKey(shown.after) === key);
+    const asked = shownOf(reports);
+    const open = [...this.#open].find(({ shown }) => keyOf(shown) === keyOf(asked));
     if (open !== undefined) {
       open.reveal();
       return open.reportInView();
     }
     const column = { viewColumn: vscode.ViewColumn.Active, preserveFocus: false };
     const panel = vscode.window.createWebviewPanel(EVALUATION_PANEL_TYPE, 'Evaluation', column);
-    return this.#adopt(panel, { ...reports, imageFolder: null }, false).reportInView();
+    return this.#adopt(panel, asked, false).reportInView();
   }
 
   async #resolve(uri: vscode.Uri, panel: vscode.WebviewPanel): Promise<void> {
     if (uri.scheme !== 'file') throw new Error('Evaluations are read from files on this machine only.');
-    this.#adopt(panel, { ...(await openedByPath(uri.fsPath)), imageFolder: null }, true);
+    this.#adopt(panel, shownOf(await openedByPath(uri.fsPath)), true);
   }
 
   #adopt(panel: vscode.WebviewPanel, shown: ShownReports, isEditor: boolean): EvaluationPanel {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { copyFile, cp, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import { writeNpy } from '../../trainer/checkpoints/npyFile.ts';
 import type { EvaluationReport } from '../../trainer/evaluate/protocol.ts';
+import type { SegmentationReport } from '../../trainer/segment/protocol.ts';
 
 const EXTENSION = 'clipself-lab.clipself-lab';
 
@@ -41,6 +42,24 @@ describe('evaluating from the extension host', function () {
       labels().some(label => label.startsWith('Evaluation: ')),
       `tabs: ${labels().join(', ')}`,
     );
+  });
+
+  it('segments, and opens what it wrote', async () => {
+    const { extensionPath } = vscode.extensions.getExtension(EXTENSION)!;
+    const workspace = vscode.workspace.workspaceFolders![0]!.uri.fsPath;
+    const datasets = path.join(extensionPath, 'test/fixtures/datasets');
+    const labels = path.join(workspace, 'labels.json');
+    await copyFile(path.join(datasets, 'panoptic.json'), labels);
+    await cp(path.join(datasets, 'pan_seg'), path.join(workspace, 'labels'), { recursive: true });
+    const report = await vscode.commands.executeCommand<string>('clipself.segment', {
+      ...{ model: path.join(extensionPath, 'media/demo/model'), format: 'panoptic', labels },
+      ...{ images: path.join(datasets, 'pan_img'), size: 64 },
+    });
+    assert.ok(report.startsWith(path.join(workspace, 'evaluations', 'segmentation-model-labels-')), report);
+    const content = JSON.parse(await readFile(report, 'utf8')) as SegmentationReport;
+    assert.deepEqual([content.kind, content.counts.images, content.overlays.length], ['segmentation', 4, 4]);
+    const opened = await vscode.commands.executeCommand<string>('clipself.openEvaluation', { report });
+    assert.equal(opened, report);
   });
 
   it('tells a program why it failed', async () => {

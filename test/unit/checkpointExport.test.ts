@@ -74,8 +74,8 @@ describe('exported models', () => {
     }
     assert.ok((await stat(out)).size < 0.55 * (await stat(original.weightsFile)).size);
     await assert.rejects(
-      runExport('--model', source, '--format', 'openclip', '--half', '--out', folder.file('x.pt')),
-      /--half belongs to --format safetensors/,
+      runExport('--model', source, '--format', 'onnx', '--half', '--out', folder.file('x.onnx')),
+      /--half, --strip and --prefix belong to the formats of weights/,
     );
   });
 
@@ -130,6 +130,34 @@ describe('exported models', () => {
     assert.equal(model.architecture.layers, 4);
   });
 
+  it('take other names: one tower alone, behind a prefix', async () => {
+    const out = folder.file('tower.pt');
+    const asked = ['--model', fixturePath('openclip_vit'), '--out', out, '--format'];
+    await runExport(...asked, 'state-dict', '--strip', 'visual.', '--prefix', 'backbone.visual.', '--half');
+    const { tensors: source } = await readSafetensors(fixturePath('openclip_vit/weights.safetensors'));
+    const { tensors } = await readCheckpoint(out);
+    const expected = [...source.keys()].filter(name => name.startsWith('visual.'));
+    assert.ok(expected.length > 10 && expected.length < source.size);
+    assert.deepEqual([...tensors.keys()].sort(), expected.map(name => `backbone.${name}`).sort());
+    for (const { dtype } of tensors.values()) assert.equal(dtype, 'float16');
+    await assert.rejects(
+      runExport(...asked, 'openclip', '--strip', 'trunk.'),
+      /--strip trunk\.: no tensor has a name that starts so; the first is '/,
+    );
+  });
+
+  it("are refused as OpenAI's when its programs would compute something else", async () => {
+    for (const [name, reason] of [
+      ['eva02', /an EVA-02 tower has another structure\. Use --format openclip/],
+      ['openclip_vit', /the exact GELU/],
+      ['openai_vit', /it has 2 heads for a width of 64, OpenAI's has one for every 64/],
+    ] as const)
+      await assert.rejects(
+        runExport('--model', fixturePath(name), '--format', 'openai', '--out', folder.file('x.pt')),
+        reason,
+      );
+  });
+
   it('are asked for in clear terms', async () => {
     const model = fixturePath('openai_vit');
     const out = folder.file('x');
@@ -137,7 +165,7 @@ describe('exported models', () => {
     const asked = ['--model', model, '--out', out, '--format'];
     await assert.rejects(
       runExport(...asked, 'caffe'),
-      /--format must be safetensors, openclip, onnx; got caffe/,
+      /--format must be safetensors, openclip, state-dict, openai, onnx; got caffe/,
     );
     await assert.rejects(runExport(...asked, 'openclip', '--size', '32'), /belong to --format onnx/);
     await assert.rejects(

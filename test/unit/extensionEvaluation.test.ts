@@ -177,6 +177,7 @@ describe('reports and regions on the disk', () => {
     assert.deepEqual(parseShownReports(state), {
       before: null,
       after: { kind: 'file', path: '/b.json' },
+      segmentation: null,
       imageFolder: null,
     });
     for (const odd of [

@@ -78,6 +78,7 @@ describe('what an evaluation panel is told', () => {
 
   const dialogues: EvaluationDialogues = {
     browseReport: async () => null,
+    browseSegmentation: async () => null,
     browseImages: async () => folder.path,
     save: async ({ name }) => name,
     copy: async text => void saved.push(text),
@@ -91,7 +92,7 @@ describe('what an evaluation panel is told', () => {
 
   function open(shown: Partial<ShownReports>): EvaluationPanelModel {
     model = new EvaluationPanelModel(
-      { before: null, after: null, imageFolder: null, ...shown },
+      { before: null, after: null, segmentation: null, imageFolder: null, ...shown },
       {
         post: message => messages.push(message),
         mayReadImage: () => mayRead,

@@ -1,4 +1,4 @@
-/** Checkpoints that `torch.load(…, weights_only=True)` and OpenCLIP read: `{'state_dict': {name: tensor}}`. */
+/** Checkpoints that `torch.load(…, weights_only=True)` reads: a dict of tensors, or one in `{'state_dict': …}`. */
 import { writeAtomically } from './atomicFile.ts';
 import { FileError } from './fileError.ts';
 import { bytesOf, elementBytes, elementCount, type HostTensor } from './hostTensor.ts';
@@ -75,10 +75,19 @@ class PickleWriter {
   }
 }
 
-function pickleOf(tensors: ReadonlyMap<string, HostTensor>): Buffer {
+/**
+ * How the dict of tensors is packed: `state_dict` as training programs save it and OpenCLIP reads it, `bare` as
+ * `torch.save(model.state_dict(), …)` writes it.
+ */
+export type StateDictWrapper = 'state_dict' | 'bare';
+
+function pickleOf(tensors: ReadonlyMap<string, HostTensor>, wrapper: StateDictWrapper): Buffer {
   const writer = new PickleWriter();
-  writer.code(opcode.protocol, 2, opcode.dictionary);
-  writer.text('state_dict');
+  writer.code(opcode.protocol, 2);
+  if (wrapper === 'state_dict') {
+    writer.code(opcode.dictionary);
+    writer.text('state_dict');
+  }
   writer.orderedDictionary();
   writer.code(opcode.mark);
   let key = 0;
@@ -86,13 +95,15 @@ function pickleOf(tensors: ReadonlyMap<string, HostTensor>): Buffer {
     writer.text(name);
     writer.tensor(tensor, String(key++));
   }
-  writer.code(opcode.setItems, opcode.setItem, opcode.stop);
+  writer.code(opcode.setItems);
+  if (wrapper === 'state_dict') writer.code(opcode.setItem);
+  writer.code(opcode.stop);
   return writer.bytes;
 }
 
-function* entriesOf(tensors: ReadonlyMap<string, HostTensor>): Iterable<ZipEntry> {
+function* entriesOf(tensors: ReadonlyMap<string, HostTensor>, wrapper: StateDictWrapper): Iterable<ZipEntry> {
   const text = (content: string): Uint8Array => Buffer.from(content);
-  yield { name: 'archive/data.pkl', bytes: pickleOf(tensors) };
+  yield { name: 'archive/data.pkl', bytes: pickleOf(tensors, wrapper) };
   yield { name: 'archive/byteorder', bytes: text('little') };
   let key = 0;
   for (const { data } of tensors.values()) yield { name: `archive/data/${key++}`, bytes: bytesOf(data) };
@@ -105,7 +116,11 @@ function* entriesOf(tensors: ReadonlyMap<string, HostTensor>): Iterable<ZipEntry
  * @throws FileError when it cannot be written or a tensor's type is none of PyTorch's storages; a file of that name
  * stays as it was.
  */
-export async function writePytorch(file: string, tensors: ReadonlyMap<string, HostTensor>): Promise<void> {
+export async function writePytorch(
+  file: string,
+  tensors: ReadonlyMap<string, HostTensor>,
+  wrapper: StateDictWrapper = 'state_dict',
+): Promise<void> {
   for (const [name, { shape, dtype, data }] of tensors) {
     if (!storageNames.has(dtype))
       throw new FileError(
@@ -116,5 +131,5 @@ export async function writePytorch(file: string, tensors: ReadonlyMap<string, Ho
     if (data.byteLength !== elementCount(shape) * elementBytes[dtype])
       throw new Error(`tensor '${name}' does not fill its shape [${shape.join(', ')}]`);
   }
-  await writeAtomically(file, handle => writeZip(handle, entriesOf(tensors)));
+  await writeAtomically(file, handle => writeZip(handle, entriesOf(tensors, wrapper)));
 }

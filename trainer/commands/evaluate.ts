@@ -158,7 +158,7 @@ async function evaluatedModel(
   };
 }
 
-const openModel = async ({ files, upload }: ResolvedModel, engine: Engine): Promise<LoadedTower> =>
+export const openModel = async ({ files, upload }: ResolvedModel, engine: Engine): Promise<LoadedTower> =>
   loadTower(files, engine, await upload(engine));
 
 const embeddingModel = ({ features, model, dispose }: LoadedTower): EmbeddingModel => ({
@@ -169,7 +169,7 @@ const embeddingModel = ({ features, model, dispose }: LoadedTower): EmbeddingMod
 });
 
 /** Model files have hundreds of megabytes and are asked for several times. */
-function rememberingHashes(): Hashes {
+export function rememberingHashes(): Hashes {
   const known = new Map<string, Promise<string>>();
   return {
     of: file => {
@@ -188,7 +188,7 @@ const openCache = (log: RunLog): Promise<MapCache | null> =>
   });
 
 /** Words are embedded in one go: what is asked to stop meanwhile has nothing to keep. */
-function textProgress(log: RunLog, stop: StopSwitch) {
+export function textProgress(log: RunLog, stop: StopSwitch) {
   const abort = new AbortController();
   return {
     signal: abort.signal,

@@ -1,27 +1,32 @@
 import { parseArgs } from 'node:util';
 import { readCheckpoint, underSourceNames } from '../checkpoints/checkpoint.ts';
-import type { HostTensor } from '../checkpoints/hostTensor.ts';
 import { configurationMetadataKey, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { toOpenClipConfiguration } from '../checkpoints/openClipConfiguration.ts';
 import { writePytorch } from '../checkpoints/pytorchWriter.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
-import { toFloat16 } from '../dense/float16.ts';
 import { checkRange, checkSize } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 import type { ExportedGraph } from './exportOnnx.ts';
+import { halvedTensors, openAiStateDict, type Renaming, renamed, type Tensors } from './exportTensors.ts';
 
-const help = `usage: clipself export --model M --format safetensors|openclip|onnx --out F [--arch A] [--half] [--graph image|dense] [--size S] [--json]
+const help = `usage: clipself export --model M --format safetensors|openclip|state-dict|openai|onnx --out F [--arch A] [--half]
+                       [--strip P] [--prefix P] [--graph image|dense] [--size S] [--json]
 
-Writes a model for other programs.
-  safetensors   the names of the source (OpenCLIP's or Hugging Face's), and its configuration in the file's metadata;
-                --half rounds float32 numbers to float16
+Writes a model for other programs (docs/downstream.md says which takes what).
+  safetensors   the names of the source (OpenCLIP's or Hugging Face's), and its configuration in the file's metadata
   openclip      a PyTorch file {'state_dict': …} with OpenCLIP's names; torch.load accepts it with weights_only=True
+  state-dict    a PyTorch file with the dict of tensors alone, OpenCLIP's names
+  openai        like state-dict, with the three numbers that programs made for OpenAI's archives look for
   onnx          the image tower for one image of S × S normalised pixels, float32, its numbers in F.data beside it:
                 --graph image (the default) gives 'embedding' [1, D], not normalised; --graph dense gives 'features'
-                [1, rows, columns, D] of unit norm, CLIPSelf's read-out. S is the model's own size without --size.`;
+                [1, rows, columns, D] of unit norm, CLIPSelf's read-out. S is the model's own size without --size.
 
-const formats = ['safetensors', 'openclip', 'onnx'] as const;
+  --half        round float32 numbers to float16
+  --strip P     only the tensors whose names start with P, without it: 'visual.' leaves the image tower
+  --prefix P    put P in front of every name, after --strip`;
+
+const formats = ['safetensors', 'openclip', 'state-dict', 'openai', 'onnx'] as const;
 type Format = (typeof formats)[number];
 const graphs: readonly ExportedGraph[] = ['image', 'dense'];
 
@@ -32,24 +37,28 @@ function oneOf<Word extends string>(option: string, words: readonly Word[], valu
   return found;
 }
 
-/** The whole model under its source's names, numbers as they are or rounded to float16. */
-async function exportSafetensors(model: ModelFiles, out: string, half: boolean): Promise<string[]> {
-  const { tensors } = await readCheckpoint(model.weightsFile);
-  const written = half ? new Map([...tensors].map(([name, tensor]) => [name, halved(tensor)])) : tensors;
-  await writeSafetensors(out, await underSourceNames(model.weightsFile, written), {
-    format: 'pt',
-    [configurationMetadataKey]: JSON.stringify(toOpenClipConfiguration(model)),
-  });
-  return [out];
+/** How the tensors of a model are changed before they are written. */
+interface Changes extends Renaming {
+  half: boolean;
 }
 
-const halved = (tensor: HostTensor): HostTensor =>
-  tensor.data instanceof Float32Array
-    ? { shape: tensor.shape, dtype: 'float16', data: toFloat16(tensor.data) }
-    : tensor;
-
-async function exportOpenClip(model: ModelFiles, out: string): Promise<string[]> {
-  await writePytorch(out, (await readCheckpoint(model.weightsFile)).tensors);
+/** The whole model as one file of the format. */
+async function exportWeights(
+  model: ModelFiles,
+  out: string,
+  format: Exclude<Format, 'onnx'>,
+  { half, ...renaming }: Changes,
+): Promise<string[]> {
+  const { tensors } = await readCheckpoint(model.weightsFile);
+  const rounded = half ? halvedTensors(tensors) : tensors;
+  const named = (given: Tensors): Tensors => renamed(given, renaming);
+  if (format === 'safetensors')
+    await writeSafetensors(out, named(await underSourceNames(model.weightsFile, rounded)), {
+      format: 'pt',
+      [configurationMetadataKey]: JSON.stringify(toOpenClipConfiguration(model)),
+    });
+  else if (format === 'openai') await writePytorch(out, named(openAiStateDict(model, rounded)), 'bare');
+  else await writePytorch(out, named(rounded), format === 'openclip' ? 'state_dict' : 'bare');
   return [out];
 }
 
@@ -77,6 +86,8 @@ export async function exportCommand(args: string[]): Promise<void> {
       format: { type: 'string' },
       out: { type: 'string' },
       half: { type: 'boolean', default: false },
+      strip: { type: 'string' },
+      prefix: { type: 'string' },
       graph: { type: 'string' },
       size: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -93,16 +104,16 @@ export async function exportCommand(args: string[]): Promise<void> {
   const format: Format = oneOf('format', formats, values.format);
   if (format !== 'onnx' && (values.graph !== undefined || values.size !== undefined))
     throw new UsageError('--graph and --size belong to --format onnx');
-  if (values.half && format !== 'safetensors') throw new UsageError('--half belongs to --format safetensors');
+  if (format === 'onnx' && (values.half || values.strip !== undefined || values.prefix !== undefined))
+    throw new UsageError('--half, --strip and --prefix belong to the formats of weights, not to onnx');
   const graph = oneOf('graph', graphs, values.graph ?? 'image');
   const model = await resolveModel(await modelPath(source), values.arch ?? null);
   for (const warning of model.warnings) console.error(`warning: ${warning}`);
+  const changes = { half: values.half, strip: values.strip ?? '', prefix: values.prefix ?? '' };
   const files =
     format === 'onnx'
       ? await exportGraph(model, out, graph, values.size)
-      : format === 'openclip'
-        ? await exportOpenClip(model, out)
-        : await exportSafetensors(model, out, values.half);
+      : await exportWeights(model, out, format, changes);
   if (values.json) console.log(JSON.stringify({ format, files }));
   else console.log(files.join('\n'));
 }

@@ -8,7 +8,7 @@ import { ImageError } from '../images/imageError.ts';
 export interface SegmentMap {
   width: number;
   height: number;
-  ids: Uint32Array | Uint8Array;
+  ids: Uint32Array | Uint16Array | Uint8Array;
 }
 
 /** What a segment covers. */

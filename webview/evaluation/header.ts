@@ -18,6 +18,7 @@ const tabNames: Readonly<Record<EvaluationTab, string>> = {
   overview: 'Overview',
   classes: 'Classes',
   confusions: 'Confusions',
+  segmentation: 'Segmentation',
 };
 
 const BROWSE = 'browse';
@@ -127,7 +128,7 @@ export class Header {
       setAttribute(tab, 'aria-selected', String(isShown));
       tab.tabIndex = isShown ? 0 : -1;
     }
-    this.#readings.hidden = state.tab === 'overview';
+    this.#readings.hidden = state.tab === 'overview' || state.tab === 'segmentation';
     this.#top.root.hidden = state.tab !== 'classes';
     this.#reading.value = state.reading;
     this.#top.value = String(state.top);

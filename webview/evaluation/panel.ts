@@ -19,9 +19,11 @@ import {
   type ReportMessage,
   type RunNumbers,
   referenceKey,
+  type SegmentationMessage,
   type Side,
 } from './protocol.ts';
 import { RegionsPane } from './regionsPane.ts';
+import { SegmentationTab } from './segmentationTab.ts';
 
 /** How long what was done is shown, in milliseconds. */
 const NOTICE_TIME = 8000;
@@ -33,6 +35,7 @@ interface Parts {
   classes: ClassTable;
   matrix: MatrixTab;
   regions: RegionsPane;
+  segmentation: SegmentationTab;
 }
 
 /** The evaluation panel: keeps what the host says, and draws it. */
@@ -51,6 +54,7 @@ export class EvaluationPanel {
   #state: EvaluationState = defaultState();
   #choices: readonly ReportChoice[] = [];
   #runs: readonly RunNumbers[] = [];
+  #segmentation: SegmentationMessage | null = null;
   #comparison: Comparison | null = null;
   #palette: Palette = readPalette();
   #toastTimer: ReturnType<typeof setTimeout> | null = null;
@@ -81,6 +85,9 @@ export class EvaluationPanel {
         break;
       case 'report':
         this.#takeReport(message);
+        break;
+      case 'segmentation':
+        this.#segmentation = message;
         break;
       case 'runNumbers':
         this.#runs = message.runs;
@@ -127,9 +134,10 @@ export class EvaluationPanel {
       classes: new ClassTable(state, { remember, open: place => this.#select(place, null, 'after') }),
       matrix,
       regions: new RegionsPane({ host: this.#host, remember, say }),
+      segmentation: new SegmentationTab({ host: this.#host, remember, say }),
     };
-    const { header, classes, regions } = this.#parts;
-    this.#tab.replaceChildren(overview.root, classes.root, matrix.root);
+    const { header, classes, regions, segmentation } = this.#parts;
+    this.#tab.replaceChildren(overview.root, classes.root, matrix.root, segmentation.root);
     this.#toast.hidden = true;
     const body = element('div', { class: 'evaluation-body' }, this.#tab, regions.root);
     this.#root.replaceChildren(header.root, this.#message, body, this.#toast, regions.dialog);
@@ -183,18 +191,22 @@ export class EvaluationPanel {
 
   #draw(): void {
     if (this.#parts === null) return;
-    const { header, overview, classes, matrix, regions } = this.#parts;
+    const { header, overview, classes, matrix, regions, segmentation } = this.#parts;
     const comparison = this.#comparison;
     const { tab } = this.#state;
     header.update(this.#state, this.#choices);
     header.warn(comparison?.warnings() ?? []);
+    const isSegmentation = tab === 'segmentation';
     this.#showMessages();
-    this.#tab.hidden = comparison === null;
+    this.#message.classList.toggle('elsewhere', isSegmentation);
+    this.#tab.hidden = comparison === null && !isSegmentation;
     this.#tab.setAttribute('aria-labelledby', `tab-${tab}`);
     this.#tab.dataset.tab = tab;
     overview.root.hidden = tab !== 'overview';
     classes.root.hidden = tab !== 'classes';
     matrix.root.hidden = tab !== 'confusions';
+    segmentation.root.hidden = !isSegmentation;
+    if (isSegmentation) segmentation.update(this.#segmentation, this.#state);
     if (comparison === null) {
       regions.root.hidden = true;
       return;
@@ -203,7 +215,7 @@ export class EvaluationPanel {
     if (tab === 'classes') classes.update(comparison, this.#state);
     // Kept up to date on every tab: it can be exported from each.
     matrix.update(comparison, this.#state);
-    regions.update(comparison, tab === 'overview' ? null : this.#state.selection);
+    regions.update(comparison, tab === 'overview' || isSegmentation ? null : this.#state.selection);
   }
 
   /** What stands in the way of a side, in the place of what would be drawn. */

@@ -10,7 +10,9 @@ import {
   type RegionSelection,
   type ReportReference,
   regionOutcomes,
+  type SegmentColumn,
   type Side,
+  segmentColumns,
   sides,
 } from './protocol.ts';
 
@@ -24,10 +26,11 @@ export function restoreState(stored: unknown): EvaluationState {
   state.before = restoreReference(stored.before);
   state.after = restoreReference(stored.after);
   if (typeof stored.imageFolder === 'string') state.imageFolder = stored.imageFolder;
+  if (typeof stored.segmentation === 'string') state.segmentation = stored.segmentation;
   state.tab = oneOf(evaluationTabs, stored.tab, state.tab);
   state.reading = oneOf(regionReadings, stored.reading, state.reading);
   state.top = restoreTop(stored.top);
-  const { chart, classes, matrix } = stored;
+  const { chart, classes, matrix, segments } = stored;
   if (isObject(chart))
     state.chart = { kind: oneOf(classKinds, chart.kind, 'thing'), top: restoreTop(chart.top) };
   if (isObject(classes))
@@ -41,6 +44,11 @@ export function restoreState(stored: unknown): EvaluationState {
     state.matrix = {
       side: oneOf(matrixSides, matrix.side, 'after'),
       order: oneOf(matrixOrders, matrix.order, 'data'),
+    };
+  if (isObject(segments))
+    state.segments = {
+      column: oneOf<SegmentColumn>(segmentColumns, segments.column, 'pixels'),
+      descending: segments.descending !== false,
     };
   state.selection = restoreSelection(stored.selection);
   return state;

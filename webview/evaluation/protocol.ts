@@ -23,6 +23,7 @@ import type {
   RegionReading,
   TwelveNumberName,
 } from '../../trainer/evaluate/protocol.ts';
+import type { SegmentationReport } from '../../trainer/segment/protocol.ts';
 
 /** The two reports that are compared: a baseline, and the one that is looked at. */
 export const sides = ['before', 'after'] as const;
@@ -135,6 +136,16 @@ export interface SaveQuery {
   bytes: ArrayBuffer;
 }
 
+/** Pictures of a segmented image: its labels, and what the models named. */
+export const segmentPictures = ['truth', 'before', 'after'] as const;
+export type SegmentPictureName = (typeof segmentPictures)[number];
+
+export interface SegmentPictureQuery {
+  /** Position in the report's `overlays`. */
+  overlay: number;
+  picture: SegmentPictureName;
+}
+
 /** Every request of the panel: what it takes and what it gives. A dialogue that the user dismisses gives null. */
 export interface EvaluationRequests {
   regions: { query: RegionsQuery; result: RegionsResult };
@@ -149,6 +160,10 @@ export interface EvaluationRequests {
   browseReport: { query: null; result: ReportReference | null };
   /** Asks where the images are now; the result is the folder. */
   browseImages: { query: null; result: string | null };
+  /** Asks for a report of a segmentation; the result is its path. */
+  browseSegmentation: { query: null; result: string | null };
+  /** One of the pictures that a segmentation has written, JPEG. */
+  segmentPicture: { query: SegmentPictureQuery; result: ArrayBuffer };
   /** Opens a save dialogue; the result is the path written. */
   save: { query: SaveQuery; result: string | null };
   copy: { query: { text: string }; result: null };
@@ -193,6 +208,15 @@ export interface ReportMessage {
   problem: ReportProblem | null;
 }
 
+/** The segmentation in view, or why there is none; sent again when its file changes. */
+export interface SegmentationMessage {
+  kind: 'segmentation';
+  /** Absolute path; null where none was chosen. */
+  path: string | null;
+  report: SegmentationReport | null;
+  problem: ReportProblem | null;
+}
+
 /** The numbers of the runs that the reports belong to; replaces what was sent before. */
 export interface RunNumbersMessage {
   kind: 'runNumbers';
@@ -220,6 +244,7 @@ export type MessageToEvaluation =
   | EvaluationInitialMessage
   | ChoicesMessage
   | ReportMessage
+  | SegmentationMessage
   | RunNumbersMessage
   | RequestProgressMessage
   | ResponseMessage;
@@ -268,12 +293,16 @@ export type MessageFromEvaluation =
 
 // ---- what the panel persists ----
 
-export const evaluationTabs = ['overview', 'classes', 'confusions'] as const;
+export const evaluationTabs = ['overview', 'classes', 'confusions', 'segmentation'] as const;
 export type EvaluationTab = (typeof evaluationTabs)[number];
 
 /** Columns of the table of classes. */
 export const classColumns = ['name', 'kind', 'regions', 'before', 'after', 'change', 'margin'] as const;
 export type ClassColumn = (typeof classColumns)[number];
+
+/** Columns of the table of segmented classes. */
+export const segmentColumns = ['name', 'pixels', 'before', 'after', 'change', 'boxes', 'masks'] as const;
+export type SegmentColumn = (typeof segmentColumns)[number];
 
 /** What the matrix shows: one side, or the change from before to after. */
 export const matrixSides = ['before', 'after', 'change'] as const;
@@ -285,7 +314,7 @@ export type MatrixOrder = (typeof matrixOrders)[number];
 
 /**
  * The argument of the webview's `setState`, which VS Code keeps over a reload; the host restores the panel from
- * `before`, `after` and `imageFolder`.
+ * `before`, `after`, `segmentation` and `imageFolder`.
  */
 export interface EvaluationState {
   schema: 1;
@@ -293,6 +322,8 @@ export interface EvaluationState {
   after: ReportReference | null;
   /** Where the images are now, if not where the reports say. Absolute path. */
   imageFolder: string | null;
+  /** Report of a segmentation. Absolute path. */
+  segmentation: string | null;
   tab: EvaluationTab;
   reading: RegionReading;
   top: 1 | 5;
@@ -300,6 +331,7 @@ export interface EvaluationState {
   chart: { kind: ClassKind; top: 1 | 5 };
   classes: { filter: string; kind: ClassKind | 'all'; column: ClassColumn; descending: boolean };
   matrix: { side: MatrixSide; order: MatrixOrder };
+  segments: { column: SegmentColumn; descending: boolean };
   /** Regions shown beside the table or the matrix. */
   selection: (RegionSelection & { side: Side }) | null;
 }
@@ -310,11 +342,13 @@ export const defaultEvaluationState: EvaluationState = {
   before: null,
   after: null,
   imageFolder: null,
+  segmentation: null,
   tab: 'overview',
   reading: 'rois',
   top: 1,
   chart: { kind: 'thing', top: 1 },
   classes: { filter: '', kind: 'all', column: 'regions', descending: true },
   matrix: { side: 'after', order: 'data' },
+  segments: { column: 'pixels', descending: true },
   selection: null,
 };

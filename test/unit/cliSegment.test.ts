@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import sharp from 'sharp';
+import { segmentCommand } from '../../trainer/commands/segment.ts';
+import { readCocoPanoptic } from '../../trainer/evaluate/cocoPanoptic.ts';
+import { readSegmentMap } from '../../trainer/evaluate/regionMasks.ts';
+import type { SegmentationReport } from '../../trainer/segment/protocol.ts';
+import { UsageError } from '../../trainer/usageError.ts';
+import { panopticFiles, writeTinyWords } from '../support/evaluationFixture.ts';
+import { printed } from '../support/printed.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+import { tinyTensors, writeTinyModel } from '../support/trainingFixture.ts';
+
+describe('clipself segment', function () {
+  this.timeout(60_000);
+  let folder: TemporaryFolder;
+
+  before(async () => {
+    folder = await temporaryFolder();
+    await writeTinyModel(folder.file('model'));
+    const other = tinyTensors();
+    const projection = other.get('visual.proj')!;
+    other.set('visual.proj', { ...projection, data: (projection.data as Float32Array).map(value => -value) });
+    await writeTinyModel(folder.file('other'), other);
+    await writeTinyWords(folder.file('words.npy'));
+    await writeFile(folder.file('classes.txt'), 'person\nboat\nbird\ncat\nsky\ngrass\nsea\n');
+    await writeIndexLabels();
+  });
+  after(() => folder.remove());
+
+  /** The panoptic truth once more, as ADE20K and VOC would store it. */
+  async function writeIndexLabels(): Promise<void> {
+    const data = await readCocoPanoptic(panopticFiles.annotations, false);
+    for (const kind of ['ade20k', 'voc']) await mkdir(folder.file(kind), { recursive: true });
+    for (const { file, maskFile, regions } of data.images) {
+      const { width, height, ids } = await readSegmentMap(path.join(panopticFiles.masks, maskFile!));
+      const places = new Map(regions.map(region => [region.segment, region.class]));
+      for (const [kind, first, none] of [
+        ['ade20k', 1, 0],
+        ['voc', 0, 255],
+      ] as const) {
+        const values = Uint8Array.from(ids, id => (places.has(id) ? places.get(id)! + first : none));
+        await sharp(values, { raw: { width, height, channels: 1 } })
+          .toColourspace('b-w')
+          .png()
+          .toFile(folder.file(`${kind}/${file}`));
+      }
+    }
+  }
+
+  const common = (out: string): string[] => [
+    ...['--images', panopticFiles.images, '--embeddings', folder.file('words.npy'), '--size', '64'],
+    ...['--threads', '1', '--json', '--out', folder.file(out)],
+  ];
+  const panoptic = [
+    '--format',
+    'panoptic',
+    '--labels',
+    panopticFiles.annotations,
+    '--masks',
+    panopticFiles.masks,
+  ];
+
+  async function segment(out: string, ...args: string[]): Promise<SegmentationReport> {
+    await printed(() => segmentCommand([...common(out), ...args]));
+    return JSON.parse(await readFile(folder.file(out), 'utf8')) as SegmentationReport;
+  }
+
+  it('compares two models on COCO panoptic, with pictures', async () => {
+    const args = ['--model', folder.file('model'), '--before', folder.file('other'), ...panoptic];
+    const report = await segment('both/report.json', ...args, '--overlays', folder.file('both/overlays'));
+    const { before, after, counts, classes, overlays } = report;
+    assert.deepEqual([report.kind, counts.images, classes.length], ['segmentation', 4, 7]);
+    assert.deepEqual([before!.model.name, after.model.name], ['other', 'model']);
+    for (const { pixels, naming } of [before!, after]) {
+      const counted = pixels.confusions.reduce((sum, entry) => sum + entry.pixels, 0);
+      assert.equal(counted, counts.pixels);
+      const right = pixels.confusions.filter(({ truth, named }) => truth === named);
+      assert.equal(pixels.pixelAccuracy, right.reduce((sum, entry) => sum + entry.pixels, 0) / counted);
+      assert.deepEqual([naming.boxes.regions, naming.masks.regions], [24, 24]);
+    }
+    // The second model's features point the other way.
+    assert.notDeepEqual(before!.pixels.confusions, after.pixels.confusions);
+    assert.equal(overlays.length, 4);
+    assert.deepEqual(overlays[0], {
+      image: 'p0.png',
+      truth: 'overlays/0000-truth.jpg',
+      before: 'overlays/0000-before.jpg',
+      after: 'overlays/0000-after.jpg',
+    });
+    const { width, height } = await sharp(folder.file('both/overlays/0000-truth.jpg')).metadata();
+    assert.deepEqual([width, height], [90, 60]);
+  });
+
+  it('counts the same pixels whatever the labels are stored as', async () => {
+    const model = ['--model', folder.file('model')];
+    const expected = await segment('panoptic.json', ...model, ...panoptic);
+    assert.equal(expected.before, null);
+    for (const format of ['ade20k', 'voc']) {
+      const labels = [
+        '--format',
+        format,
+        '--labels',
+        folder.file(format),
+        '--classes',
+        folder.file('classes.txt'),
+      ];
+      const report = await segment(`${format}.json`, ...model, ...labels);
+      assert.deepEqual(report.after.pixels, expected.after.pixels);
+      assert.deepEqual(
+        [report.counts.pixels, report.counts.ignored],
+        [expected.counts.pixels, expected.counts.ignored],
+      );
+    }
+  });
+
+  it('names what is wrong with the labels, or leaves it out', async () => {
+    const labels = folder.file('broken');
+    await mkdir(labels);
+    for (const name of await readdir(folder.file('ade20k')))
+      await copyFile(folder.file(`ade20k/${name}`), path.join(labels, name));
+    await writeFile(path.join(labels, 'p1.png'), 'no image');
+    await mkdir(folder.file('high'));
+    await sharp({ create: { width: 90, height: 60, channels: 3, background: { r: 9, g: 9, b: 9 } } })
+      .toColourspace('b-w')
+      .png()
+      .toFile(folder.file('high/p0.png'));
+    const high = ['--model', folder.file('model'), '--format', 'voc', '--labels', folder.file('high')];
+    await assert.rejects(
+      segment('x.json', ...high, '--classes', folder.file('classes.txt')),
+      /p0\.png: it has the label 9, and the list names 7 classes from 0/,
+    );
+    const args = ['--model', folder.file('model'), '--format', 'ade20k', '--labels', labels, '--classes'];
+    await assert.rejects(
+      segment('x.json', ...args, folder.file('classes.txt')),
+      /p1\.png: it is no PNG file/,
+    );
+    const report = await segment('skipped.json', ...args, folder.file('classes.txt'), '--skip-broken');
+    assert.deepEqual(report.counts.skipped, { 'image or labels unreadable': 1 });
+    assert.equal(report.counts.images, 3);
+    await copyFile(path.join(labels, 'p0.png'), path.join(labels, 'nobody.png'));
+    await assert.rejects(
+      segment('x.json', ...args, folder.file('classes.txt')),
+      /nobody\.png: no image of this name lies below/,
+    );
+  });
+
+  it('is asked for in clear terms', async () => {
+    const fails = (args: string[], reason: RegExp) =>
+      assert.rejects(
+        segmentCommand(args),
+        (error: unknown) => error instanceof UsageError && reason.test(error.message),
+      );
+    await fails(['--model', 'm'], /segment needs --model, --images, --labels and --out/);
+    const some = ['--model', 'm', '--images', 'i', '--labels', 'l', '--out', 'r.json', '--format'];
+    await fails([...some, 'cityscapes'], /--format must be panoptic, ade20k, voc; got cityscapes/);
+    await fails([...some, 'voc'], /--classes belongs to the formats ade20k and voc, which need it/);
+    await fails([...some, 'panoptic'], /--labels of --format panoptic must end with \.json/);
+  });
+});

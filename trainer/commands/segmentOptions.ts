@@ -1,0 +1,135 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { WordsChoice } from '../evaluate/words.ts';
+import type { LabelRequest } from '../segment/labels.ts';
+import { labelFormats } from '../segment/protocol.ts';
+import { checkRange, SettingError } from '../training/settings.ts';
+import { UsageError } from '../usageError.ts';
+import { wholeNumber } from './imageOptions.ts';
+
+export const segmentHelp = `usage: clipself segment --model M --images DIR --labels J --format panoptic --out report.json [--masks DIR] [options]
+       clipself segment --model M --images DIR --labels DIR --format ade20k|voc --classes F --out report.json [options]
+
+Open-vocabulary segmentation without training: every pixel takes the word whose map, enlarged bilinearly, is highest there.
+Writes mean IoU and accuracies against the labels, by class, and how well the given regions are named by their boxes and
+masks. With two models, or of a run its original and its student, one against the other. Ctrl-C ends it after the image.
+
+  --model M          weights file, folder of a model, or run directory
+  --step N           checkpoint of the run; its student without it
+  --before M0        what the model is compared with; of a run its original without it
+  --alone            compare a run with nothing
+  --images DIR       folder of the images
+  --format F         panoptic: COCO panoptic annotations, with --masks, the folder of their PNG files; a folder named as
+                     the annotations without it. ade20k: PNG files, 0 is left out and n the nth class. voc: PNG files,
+                     255 is left out and n the class at position n, of which the first is the background
+  --labels P         the annotations, or the folder of the PNG files, which are named as their images
+  --classes F        names of the classes, in order: a line each, or JSON
+  --embeddings F     class embeddings [classes, D], in the order of the classes
+  --prompts F        sentences with {} for the name, a line each or a JSON array; the built-in ones without either
+  --size S           longest side of the image in pixels; twice the pretraining size without it
+  --limit N          only the first N images
+  --overlays DIR     pictures of truth, before and after, of the first images
+  --overlay-count N  of how many images; 12 without it
+  --skip-broken      leave out what is broken or missing, and count it
+  --arch A  --engine E  --threads N  --json`;
+
+const options = {
+  model: { type: 'string' },
+  arch: { type: 'string' },
+  step: { type: 'string' },
+  before: { type: 'string' },
+  alone: { type: 'boolean', default: false },
+  images: { type: 'string' },
+  labels: { type: 'string' },
+  masks: { type: 'string' },
+  format: { type: 'string' },
+  classes: { type: 'string' },
+  embeddings: { type: 'string' },
+  prompts: { type: 'string' },
+  size: { type: 'string' },
+  limit: { type: 'string' },
+  overlays: { type: 'string' },
+  'overlay-count': { type: 'string' },
+  'skip-broken': { type: 'boolean', default: false },
+  out: { type: 'string' },
+  engine: { type: 'string', default: 'auto' },
+  threads: { type: 'string', default: '0' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+export interface SegmentOptions extends LabelRequest, WordsChoice {
+  model: string;
+  arch: string | null;
+  step: number | null;
+  before: string | null;
+  alone: boolean;
+  /** Null: twice the pretraining size. */
+  size: number | null;
+  limit: number | null;
+  overlays: string | null;
+  overlayCount: number;
+  out: string;
+  engine: string;
+  threads: number;
+  json: boolean;
+}
+
+/**
+ * Parses the options of `clipself segment`.
+ *
+ * @returns null when help was asked for.
+ * @throws UsageError or SettingError.
+ */
+export function readSegmentOptions(args: string[]): SegmentOptions | null {
+  const { values } = parseArgs({ args, options });
+  if (values.help) return null;
+  const { model, images, labels, out, masks, classes, embeddings, prompts, before, size, limit } = values;
+  if (model === undefined || images === undefined || labels === undefined || out === undefined)
+    throw new UsageError('segment needs --model, --images, --labels and --out (clipself segment --help)');
+  const format = labelFormats.find(name => name === values.format);
+  if (!format) throw new UsageError(`--format must be ${labelFormats.join(', ')}; got ${values.format}`);
+  if ((format === 'panoptic') === (classes !== undefined))
+    throw new UsageError('--classes belongs to the formats ade20k and voc, which need it');
+  if (format !== 'panoptic' && masks !== undefined)
+    throw new UsageError('--masks belongs to --format panoptic');
+  if (format === 'panoptic' && !/\.json$/i.test(labels))
+    throw new UsageError(`--labels of --format panoptic must end with .json; got '${labels}'`);
+  if (embeddings !== undefined && prompts !== undefined)
+    throw new UsageError('--embeddings and --prompts exclude each other');
+  if (before !== undefined && values.alone) throw new UsageError('--before and --alone exclude each other');
+  if (!/\.json$/i.test(out)) throw new UsageError(`--out must end with .json; got '${out}'`);
+  return {
+    model,
+    arch: values.arch ?? null,
+    step: values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9),
+    before: before ?? null,
+    alone: values.alone,
+    format,
+    images: path.resolve(images),
+    labels: path.resolve(labels),
+    masks: absolute(masks),
+    classes: absolute(classes),
+    embeddings: absolute(embeddings),
+    prompts: absolute(prompts),
+    size: size === undefined ? null : sizeOf(size),
+    limit: limit === undefined ? null : wholeNumber('--limit', limit, 1, 1e9),
+    overlays: values.overlays ?? null,
+    overlayCount: wholeNumber('--overlay-count', values['overlay-count'] ?? '12', 0, 1000),
+    skipBroken: values['skip-broken'],
+    out: path.resolve(out),
+    engine: values.engine,
+    threads: wholeNumber('--threads', values.threads, 0, 1024),
+    json: values.json,
+  };
+}
+
+const absolute = (file: string | undefined): string | null =>
+  file === undefined ? null : path.resolve(file);
+
+function sizeOf(text: string): number {
+  const size = Number(text);
+  if (text.trim() === '') throw new SettingError(`--size takes a number of pixels; got '${text}'`);
+  checkRange('size', Number.isNaN(size) ? text : size);
+  return size;
+}
