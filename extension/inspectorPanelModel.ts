@@ -1,3 +1,4 @@
+import { shortNames } from '../trainer/compare/shortNames.ts';
 import type {
   MessageFromInspector,
   MessageToInspector,
@@ -8,7 +9,7 @@ import type { InspectorState } from '../webview/inspector/protocol/state.ts';
 import type { Disposable } from './emitter.ts';
 import type { Look } from './inspectorCommandLine.ts';
 import { type InspectorDialogues, InspectorHandlers } from './inspectorHandlers.ts';
-import { ImageWatch, readImageContent, shortNames } from './inspectorImages.ts';
+import { ImageWatch, readImageContent } from './inspectorImages.ts';
 import type { InspectorModels } from './inspectorModels.ts';
 import { InspectorError, problemOf } from './inspectorProblems.ts';
 import type { InspectorService } from './inspectorService.ts';
