@@ -1,6 +1,8 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { PanelCommand } from '../webview/training/protocol.ts';
+import { isAnnotationArgument } from './annotationRequest.ts';
+import { isCompareArgument } from './compareRequest.ts';
 import { demoAssets } from './demoAssets.ts';
 import { isEvaluationArgument } from './evaluationRequest.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
@@ -13,7 +15,9 @@ import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
 import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
+import { AnnotateCommand } from './vscode/annotateCommand.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
+import { Comparisons } from './vscode/comparisons.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
 import { EvaluateCommand } from './vscode/evaluateCommand.ts';
 import { Evaluations } from './vscode/evaluations.ts';
@@ -59,6 +63,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const evaluations = new Evaluations({
     ...{ extension: context, registry, channel, inspector, trainingPanels: panels },
   });
+  const comparisons = new Comparisons({ extension: context, registry, channel, inspector });
   const trainCommands = new TrainCommands({
     launcher: new RunLauncher(context.extensionPath, context.logUri.fsPath),
     registry,
@@ -70,10 +75,12 @@ export function activate(context: vscode.ExtensionContext): void {
   });
 
   const evaluateCommand = new EvaluateCommand({ memory, registry, demo, models }, context.extensionPath);
+  const annotateCommand = new AnnotateCommand({ memory, registry, demo, models }, context.extensionPath);
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
     resume: directory => trainCommands.resume(directory),
+    compare: directory => comparisons.add(directory),
     openLog: directory => runCommands.showLog(directory),
     reveal: directory => runCommands.reveal(directory),
   };
@@ -94,7 +101,14 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const failed = (error: unknown, argument: unknown) => {
     // A program that calls the command gets the reason itself.
-    const programmatic = [isProgrammatic, isInspectArgument, isEvaluateCall, isEvaluationArgument];
+    const programmatic = [
+      isProgrammatic,
+      isInspectArgument,
+      isEvaluateCall,
+      isEvaluationArgument,
+      isCompareArgument,
+      isAnnotationArgument,
+    ];
     if (programmatic.some(is => is(argument))) throw error;
     tellFailure(error);
   };
@@ -107,9 +121,14 @@ export function activate(context: vscode.ExtensionContext): void {
     progress,
     inspector,
     evaluations,
+    comparisons,
     registerCommands(
       {
         ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand, evaluations),
+        'clipself.compareRuns': (argument, selection) =>
+          comparisons.compare(argument, selection, panels.active?.directory ?? null),
+        'clipself.propose': argument => annotateCommand.annotate(argument, false),
+        'clipself.pseudoLabel': argument => annotateCommand.annotate(argument, true),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -136,7 +155,10 @@ function commandHandlers(
   inspector: Inspector,
   evaluateCommand: EvaluateCommand,
   evaluations: Evaluations,
-): Omit<CommandHandlers, 'clipself.getModel'> {
+): Omit<
+  CommandHandlers,
+  'clipself.getModel' | 'clipself.compareRuns' | 'clipself.propose' | 'clipself.pseudoLabel'
+> {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
     'clipself.openTrainingPanel': argument => runCommands.openPanel(argument),

@@ -22,6 +22,9 @@ export const commandTitles = {
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
   'clipself.getModel': 'Get a Model',
   'clipself.openEvaluation': 'Open Evaluation',
+  'clipself.compareRuns': 'Compare Runs',
+  'clipself.propose': 'Propose Regions',
+  'clipself.pseudoLabel': 'Name Regions by Words',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;
@@ -37,6 +40,8 @@ export const INSPECTOR_PANEL_TYPE = 'clipself.inspectorPanel';
 export const EVALUATION_PANEL_TYPE = 'clipself.evaluationPanel';
 /** Custom editor of “Reopen With…” on a report. */
 export const EVALUATION_EDITOR_TYPE = 'clipself.evaluation';
+
+export const COMPARISON_PANEL_TYPE = 'clipself.comparisonPanel';
 
 /** Context keys of `when` clauses. */
 export const contextKeys = {
