@@ -194,9 +194,11 @@ describe('comparing runs in a real VS Code', function () {
     const directories = await frame
       .locator('.run-list .run')
       .evaluateAll(items => items.map(item => item.getAttribute('data-run')!));
-    assert.equal(
-      await readFile(tex, 'utf8'),
-      latexTable(compareRuns(await Promise.all(directories.map(readRun)), 1)),
+    // The run in training may have been evaluated again meanwhile.
+    const finished = (table: string): string[] => table.split('\n').filter(line => !line.startsWith('long'));
+    assert.deepEqual(
+      finished(await readFile(tex, 'utf8')),
+      finished(latexTable(compareRuns(await Promise.all(directories.map(readRun)), 1))),
     );
     const csv = join(workspace.path, 'all.csv');
     await choose('CSV', csv);
