@@ -63,6 +63,7 @@ const bundles = [
       training: 'webview/training/main.ts',
       inspector: 'webview/inspector/main.ts',
       evaluation: 'webview/evaluation/main.ts',
+      comparison: 'webview/comparison/main.ts',
     },
     outdir: 'dist/webview',
     format: 'iife',

@@ -1,11 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  classKinds,
-  regionReadings,
-  runReportPath,
-  type TwelveNumberName,
-} from '../trainer/evaluate/protocol.ts';
+import { runReportPath, twelveNumberNames } from '../trainer/evaluate/protocol.ts';
 import type { MetricRecord, RunSummary } from '../trainer/protocol.ts';
 import { isEvaluation, MetricHistory } from '../trainer/runs/metricRecords.ts';
 import { MetricTail } from '../trainer/runs/metrics.ts';
@@ -85,10 +80,6 @@ export async function listChoices(
   return choices;
 }
 
-const numberNames: readonly TwelveNumberName[] = regionReadings.flatMap(reading =>
-  classKinds.flatMap(kind => ([1, 5] as const).map(top => `${reading}.${kind}.macc${top}` as const)),
-);
-
 /** The evaluations among a run's records, one an epoch, the last of each. */
 export function epochNumbers(records: readonly MetricRecord[]): EpochNumbers[] {
   const byEpoch = new Map<number, EpochNumbers>();
@@ -96,7 +87,7 @@ export function epochNumbers(records: readonly MetricRecord[]): EpochNumbers[] {
     if (!isEvaluation(record)) continue;
     const { eval: evaluation } = record;
     const numbers: EpochNumbers['numbers'] = {};
-    for (const name of numberNames) {
+    for (const name of twelveNumberNames) {
       const value = evaluation[name];
       if (value !== undefined && Number.isFinite(value)) numbers[name] = value;
     }

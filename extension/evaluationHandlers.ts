@@ -15,6 +15,7 @@ import type {
   ShownRegion,
   Side,
 } from '../webview/evaluation/protocol.ts';
+import type { RequestWork } from './panelRequests.ts';
 import { drawPicture, drawThumbnail, RegionImageError, regionImage } from './regionPictures.ts';
 import { RegionsIndex } from './regionsIndex.ts';
 import { readSegmentPicture, type ShownSegmentation } from './segmentPictures.ts';
@@ -53,11 +54,6 @@ export interface HandlerSurroundings {
   segmentation(): ShownSegmentation | null;
   mayReadImage(file: string): boolean;
   dialogues: EvaluationDialogues;
-}
-
-export interface AnswerOptions {
-  signal: AbortSignal;
-  progress: (stage: string, fraction: number) => void;
 }
 
 /** A request that cannot be answered, with its kind. */
@@ -100,7 +96,7 @@ export class EvaluationHandlers {
     this.#indices.delete(side);
   }
 
-  async answer(message: RequestMessage, options: AnswerOptions): Promise<ResultOf<EvaluationMethod>> {
+  async answer(message: RequestMessage, options: RequestWork): Promise<ResultOf<EvaluationMethod>> {
     const { dialogues } = this.#surroundings;
     switch (message.method) {
       case 'regions':
@@ -135,7 +131,7 @@ export class EvaluationHandlers {
     }
   }
 
-  async #regions(query: RegionsQuery, options: AnswerOptions): Promise<RegionsResult> {
+  async #regions(query: RegionsQuery, options: RequestWork): Promise<RegionsResult> {
     const index = await this.#index(query.side, options);
     const places = index.find(query);
     const count = Math.min(Math.max(query.count, 0), MOST_REGIONS);
@@ -156,7 +152,7 @@ export class EvaluationHandlers {
   async #others(
     side: Side,
     places: readonly number[],
-    options: AnswerOptions,
+    options: RequestWork,
   ): Promise<(EvaluatedRegion | null)[]> {
     const other: Side = side === 'before' ? 'after' : 'before';
     const [own, others] = [this.#surroundings.side(side), this.#surroundings.side(other)];
@@ -174,7 +170,7 @@ export class EvaluationHandlers {
     }
   }
 
-  async #index(side: Side, { progress }: AnswerOptions): Promise<RegionsIndex> {
+  async #index(side: Side, { progress }: RequestWork): Promise<RegionsIndex> {
     const file = regionsFileOf(this.#side(side).path);
     const status = await stat(file).catch(() => null);
     if (status === null) {
@@ -198,7 +194,7 @@ export class EvaluationHandlers {
 
   async #imageOf(
     { side, place }: RegionQuery,
-    options: AnswerOptions,
+    options: RequestWork,
   ): Promise<{ file: string; region: EvaluatedRegion }> {
     const index = await this.#index(side, options);
     if (!(Number.isInteger(place) && place >= 0 && place < index.size)) {
@@ -218,7 +214,7 @@ export class EvaluationHandlers {
 
   async #draw(
     query: RegionQuery,
-    options: AnswerOptions,
+    options: RequestWork,
     draw: (file: string, box: EvaluatedRegion['box']) => Promise<RegionPicture>,
   ): Promise<RegionPicture> {
     const { file, region } = await this.#imageOf(query, options);
@@ -238,7 +234,7 @@ export class EvaluationHandlers {
     this.#drawing++;
   }
 
-  async #openRegion(query: RegionQuery, options: AnswerOptions): Promise<'inspector' | 'picture'> {
+  async #openRegion(query: RegionQuery, options: RequestWork): Promise<'inspector' | 'picture'> {
     const { file, region } = await this.#imageOf(query, options);
     const { report } = this.#side(query.side);
     const label = report.classes[region.class]?.name ?? '';

@@ -10,7 +10,6 @@ import type {
   ReportMessage,
   ReportProblem,
   ReportReference,
-  RequestMessage,
   Side,
 } from '../webview/evaluation/protocol.ts';
 import { defaultEvaluationState, referenceKey, sides } from '../webview/evaluation/protocol.ts';
@@ -24,6 +23,7 @@ import {
 } from './evaluationHandlers.ts';
 import { readReport, shownReport } from './evaluationReport.ts';
 import { parseShownReports, type ShownReports } from './evaluationState.ts';
+import { PanelRequests } from './panelRequests.ts';
 import { reportProblem } from './reportProblem.ts';
 import { SegmentationFollower } from './segmentationFollower.ts';
 import { SerialTask } from './serialTask.ts';
@@ -60,7 +60,7 @@ export class EvaluationPanelModel implements Disposable {
   readonly #handlers: EvaluationHandlers;
   readonly #pass = new SerialTask(() => this.#passOnce());
   readonly #poll: NodeJS.Timeout;
-  readonly #cancellations = new Map<number, AbortController>();
+  readonly #requests = new PanelRequests(answer => this.#post(answer as MessageToEvaluation), requestProblem);
   readonly #known = new Map<Side, KnownReport>();
   readonly #numbers = new Map<string, RunNumbersReader>();
   readonly #segmentation = new SegmentationFollower(message => this.#post(message));
@@ -71,8 +71,6 @@ export class EvaluationPanelModel implements Disposable {
   #initialDue = false;
   #listening = false;
   #disposed = false;
-  /** Counts documents: an answer to a request of an earlier one is dropped. */
-  #document = 0;
   #choicesSent = '';
   #numbersSent = '';
 
@@ -107,10 +105,10 @@ export class EvaluationPanelModel implements Disposable {
         this.#ready(message.state);
         break;
       case 'request':
-        void this.#answer(message);
+        void this.#requests.answer(message.id, work => this.#handlers.answer(message, work));
         break;
       case 'cancel':
-        this.#cancellations.get(message.id)?.abort();
+        this.#requests.cancel(message.id);
         break;
       case 'stateChanged':
         this.#take(message.state);
@@ -124,9 +122,7 @@ export class EvaluationPanelModel implements Disposable {
   /** The panel's document is gone until it says `ready` again. */
   hidden(): void {
     this.#listening = false;
-    this.#document++;
-    for (const cancellation of this.#cancellations.values()) cancellation.abort();
-    this.#cancellations.clear();
+    this.#requests.forget();
   }
 
   #ready(stored: EvaluationState | null): void {
@@ -229,27 +225,6 @@ export class EvaluationPanelModel implements Disposable {
     const known = this.#known.get(side);
     if (known === undefined || known.report === null || known.message.path === null) return null;
     return { path: known.message.path, report: known.report };
-  }
-
-  async #answer(message: RequestMessage): Promise<void> {
-    const { id } = message;
-    const document = this.#document;
-    const cancellation = new AbortController();
-    this.#cancellations.set(id, cancellation);
-    const tell = (answer: MessageToEvaluation) => {
-      if (document === this.#document) this.#post(answer);
-    };
-    try {
-      const result = await this.#handlers.answer(message, {
-        signal: cancellation.signal,
-        progress: (stage, fraction) => tell({ kind: 'progress', id, stage, fraction }),
-      });
-      tell({ kind: 'response', id, result, problem: null });
-    } catch (error) {
-      tell({ kind: 'response', id, result: null, problem: requestProblem(error) });
-    } finally {
-      this.#cancellations.delete(id);
-    }
   }
 
   #post(message: MessageToEvaluation): void {

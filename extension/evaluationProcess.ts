@@ -11,6 +11,8 @@ export interface EvaluationProgress {
 }
 
 export interface EvaluationLaunch {
+  /** What fails when it fails: “The evaluation” when absent. */
+  what?: string;
   /** Node, or VS Code's own executable, which behaves as Node under `ELECTRON_RUN_AS_NODE`. */
   executable: string;
   /** Absolute path of the command line's script. */
@@ -28,13 +30,13 @@ export function progressOf(line: string): EvaluationProgress {
 }
 
 /**
- * Runs `clipself evaluate` to its end. Aborting asks it to finish the image and to stop (SIGTERM); what is done stays.
+ * Runs a command of `clipself` that goes from image to image to its end. Aborting asks it to finish the image and to stop (SIGTERM); what is done stays.
  *
  * @returns whether it finished.
  * @throws Error with its own clear line when it fails.
  */
 export function runEvaluation(
-  { executable, script, args }: EvaluationLaunch,
+  { executable, script, args, what = 'The evaluation' }: EvaluationLaunch,
   signal: AbortSignal,
   report: (progress: EvaluationProgress) => void,
 ): Promise<'finished' | 'stopped'> {
@@ -57,14 +59,14 @@ export function runEvaluation(
       const line = text.split(/[\r\n]+/).findLast(part => part.trim() !== '');
       if (line) report(progressOf(line.trim()));
     });
-    child.once('error', error => reject(new Error(`The evaluation could not be started: ${error.message}`)));
+    child.once('error', error => reject(new Error(`${what} could not be started: ${error.message}`)));
     child.once('close', (status, ended) => {
       signal.removeEventListener('abort', abort);
       if (status === 0) return resolve(/"state":"stopped"/.test(output) ? 'stopped' : 'finished');
       // Windows has no gentle way to ask.
       if (signal.aborted) return resolve('stopped');
       const reason = ended ? `it was ended by ${ended}` : `it ended with status ${status}`;
-      reject(new Error(clearLine(problems) ?? `The evaluation failed: ${reason}.`));
+      reject(new Error(clearLine(problems) ?? `${what} failed: ${reason}.`));
     });
   });
 }

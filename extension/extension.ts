@@ -1,6 +1,8 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { PanelCommand } from '../webview/training/protocol.ts';
+import { isAnnotationArgument } from './annotationRequest.ts';
+import { isCompareArgument } from './compareRequest.ts';
 import { demoAssets } from './demoAssets.ts';
 import { isEvaluationArgument } from './evaluationRequest.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
@@ -13,8 +15,10 @@ import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
 import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
+import { AnnotateCommand } from './vscode/annotateCommand.ts';
 import { checkEngines } from './vscode/checkEngines.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
+import { Comparisons } from './vscode/comparisons.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
 import { EvaluateCommand } from './vscode/evaluateCommand.ts';
 import { Evaluations } from './vscode/evaluations.ts';
@@ -61,6 +65,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const evaluations = new Evaluations({
     ...{ extension: context, registry, channel, inspector, trainingPanels: panels },
   });
+  const comparisons = new Comparisons({ extension: context, registry, channel, inspector });
   const trainCommands = new TrainCommands({
     launcher: new RunLauncher(context.extensionPath, context.logUri.fsPath),
     registry,
@@ -74,10 +79,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const picks = { memory, registry, demo, models };
   const evaluateCommand = new EvaluateCommand(picks, context.extensionPath);
   const segmentCommand = new SegmentCommand(picks, context.extensionPath);
+  const annotateCommand = new AnnotateCommand(picks, context.extensionPath);
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
     resume: directory => trainCommands.resume(directory),
+    compare: directory => comparisons.add(directory),
     openLog: directory => runCommands.showLog(directory),
     reveal: directory => runCommands.reveal(directory),
   };
@@ -98,7 +105,14 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const failed = (error: unknown, argument: unknown) => {
     // A program that calls the command gets the reason itself.
-    const programmatic = [isProgrammatic, isInspectArgument, isEvaluateCall, isEvaluationArgument];
+    const programmatic = [
+      isProgrammatic,
+      isInspectArgument,
+      isEvaluateCall,
+      isEvaluationArgument,
+      isCompareArgument,
+      isAnnotationArgument,
+    ];
     if (programmatic.some(is => is(argument))) throw error;
     tellFailure(error);
   };
@@ -111,6 +125,7 @@ export function activate(context: vscode.ExtensionContext): void {
     progress,
     inspector,
     evaluations,
+    comparisons,
     registerCommands(
       {
         ...commandHandlers(
@@ -123,6 +138,10 @@ export function activate(context: vscode.ExtensionContext): void {
           evaluations,
         ),
         'clipself.checkEngines': () => checkEngines(context.extensionPath, channel),
+        'clipself.compareRuns': (argument, selection) =>
+          comparisons.compare(argument, selection, panels.active?.directory ?? null),
+        'clipself.propose': argument => annotateCommand.annotate(argument, false),
+        'clipself.pseudoLabel': argument => annotateCommand.annotate(argument, true),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -150,7 +169,14 @@ function commandHandlers(
   evaluateCommand: EvaluateCommand,
   segmentCommand: SegmentCommand,
   evaluations: Evaluations,
-): Omit<CommandHandlers, 'clipself.getModel' | 'clipself.checkEngines'> {
+): Omit<
+  CommandHandlers,
+  | 'clipself.getModel'
+  | 'clipself.checkEngines'
+  | 'clipself.compareRuns'
+  | 'clipself.propose'
+  | 'clipself.pseudoLabel'
+> {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
     'clipself.openTrainingPanel': argument => runCommands.openPanel(argument),

@@ -24,6 +24,9 @@ export const commandTitles = {
   'clipself.getModel': 'Get a Model',
   'clipself.openEvaluation': 'Open Evaluation',
   'clipself.checkEngines': 'Check Engines',
+  'clipself.compareRuns': 'Compare Runs',
+  'clipself.propose': 'Propose Regions',
+  'clipself.pseudoLabel': 'Name Regions by Words',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;
@@ -39,6 +42,8 @@ export const INSPECTOR_PANEL_TYPE = 'clipself.inspectorPanel';
 export const EVALUATION_PANEL_TYPE = 'clipself.evaluationPanel';
 /** Custom editor of “Reopen With…” on a report. */
 export const EVALUATION_EDITOR_TYPE = 'clipself.evaluation';
+
+export const COMPARISON_PANEL_TYPE = 'clipself.comparisonPanel';
 
 /** Context keys of `when` clauses. */
 export const contextKeys = {

@@ -1,3 +1,4 @@
+import { shortNames } from '../trainer/compare/shortNames.ts';
 import type {
   MessageFromInspector,
   MessageToInspector,
@@ -8,7 +9,7 @@ import type { InspectorState } from '../webview/inspector/protocol/state.ts';
 import type { Disposable } from './emitter.ts';
 import type { Look } from './inspectorCommandLine.ts';
 import { type InspectorDialogues, InspectorHandlers } from './inspectorHandlers.ts';
-import { ImageWatch, readImageContent, shortNames } from './inspectorImages.ts';
+import { ImageWatch, readImageContent } from './inspectorImages.ts';
 import type { InspectorModels } from './inspectorModels.ts';
 import { InspectorError, problemOf } from './inspectorProblems.ts';
 import type { InspectorService } from './inspectorService.ts';
@@ -20,6 +21,7 @@ import {
   rememberedPart,
   withWishes,
 } from './inspectorState.ts';
+import { PanelRequests } from './panelRequests.ts';
 
 /** What a panel's model needs of its surroundings. */
 export interface InspectorSurroundings {
@@ -45,7 +47,7 @@ export class InspectorPanelModel implements Disposable {
   readonly images: readonly string[];
   readonly #surroundings: InspectorSurroundings;
   readonly #handlers: InspectorHandlers;
-  readonly #cancellations = new Map<number, AbortController>();
+  readonly #requests = new PanelRequests(answer => this.#post(answer as MessageToInspector), problemOf);
   /** Keys of the maps that went out with an answer, by request. */
   readonly #answered = new Map<number, string>();
   readonly #subscription: Disposable;
@@ -126,8 +128,7 @@ export class InspectorPanelModel implements Disposable {
   hidden(): void {
     this.#listening = false;
     this.#document++;
-    for (const cancellation of this.#cancellations.values()) cancellation.abort();
-    this.#cancellations.clear();
+    this.#requests.forget();
     this.#answered.clear();
     this.#watch?.dispose();
     this.#watch = null;
@@ -188,30 +189,20 @@ export class InspectorPanelModel implements Disposable {
     if (document === this.#document) this.#post({ kind: 'image', image: index, changed, ...content });
   }
 
-  async #answer<Method extends InspectorMethod>({
-    id,
-    method,
-    query,
-  }: RequestMessageOf<Method>): Promise<void> {
-    const document = this.#document;
-    const cancellation = new AbortController();
-    this.#cancellations.set(id, cancellation);
-    const tell = (message: MessageToInspector) => {
-      if (document === this.#document) this.#post(message);
-    };
-    try {
-      this.#requireTrust();
-      const result = await this.#handlers.answer(method, query, {
-        signal: cancellation.signal,
-        progress: ({ stage, fraction }) => tell({ kind: 'progress', id, stage, fraction }),
-      });
-      if (document === this.#document && carriesMap(result)) this.#answered.set(id, result.key);
-      tell({ kind: 'response', id, result, problem: null });
-    } catch (error) {
-      tell({ kind: 'response', id, result: null, problem: problemOf(error) });
-    } finally {
-      if (this.#cancellations.get(id) === cancellation) this.#cancellations.delete(id);
-    }
+  #answer<Method extends InspectorMethod>({ id, method, query }: RequestMessageOf<Method>): Promise<void> {
+    return this.#requests.answer(
+      id,
+      ({ signal, progress }) => {
+        this.#requireTrust();
+        return this.#handlers.answer(method, query, {
+          signal,
+          progress: ({ stage, fraction }) => progress(stage, fraction),
+        });
+      },
+      result => {
+        if (carriesMap(result)) this.#answered.set(id, result.key);
+      },
+    );
   }
 
   #remember(stored: unknown): void {
@@ -222,7 +213,7 @@ export class InspectorPanelModel implements Disposable {
 
   /** The panel drops an answer that crossed its cancellation: then it does not hold the map that came with it. */
   #cancel(id: number): void {
-    this.#cancellations.get(id)?.abort();
+    this.#requests.cancel(id);
     const key = this.#answered.get(id);
     if (key !== undefined) this.#handlers.released(key);
   }

@@ -47,22 +47,13 @@ ${parts.body}
 </html>`;
 }
 
-/** The document of an inspector panel. */
-export function inspectorHtml(resources: WebviewResources): string {
-  return webviewDocument({
-    ...resources,
-    title: 'CLIPSelf inspector',
-    body: `<body>
-<main id="inspector"></main>`,
-  });
+/** A panel whose script and style go by one name, which is also the id of the element that the script draws in. */
+export interface PanelPage {
+  name: 'inspector' | 'evaluation' | 'comparison';
+  title: string;
 }
 
-/** The document of an evaluation panel. */
-export function evaluationHtml(resources: WebviewResources): string {
-  return webviewDocument({
-    ...resources,
-    title: 'CLIPSelf evaluation',
-    body: `<body>
-<main id="evaluation"></main>`,
-  });
+/** The document of such a panel. */
+export function panelHtml({ name, title }: PanelPage, resources: WebviewResources): string {
+  return webviewDocument({ ...resources, title, body: `<body>\n<main id="${name}"></main>` });
 }

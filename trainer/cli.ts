@@ -87,6 +87,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'accuracy of a trained run at several shares of the student, without training again',
     load: async () => (await import('./commands/blendSweep.ts')).blendSweepCommand,
   },
+  compare: {
+    summary: 'up to six runs side by side: settings that differ, the twelve numbers; CSV and LaTeX',
+    load: async () => (await import('./commands/compare.ts')).compareCommand,
+  },
   propose: {
     summary: 'regions of images without labels, to train on instead of grid patches',
     load: async () => (await import('./commands/propose.ts')).proposeCommand,

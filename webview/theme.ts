@@ -16,6 +16,8 @@ export interface Palette {
   fontSize: number;
   /** A high-contrast theme or forced colours: shapes must not rely on tints. */
   highContrast: boolean;
+  /** A light theme: colours must be dark to be seen. */
+  light: boolean;
 }
 
 const forcedColors = window.matchMedia('(forced-colors: active)');
@@ -43,6 +45,7 @@ export function readPalette(): Palette {
     fontFamily: styles.fontFamily,
     fontSize: Number.parseFloat(styles.fontSize) || 13,
     highContrast,
+    light: /\bvscode-(high-contrast-)?light\b/.test(document.body.className),
   };
 }
 

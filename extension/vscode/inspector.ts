@@ -27,12 +27,15 @@ export interface InspectorContext {
 
 /** The inspector of this window: its service, the models it offers and its panels. */
 export class Inspector implements vscode.Disposable {
+  /** For other panels that look through models. */
+  readonly service: Pick<InspectorService, 'request'>;
   readonly #panels: InspectorPanels;
   readonly #disposables: vscode.Disposable;
 
   constructor(context: InspectorContext) {
     const { extension, registry, memory, channel } = context;
     const service = createService(extension, channel);
+    this.service = service;
     const models = createModels(context);
     const getModel = () => context.models.get();
     this.#panels = new InspectorPanels({

@@ -58,6 +58,21 @@ function answerOf<T>(
   });
 }
 
+/** Asks for several of a list; null when cancelled. */
+export async function askForMany<T>(
+  options: vscode.QuickPickOptions,
+  items: readonly ChoiceItem<T>[],
+): Promise<T[] | null> {
+  const picked = await vscode.window.showQuickPick(items, {
+    ignoreFocusOut: true,
+    matchOnDescription: true,
+    matchOnDetail: true,
+    ...options,
+    canPickMany: true,
+  });
+  return picked?.flatMap(({ choice }) => (choice === undefined ? [] : [choice])) ?? null;
+}
+
 /** Asks for a file or a folder of this machine; null when cancelled. */
 export async function browse(options: vscode.OpenDialogOptions): Promise<string | null> {
   const chosen = await vscode.window.showOpenDialog({ ...options, canSelectMany: false });

@@ -1,6 +1,6 @@
 import type { RunSummary } from '../../trainer/protocol.ts';
 import { describeRun, iconOf } from '../runPresentation.ts';
-import { ask, type ChoiceItem, heading } from './quickPicks.ts';
+import { ask, askForMany, type ChoiceItem, heading } from './quickPicks.ts';
 
 /** Stands for the wish to look for a run elsewhere; no run directory has an empty path. */
 const ELSEWHERE = '';
@@ -16,14 +16,7 @@ export async function pickRun(
   browse?: () => Promise<string | null>,
 ): Promise<string | null> {
   if (browse === undefined && candidates.length < 2) return candidates[0]?.directory ?? null;
-  const items = candidates.map(
-    (run): ChoiceItem<string> => ({
-      label: `$(${iconOf(run.state).codicon}) ${run.name}`,
-      description: describeRun(run),
-      detail: run.directory,
-      choice: run.directory,
-    }),
-  );
+  const items = candidates.map(itemOf);
   if (browse !== undefined) {
     const label = '$(folder-opened) Browse for a run directory…';
     items.push(heading('elsewhere'), { label, alwaysShow: true, choice: ELSEWHERE });
@@ -32,3 +25,19 @@ export async function pickRun(
   if (outcome.kind !== 'answered') return null;
   return outcome.value === ELSEWHERE && browse !== undefined ? browse() : outcome.value;
 }
+
+/** Asks for several runs; null when the user cancelled. */
+export function pickRuns(
+  candidates: readonly RunSummary[],
+  title: string,
+  placeHolder: string,
+): Promise<string[] | null> {
+  return askForMany({ title, placeHolder }, candidates.map(itemOf));
+}
+
+const itemOf = (run: RunSummary): ChoiceItem<string> => ({
+  label: `$(${iconOf(run.state).codicon}) ${run.name}`,
+  description: describeRun(run),
+  detail: run.directory,
+  choice: run.directory,
+});

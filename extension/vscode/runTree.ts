@@ -13,7 +13,10 @@ export class RunTree implements vscode.TreeDataProvider<RunSummary>, Disposable 
   readonly onDidChangeTreeData = this.#changed.event;
 
   constructor() {
-    this.#view = vscode.window.createTreeView(RUNS_VIEW, { treeDataProvider: this });
+    this.#view = vscode.window.createTreeView(RUNS_VIEW, {
+      treeDataProvider: this,
+      canSelectMany: true,
+    });
   }
 
   show(runs: readonly RunSummary[]): void {

@@ -14,7 +14,7 @@ import { type EvaluatePicksContext, runItems } from './evaluatePicks.ts';
 import { runWithProgress } from './evaluationProgress.ts';
 import { askForPath, browseItem, modelItems, pathItem } from './fineTunePicks.ts';
 import { ask, type ChoiceItem, heading } from './quickPicks.ts';
-import { evaluationsFolder } from './settings.ts';
+import { engineSetting, evaluationsFolder } from './settings.ts';
 import { findImageFolders, findPanopticAnnotations } from './workspaceFiles.ts';
 
 const title = 'Evaluate Segmentation';
@@ -49,7 +49,13 @@ export class SegmentCommand {
     if (!choice) return null;
     const report = segmentationReportPath(evaluationsFolder(), choice);
     const name = `Segmenting with ${path.basename(choice.model)}`;
-    if ((await runWithProgress(name, this.#script, segmentCommandLine(choice, report))) === 'stopped')
+    if (
+      (await runWithProgress(name, this.#script, [
+        ...segmentCommandLine(choice, report),
+        '--engine',
+        engineSetting(),
+      ])) === 'stopped'
+    )
       return null;
     if (given.open !== false)
       await vscode.commands.executeCommand('clipself.openEvaluation', vscode.Uri.file(report));

@@ -12,7 +12,7 @@ import {
 } from '../../extension/inspectorCommandLine.ts';
 import { checkImages, isInspectArgument, parseInspectArguments } from '../../extension/inspectorRequest.ts';
 import { defaultState, parseState, rememberedPart, withWishes } from '../../extension/inspectorState.ts';
-import { inspectorHtml } from '../../extension/webviewDocument.ts';
+import { panelHtml } from '../../extension/webviewDocument.ts';
 import { npyBytes } from '../../trainer/checkpoints/npyFile.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import type { FeaturesResult } from '../../trainer/inspect/protocol.ts';
@@ -344,7 +344,10 @@ describe('boxes from COCO annotations', () => {
 
 describe('the document of an inspector panel', () => {
   it('runs our script alone and connects nowhere', () => {
-    const html = inspectorHtml({ nonce: 'n0', cspSource: 'https://x', scriptUri: 'a.js', styleUri: 'a.css' });
+    const html = panelHtml(
+      { name: 'inspector', title: 'CLIPSelf inspector' },
+      { nonce: 'n0', cspSource: 'https://x', scriptUri: 'a.js', styleUri: 'a.css' },
+    );
     assert.match(html, /<main id="inspector"><\/main>/);
     assert.match(html, /default-src &#39;none&#39;/);
     assert.equal(html.match(/<script/g)?.length, 1);

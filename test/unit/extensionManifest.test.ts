@@ -5,6 +5,7 @@ import { IMAGE_EXTENSIONS } from '../../extension/candidates.ts';
 import { settingFlags } from '../../extension/commandLine.ts';
 import {
   COMMAND_CATEGORY,
+  COMPARISON_PANEL_TYPE,
   commandTitles,
   contextKeys,
   EVALUATION_EDITOR_TYPE,
@@ -81,7 +82,15 @@ describe('the manifest and the code', () => {
     );
     assert.deepEqual(
       guarded.map(({ command }) => command),
-      ['clipself.fineTune', 'clipself.stop', 'clipself.resume', 'clipself.evaluate', 'clipself.segment'],
+      [
+        'clipself.fineTune',
+        'clipself.stop',
+        'clipself.resume',
+        'clipself.evaluate',
+        'clipself.segment',
+        'clipself.propose',
+        'clipself.pseudoLabel',
+      ],
     );
   });
 
@@ -112,7 +121,12 @@ describe('the manifest and the code', () => {
       views[VIEW_CONTAINER]?.map(({ id }) => id),
       [RUNS_VIEW],
     );
-    for (const type of [TRAINING_PANEL_TYPE, INSPECTOR_PANEL_TYPE, EVALUATION_PANEL_TYPE]) {
+    for (const type of [
+      TRAINING_PANEL_TYPE,
+      INSPECTOR_PANEL_TYPE,
+      EVALUATION_PANEL_TYPE,
+      COMPARISON_PANEL_TYPE,
+    ]) {
       assert.ok(manifest.activationEvents.includes(`onWebviewPanel:${type}`), type);
     }
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { drawLayer } from '../../trainer/dense/overlay.ts';
 import { meanOfMaps } from '../../trainer/dense/tokenMaps.ts';
+import { toCsv } from '../../trainer/tables.ts';
 import { gridSvg } from '../../webview/inspector/exportSvg.ts';
 import {
   gridOf,
@@ -15,7 +16,7 @@ import {
 import { cellPlacement, layerPlacement } from '../../webview/inspector/layerPlacement.ts';
 import { cosineDistances, outlierPatches } from '../../webview/inspector/mapStatistics.ts';
 import { placeSideBySide } from '../../webview/inspector/sideBySide.ts';
-import { cellTable, toCsv } from '../../webview/inspector/views/cellTable.ts';
+import { cellTable } from '../../webview/inspector/views/cellTable.ts';
 
 /** 640 × 400 image at 64 px with patches of 16: 4 × 4 cells of 160 pixels, of which 3 rows hold image. */
 const grid = gridOf({

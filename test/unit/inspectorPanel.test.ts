@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { InspectorError, InspectorHost, problemOf } from '../../webview/inspector/host.ts';
+import { InspectorHost, problemOf } from '../../webview/inspector/host.ts';
 import { modelOptions, runOfSource, sourceName } from '../../webview/inspector/modelOptions.ts';
 import { defaultState, restoreInspectorState } from '../../webview/inspector/panelState.ts';
 import type { MessageFromInspector } from '../../webview/inspector/protocol/messages.ts';
 import type { ModelChoice, RunSteps } from '../../webview/inspector/protocol/models.ts';
 import type { InspectorState } from '../../webview/inspector/protocol/state.ts';
+import { PanelRequestError } from '../../webview/panelHost.ts';
 
 /** The host's end of the conversation, as VS Code's own object behaves: messages are kept, state is stored. */
 function openHost(): {
@@ -57,7 +58,7 @@ describe('inspector requests', () => {
     const problem = { kind: 'memory' as const, message: 'Too large.', suggestedSize: 224 };
     host.receiveResponse({ kind: 'response', id: 1, result: null, problem });
     await assert.rejects(answer, (error: unknown) => {
-      assert.ok(error instanceof InspectorError);
+      assert.ok(error instanceof PanelRequestError);
       assert.deepEqual(problemOf(error), problem);
       return true;
     });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { shownReport } from '../../extension/evaluationReport.ts';
 import { regionReadings } from '../../trainer/evaluate/protocol.ts';
+import { escapeLatex } from '../../trainer/tables.ts';
 import { classRows, filterRows, sortRows } from '../../webview/evaluation/classRows.ts';
 import { Comparison } from '../../webview/evaluation/comparison.ts';
 import { Confusions } from '../../webview/evaluation/confusions.ts';
@@ -8,7 +9,6 @@ import { epochCurves, sweepCurves } from '../../webview/evaluation/curves.ts';
 import {
   classesTable,
   confusionsTable,
-  escapeLatex,
   jsonText,
   latexRow,
   latexTable,

@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
 import { cornersOf } from '../distill/proposals.ts';
-import { type WrittenImage, writeCoco } from '../propose/cocoWriter.ts';
+import type { WrittenImage } from '../propose/cocoWriter.ts';
 import { type ImageSet, openImages, walkImages } from '../propose/imageWalk.ts';
 import { proposeBoxes } from '../propose/proposeBoxes.ts';
 import { RecallCount } from '../propose/recall.ts';
+import { imagesSetting, reportStopped, writeResumably } from '../propose/resumableAnnotations.ts';
 import { readTrueBoxes, type TrueBoxes } from '../propose/trueBoxes.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
@@ -13,7 +14,8 @@ import { wholeNumber } from './imageOptions.ts';
 const help = `usage: clipself propose --images DIR|coco.json --out proposals.json [--count 100] [--truth coco.json] [--json]
 
 Proposes regions of images without labels and without a model, by selective search on colour, and writes them as
-COCO-style JSON for clipself train --regions proposals. The same images give the same file.
+COCO-style JSON for clipself train --regions proposals. The same images give the same file. Interrupted, it goes on
+where it was when it is called again.
 
   --count N      most regions of an image, the most promising first; 100 without it
   --truth F      COCO annotations, panoptic or instances, of the same images: says how many of their boxes the first
@@ -48,10 +50,22 @@ export async function proposeCommand(args: string[]): Promise<void> {
   const signals = stop.listen();
   try {
     const recall = truth === undefined ? null : new Recall(await readTrueBoxes(truth), count);
-    const proposed = proposals(await openImages(images), count, recall, log, stop);
-    const written = await writeCoco(out, description, [{ id: 1, name: 'region' }], proposed);
+    const set = await openImages(images);
+    const outcome = await writeResumably({
+      out,
+      description,
+      categories: [{ id: 1, name: 'region' }],
+      settings: { command: 'propose', images: imagesSetting(set), count },
+      images: done => proposals(set, count, log, stop, done),
+      onWritten: ({ file, regions }) =>
+        recall?.add(
+          file,
+          regions.map(({ box }) => cornersOf(box)),
+        ),
+    });
     log.endProgress();
-    report(out, written, recall, json);
+    if (outcome.state === 'stopped') reportStopped(out, outcome.done, set.files.length, json);
+    else report(out, outcome, recall, json);
   } finally {
     log.endProgress();
     signals.dispose();
@@ -63,15 +77,14 @@ const description = 'Regions proposed without labels by CLIPSelf Lab: selective 
 async function* proposals(
   images: ImageSet,
   count: number,
-  recall: Recall | null,
   log: RunLog,
   stop: StopSwitch,
+  done: ReadonlySet<string>,
 ): AsyncGenerator<WrittenImage> {
-  for await (const { name, image } of walkImages(images, log, stop)) {
-    const boxes = proposeBoxes(image, count);
-    recall?.add(name, boxes.map(cornersOf));
+  for await (const { name, image } of walkImages(images, log, stop, done)) {
     const { width, height } = image;
-    yield { file: name, width, height, regions: boxes.map(box => ({ box, category: 1 })) };
+    const regions = proposeBoxes(image, count).map(box => ({ box, category: 1 }));
+    yield { file: name, width, height, regions };
   }
 }
 

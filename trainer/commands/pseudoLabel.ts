@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { hashFile } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
@@ -9,10 +10,11 @@ import type { DecodedImage } from '../images/decode.ts';
 import { degenerateCropReason } from '../images/geometry.ts';
 import { type RegionStore, regionsOf } from '../images/regionStore.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
-import { type WrittenImage, writeCoco } from '../propose/cocoWriter.ts';
+import type { WrittenImage } from '../propose/cocoWriter.ts';
 import { type ImageSet, openImages, walkImages } from '../propose/imageWalk.ts';
 import { proposeBoxes } from '../propose/proposeBoxes.ts';
 import { pseudoLabels } from '../propose/pseudoLabels.ts';
+import { imagesSetting, reportStopped, writeResumably } from '../propose/resumableAnnotations.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
@@ -28,6 +30,7 @@ const help = `usage: clipself pseudo-label --model M --images DIR|coco.json --cl
 
 Names regions by what the model makes of their crops, and writes region–noun pairs as COCO-style JSON for
 clipself train --method regionclip. Nobody annotates: regions come from a file or from selective search on colour.
+Interrupted, it goes on where it was when it is called again.
 
   --classes F      nouns: COCO-style annotations (their categories), a JSON array or a text file with a name a line
   --embeddings F   class embeddings [classes, D] in the order of the classes; the model's own words without it
@@ -106,17 +109,22 @@ async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<voi
     const tower = await loadTower(model.files, engine, await model.upload(engine));
     try {
       const settings = { classes, words, temperature, proposals, count, least };
-      const labelled = labelledImages(images, tower, settings, log, stop);
-      const categories = classes.map(({ id, name }) => ({ id, name }));
-      const written = await writeCoco(
+      const outcome = await writeResumably({
         out,
-        `Regions named by ${model.files.weightsFile}`,
-        categories,
-        labelled,
-      );
+        description: `Regions named by ${model.files.weightsFile}`,
+        categories: classes.map(({ id, name }) => ({ id, name })),
+        settings: {
+          ...{ command: 'pseudo-label', model: model.hash, images: imagesSetting(images), count, least },
+          classes: hashOf(JSON.stringify(classes)),
+          words: hashOf(new Uint8Array(words.data.buffer, words.data.byteOffset, words.data.byteLength)),
+          boxes: values.boxes === undefined ? null : await hashFile(values.boxes),
+        },
+        images: done => labelledImages(images, tower, settings, log, stop, done),
+      });
       log.endProgress();
-      if (values.json) console.log(JSON.stringify({ out, ...written }));
-      else console.log(`${written.regions} named regions of ${written.images} images: ${out}`);
+      if (outcome.state === 'stopped') reportStopped(out, outcome.done, images.files.length, values.json);
+      else if (values.json) console.log(JSON.stringify({ out, ...outcome }));
+      else console.log(`${outcome.regions} named regions of ${outcome.images} images: ${out}`);
     } finally {
       await tower.dispose();
     }
@@ -124,6 +132,8 @@ async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<voi
     await engine.dispose();
   }
 }
+
+const hashOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
 async function readProposals(file: string, { root, files }: ImageSet): Promise<RegionStore> {
   const request = { file, imageRoot: root, images: files, labelled: false };
@@ -149,10 +159,11 @@ async function* labelledImages(
   { classes, words, temperature, proposals, count, least }: LabelSettings,
   log: RunLog,
   stop: StopSwitch,
+  done: ReadonlySet<string>,
 ): AsyncGenerator<WrittenImage> {
   const positions = new Map(images.files.map((file, position) => [file, position]));
   const { imageSize } = tower.model.architecture;
-  for await (const { name, file, image } of walkImages(images, log, stop)) {
+  for await (const { name, file, image } of walkImages(images, log, stop, done)) {
     const { width, height } = image;
     const boxes = proposals ? regionsOf(proposals, positions.get(file)!).boxes : proposeBoxes(image, count);
     const regions = croppable(image, boxes.slice(0, count), imageSize);

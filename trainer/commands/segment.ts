@@ -3,7 +3,7 @@ import { writeJson } from '../checkpoints/jsonFile.ts';
 import { hashWeights } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import type { LoadedTower } from '../dense/loadTower.ts';
-import { createEngine } from '../engines/createEngine.ts';
+import { openEngine } from '../engineChoice/openEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import { hashWords } from '../evaluate/evaluation.ts';
 import { findWords } from '../evaluate/words.ts';
@@ -78,7 +78,9 @@ async function segmentModels(
   log.progress(`reading ${options.labels}`);
   const data = await openLabels(options);
   const images = options.limit === null ? data.images : data.images.slice(0, options.limit);
-  const engine = await createEngine(options.engine, options.threads);
+  const engine = await openEngine({ name: options.engine, threads: options.threads, architecture }, line =>
+    log.info(line),
+  );
   const open: Partial<Record<SegmentSide, OpenSide>> = {};
   try {
     for (const side of segmentSides)

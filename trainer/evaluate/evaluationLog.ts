@@ -2,13 +2,12 @@
  * What an evaluation has done so far, so that one that was cut goes on: the regions in an append-only file, and beside
  * it a line for each image that is complete.
  */
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { makeDirectories, writeFully } from '../checkpoints/atomicFile.ts';
 import { naming } from '../checkpoints/fileError.ts';
 import { isJsonObject } from '../checkpoints/jsonFile.ts';
+import { sizeOf, wholeLines } from '../checkpoints/wholeLines.ts';
 import { type EvaluatedRegion, regionsFileOf } from './protocol.ts';
 import type { SkipCounts } from './regionData.ts';
 
@@ -178,32 +177,6 @@ async function replayRegions(
     if (place < entry.regions) continue;
     image++;
     place = 0;
-  }
-}
-
-async function* wholeLines(file: string): AsyncGenerator<{ text: string; end: number }> {
-  const size = (await sizeOf(file)) ?? 0;
-  let end = 0;
-  for await (const text of createInterface({
-    input: createReadStream(file),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
-    end += Buffer.byteLength(text) + 1;
-    // The last line has no end when its writer was killed.
-    if (end <= size) yield { text, end };
-  }
-}
-
-async function sizeOf(file: string): Promise<number | null> {
-  try {
-    const handle = await open(file, 'r');
-    try {
-      return (await handle.stat()).size;
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    return null;
   }
 }
 

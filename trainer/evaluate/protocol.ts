@@ -21,6 +21,10 @@ export type RegionSize = (typeof regionSizes)[number];
 /** Accuracy as fractions of 1; `mAcc` is the mean over classes (reference: each class rounded to float16 first). */
 export type TwelveNumberName = `${RegionReading}.${ClassKind}.macc${1 | 5}`;
 
+export const twelveNumberNames: readonly TwelveNumberName[] = regionReadings.flatMap(reading =>
+  classKinds.flatMap(kind => ([1, 5] as const).map(top => `${reading}.${kind}.macc${top}` as const)),
+);
+
 export interface EvaluatedClass {
   /** Category id of the data set. */
   id: number;

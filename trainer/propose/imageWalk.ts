@@ -21,10 +21,10 @@ export async function openImages(images: string): Promise<ImageSet> {
   return { root: isFolder ? absolute : path.dirname(absolute), files };
 }
 
-/** The work was stopped; nothing is left of it. */
+/** The work was stopped before its end. */
 export class StoppedError extends Error {
   constructor() {
-    super('stopped; nothing was written');
+    super('stopped');
     this.name = 'StoppedError';
   }
 }
@@ -32,18 +32,24 @@ export class StoppedError extends Error {
 /**
  * Decodes image after image, with progress and remaining time. Images that cannot be read are named and left out.
  *
+ * @param done Names of images that are left out as well: they are done already.
  * @throws StoppedError when it was asked to stop.
  */
 export async function* walkImages(
   { root, files }: ImageSet,
   log: RunLog,
   stop: StopSwitch,
+  done: ReadonlySet<string> = new Set(),
 ): AsyncGenerator<{ name: string; file: string; image: DecodedImage }> {
   const started = performance.now();
-  for (const [done, file] of files.entries()) {
+  let walked = 0;
+  for (const [position, file] of files.entries()) {
+    if (done.has(path.relative(root, file))) continue;
     if (stop.requested) throw new StoppedError();
-    const left = done === 0 ? null : ((performance.now() - started) / done / 1000) * (files.length - done);
-    log.progress(`image ${done + 1}/${files.length}${left === null ? '' : `  ${formatDuration(left)} left`}`);
+    const each = (performance.now() - started) / walked / 1000;
+    const left = walked === 0 ? '' : `  ${formatDuration(each * (files.length - position))} left`;
+    log.progress(`image ${position + 1}/${files.length}${left}`);
+    walked++;
     let image: DecodedImage;
     try {
       image = await decodeImage(file);

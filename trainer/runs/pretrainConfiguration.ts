@@ -54,17 +54,23 @@ export function parsePretrainConfiguration(content: unknown, file: string): Pret
 export const readPretrainConfiguration = async (file: string): Promise<PretrainConfiguration> =>
   parsePretrainConfiguration(await readJson(file), file);
 
+/** Checks the content of the `config.json` of any run, as `parseRunConfiguration` and `parsePretrainConfiguration` do. */
+export function parseAnyConfiguration(
+  content: unknown,
+  file: string,
+): RunConfiguration | PretrainConfiguration {
+  return isPretraining(content)
+    ? parsePretrainConfiguration(content, file)
+    : parseRunConfiguration(content, file);
+}
+
 /**
  * Reads the `config.json` of any run, for those who show runs.
  *
  * @throws FileError also when there is none.
  */
-export async function readAnyConfiguration(file: string): Promise<RunConfiguration | PretrainConfiguration> {
-  const content = await readJson(file);
-  return isPretraining(content)
-    ? parsePretrainConfiguration(content, file)
-    : parseRunConfiguration(content, file);
-}
+export const readAnyConfiguration = async (file: string): Promise<RunConfiguration | PretrainConfiguration> =>
+  parseAnyConfiguration(await readJson(file), file);
 
 /** The settings in which two runs differ, but for those that leave every trained bit alone. */
 export function pretrainDifferences(existing: PretrainConfiguration, requested: PretrainSettings): string[] {

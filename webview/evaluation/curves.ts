@@ -1,16 +1,10 @@
 /** Which curves the charts draw, from reports and runs. */
 
 import type { ClassKind, RegionReading } from '../../trainer/evaluate/protocol.ts';
-import type { Point } from '../training/series.ts';
+import type { NamedCurve, Point } from '../training/series.ts';
 import type { Comparison } from './comparison.ts';
 import { isKnown, numberName, readingNames } from './figures.ts';
 import type { RunNumbers } from './protocol.ts';
-
-/** A curve with its name; values are fractions of 1. */
-export interface NamedCurve {
-  name: string;
-  points: Point[];
-}
 
 const dense: readonly RegionReading[] = ['rois', 'maskpool'];
 

@@ -9,9 +9,9 @@ import {
 } from '../../trainer/evaluate/protocol.ts';
 import { createTable, element } from '../dom.ts';
 import { formatCount, formatDuration, formatSignificant, formatTime } from '../format.ts';
+import { changeElement } from './changeElement.ts';
 import type { Comparison } from './comparison.ts';
 import { change, percent, readingNames } from './figures.ts';
-import { changeElement } from './numbersCard.ts';
 import type { ShownReport } from './protocol.ts';
 
 const sizeNames: Readonly<Record<RegionSize | 'overall', string>> = {

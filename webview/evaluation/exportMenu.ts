@@ -1,9 +1,9 @@
+import { toCsv } from '../../trainer/tables.ts';
 import { createButton } from '../controls.ts';
+import type { CurveCard } from '../curveCard.ts';
 import { element } from '../dom.ts';
-import { toCsv } from '../inspector/views/cellTable.ts';
 import type { Palette } from '../theme.ts';
 import type { Comparison } from './comparison.ts';
-import type { CurveCard } from './curveCard.ts';
 import { chartsPng } from './exportPictures.ts';
 import {
   classesTable,

@@ -1,5 +1,6 @@
+import type { CurveCard } from '../curveCard.ts';
+import { paintSample, sampleWidth } from '../curveSample.ts';
 import type { Palette } from '../theme.ts';
-import type { CurveCard } from './curveCard.ts';
 
 /** Pixels around and between charts, before scaling. */
 const MARGIN = 16;
@@ -45,16 +46,10 @@ function drawHeading(
   context.fillText(`${card.title}, percent`, x, top + size * 0.7);
   context.font = `${size * 0.9}px ${palette.fontFamily}`;
   const middle = top + size * 2.3;
-  for (const { colour, dashed, name } of card.legend()) {
-    context.strokeStyle = colour;
-    context.lineWidth = 2 * scale;
-    context.setLineDash(dashed ? [4 * scale, 3 * scale] : []);
-    context.beginPath();
-    context.moveTo(x, middle);
-    context.lineTo(x + 18 * scale, middle);
-    context.stroke();
-    context.fillText(name, x + 24 * scale, middle);
-    x += 40 * scale + context.measureText(name).width;
+  for (const { look, name } of card.legend()) {
+    paintSample(context, look, palette, x, middle, scale);
+    const wide = sampleWidth(scale) + 6 * scale;
+    context.fillText(name, x + wide, middle);
+    x += wide + 16 * scale + context.measureText(name).width;
   }
-  context.setLineDash([]);
 }

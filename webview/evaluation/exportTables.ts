@@ -1,6 +1,7 @@
 /** Tables and rows that are taken away from the panel, as text. */
 
 import { classKinds, type RegionReading, regionReadings } from '../../trainer/evaluate/protocol.ts';
+import { escapeLatex } from '../../trainer/tables.ts';
 import { classRows } from './classRows.ts';
 import type { Comparison } from './comparison.ts';
 import { Confusions } from './confusions.ts';
@@ -62,16 +63,6 @@ export function confusionsTable(comparison: Comparison, reading: RegionReading):
     table.push([reading, name(truth), name(named), ...counts]);
   }
   return table;
-}
-
-/** Letters that mean something to LaTeX, written out. */
-export function escapeLatex(text: string): string {
-  const written: Readonly<Record<string, string>> = {
-    '\\': '\\textbackslash{}',
-    '~': '\\textasciitilde{}',
-    '^': '\\textasciicircum{}',
-  };
-  return text.replace(/[\\~^]|[&%$#_{}]/g, letter => written[letter] ?? `\\${letter}`);
 }
 
 /**

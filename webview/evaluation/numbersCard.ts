@@ -1,25 +1,8 @@
 import { classKinds, regionReadings } from '../../trainer/evaluate/protocol.ts';
 import { element } from '../dom.ts';
+import { changeElement } from './changeElement.ts';
 import type { Comparison } from './comparison.ts';
-import {
-  change,
-  directionOf,
-  kindNames,
-  numberName,
-  percent,
-  percentChange,
-  readingNames,
-  readingNotes,
-} from './figures.ts';
-
-/** A signed change in its colour; the sign says the same without colour. */
-export function changeElement(difference: number | null, text = percentChange(difference)): HTMLElement {
-  return element('span', {
-    class: 'change',
-    text,
-    attributes: { 'data-direction': directionOf(difference) },
-  });
-}
+import { change, kindNames, numberName, percent, readingNames, readingNotes } from './figures.ts';
 
 const tops = [1, 5] as const;
 

@@ -1,19 +1,22 @@
 import { classKinds } from '../../trainer/evaluate/protocol.ts';
+import { CurveCard } from '../curveCard.ts';
 import { element } from '../dom.ts';
 import { formatCount } from '../format.ts';
 import { createSelect, type Select } from '../inspector/select.ts';
 import { type Palette, withOpacity } from '../theme.ts';
 import type { Curve } from '../training/lineChart.ts';
 import type { Comparison } from './comparison.ts';
-import { CurveCard } from './curveCard.ts';
 import { epochCurves, sweepCurves } from './curves.ts';
 import { retentionCard, sizesCard, sourceCard } from './detailCards.ts';
-import { kindNames } from './figures.ts';
+import { kindNames, percent } from './figures.ts';
 import { NumbersCard } from './numbersCard.ts';
 import type { EvaluationState, RunNumbers } from './protocol.ts';
 
 const faded = (colour: string, palette: Palette): string =>
   palette.highContrast ? colour : withOpacity(colour, 0.6);
+
+/** Values are fractions of 1. */
+const inPercent = { formatValue: percent, scale: 100, unit: 'percent' } as const;
 
 const blue: Curve = { colour: palette => palette.blue, width: 2, dots: true };
 const green: Curve = { colour: palette => palette.green, width: 2, dots: true };
@@ -53,6 +56,7 @@ export class Overview {
       {
         title: 'Over epochs',
         formatPlace: epoch => (epoch === 0 ? 'before training' : `epoch ${epoch}`),
+        ...inPercent,
         curves,
         empty: 'A run writes its numbers here after every epoch; this report belongs to none.',
       },
@@ -62,6 +66,7 @@ export class Overview {
       {
         title: 'Over input sizes',
         formatPlace: size => `${formatCount(size)} px`,
+        ...inPercent,
         curves,
         empty:
           'Not measured. “clipself evaluate --sizes 224,448,896” names the same regions at several input sizes.',

@@ -135,7 +135,7 @@ export class RegionsPane {
         {
           signal: abort.signal,
           progress: (stage, fraction) =>
-            setText(this.#waitingText, `${stage}… ${Math.round(100 * fraction)} %`),
+            setText(this.#waitingText, `${stage}… ${Math.round(100 * (fraction ?? 0))} %`),
         },
       );
       if (abort.signal.aborted) return;

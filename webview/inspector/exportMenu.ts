@@ -1,3 +1,4 @@
+import { toCsv } from '../../trainer/tables.ts';
 import { createButton } from '../controls.ts';
 import { element } from '../dom.ts';
 import { pictureOf } from './columnDrawing.ts';
@@ -8,7 +9,6 @@ import { problemOf } from './host.ts';
 import type { InspectorPanel } from './panel.ts';
 import type { SaveQuery } from './protocol/requests.ts';
 import { readingName } from './readOutLabels.ts';
-import { toCsv } from './views/cellTable.ts';
 import type { ReadyColumn } from './views/view.ts';
 
 /** What is exported, and from where. */

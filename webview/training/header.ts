@@ -9,6 +9,7 @@ import { isLive, isPossible, noticeOf, progressOf, stateLabels } from './runStat
 const commands: { command: PanelCommand; label: string; icon: IconName }[] = [
   { command: 'stop', label: 'Stop', icon: 'stop' },
   { command: 'resume', label: 'Resume', icon: 'resume' },
+  { command: 'compare', label: 'Add to Comparison', icon: 'add' },
   { command: 'openLog', label: 'Open Log', icon: 'log' },
   { command: 'reveal', label: 'Reveal', icon: 'folder' },
 ];

@@ -12,7 +12,7 @@ import {
 } from 'chart.js';
 import { formatCount } from '../format.ts';
 import type { Palette } from '../theme.ts';
-import type { Point } from './series.ts';
+import type { Marker, Point } from './series.ts';
 
 Chart.register(LineController, LineElement, PointElement, LinearScale, LogarithmicScale);
 
@@ -25,18 +25,25 @@ export interface Curve {
   dots?: boolean;
   /** Lengths of dashes and gaps in pixels; a whole line when absent. */
   dash?: number[];
+  /** A shape at about eight points of the curve. */
+  marker?: Marker;
 }
 
 export interface LineChartOptions {
   curves: readonly Curve[];
   /** Text of a tick of the vertical axis; `spacing` is the distance of ticks, 0 when they are unevenly spaced. */
   formatTick: (value: number, spacing: number) => string;
+  /** Text of a tick of the horizontal axis; whole numbers when absent. */
+  formatPlace?: (place: number, spacing: number) => string;
   /** The vertical axis starts at zero. */
   fromZero?: boolean;
 }
 
 /** Curves of more points than this are drawn without dots. */
 const MAXIMUM_DOTS = 60;
+
+/** About this many markers on a curve. */
+const MARKERS = 8;
 
 type LineOfPoints = Chart<'line', Point[]>;
 
@@ -73,11 +80,17 @@ export class LineChart {
       const points = curves[index] ?? [];
       dataset.data = points;
       // A line needs two points; a single one is drawn as a dot.
-      dataset.pointRadius =
-        points.length === 1 || (this.#options.curves[index]!.dots && points.length <= MAXIMUM_DOTS) ? 3 : 0;
+      const { dots, marker } = this.#options.curves[index]!;
+      if (marker === undefined)
+        dataset.pointRadius = points.length === 1 || (dots && points.length <= MAXIMUM_DOTS) ? 3 : 0;
+      else {
+        dataset.pointStyle = marker;
+        dataset.pointRadius = markerRadius(points.length, index);
+      }
     });
     this.#firstStep = firstStep;
-    this.#lastStep = Math.max(lastStep, firstStep + 1);
+    // A single place still gets an axis; hours and epochs have fractions.
+    this.#lastStep = lastStep > firstStep ? lastStep : firstStep + 1;
     this.#chart.options.scales!.x!.min = this.#firstStep;
     this.#chart.options.scales!.x!.max = this.#lastStep;
     this.#chart.update();
@@ -115,6 +128,21 @@ export class LineChart {
     return this.#chart.scales.x?.getValueForPixel(offsetX) ?? 0;
   }
 
+  /** The chart as it is, without the cursor, drawn at another size in pixels. */
+  picture(width: number, height: number): OffscreenCanvas {
+    const chart = this.#chart;
+    const cursor = this.#cursor;
+    this.#cursor = null;
+    chart.options.devicePixelRatio = 1;
+    chart.resize(width, height);
+    const picture = new OffscreenCanvas(width, height);
+    picture.getContext('2d')?.drawImage(chart.canvas, 0, 0);
+    this.#cursor = cursor;
+    chart.options.devicePixelRatio = window.devicePixelRatio || 1;
+    chart.resize();
+    return picture;
+  }
+
   #configuration(): ChartConfiguration<'line', Point[]> {
     return {
       type: 'line',
@@ -136,7 +164,7 @@ export class LineChart {
   #applyScales(): void {
     const { foreground, muted, grid, fontFamily, fontSize } = this.#palette;
     const font = { family: fontFamily, size: Math.max(fontSize - 2, 10) };
-    const { formatTick, fromZero } = this.#options;
+    const { formatTick, formatPlace, fromZero } = this.#options;
     const vertical: ScaleOptions<'linear'> | ScaleOptions<'logarithmic'> = {
       type: this.#logarithmic ? 'logarithmic' : 'linear',
       beginAtZero: fromZero === true && !this.#logarithmic,
@@ -166,9 +194,10 @@ export class LineChart {
           padding: 2,
           maxRotation: 0,
           autoSkipPadding: 24,
-          precision: 0,
+          ...(formatPlace === undefined ? { precision: 0 } : {}),
           includeBounds: false,
-          callback: value => formatCount(Number(value)),
+          callback: (value, _, ticks) =>
+            formatPlace?.(Number(value), spacingOf(ticks)) ?? formatCount(Number(value)),
         },
       },
       y: vertical,
@@ -223,4 +252,11 @@ function dataset(): ChartDataset<'line', Point[]> {
     borderJoinStyle: 'round',
     spanGaps: false,
   };
+}
+
+/** Markers at few points, each curve's at others, so that those of curves that lie on each other are seen. */
+function markerRadius(count: number, index: number): (context: { dataIndex: number }) => number {
+  const every = Math.max(1, Math.ceil(count / MARKERS));
+  const phase = every === 1 ? 0 : Math.floor((index * every) / 6) % every;
+  return ({ dataIndex }) => (dataIndex % every === phase ? 4 : 0);
 }

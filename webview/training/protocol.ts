@@ -109,7 +109,7 @@ export type MessageToPanel =
 // ---- panel to host ----
 
 /** Buttons of the panel. */
-export type PanelCommand = 'stop' | 'resume' | 'openLog' | 'reveal';
+export type PanelCommand = 'stop' | 'resume' | 'compare' | 'openLog' | 'reveal';
 
 /** The panel listens: send `initial`. Also posted again to ask for everything anew. */
 export interface ReadyMessage {

@@ -29,6 +29,7 @@ export function isPossible(command: PanelCommand, state: RunState, canTrain: boo
       return isLive(state);
     case 'resume':
       return canTrain && (state === 'stopped' || state === 'failed' || state === 'interrupted');
+    case 'compare':
     case 'openLog':
     case 'reveal':
       return true;

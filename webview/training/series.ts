@@ -13,6 +13,15 @@ export interface Point {
   y: number;
 }
 
+/** A curve with its name. */
+export interface NamedCurve {
+  name: string;
+  points: readonly Point[];
+}
+
+/** Shapes that tell curves apart without colour. */
+export type Marker = 'circle' | 'rect' | 'rectRot' | 'triangle' | 'cross' | 'crossRot';
+
 /** Numbers of a step that are drawn over steps. */
 export type Quantity = 'loss' | 'lr' | 'gradNorm' | 'imagesPerSecond' | 'memoryMib';
 

@@ -15,9 +15,3 @@ export function cellTable(
     }
   return table;
 }
-
-/** Comma-separated values as RFC 4180 has them. */
-export function toCsv(table: readonly (readonly string[])[]): string {
-  const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  return table.map(row => `${row.map(field).join(',')}\r\n`).join('');
-}

@@ -1,22 +1,35 @@
-import { element, setAttribute, setText } from '../dom.ts';
-import { formatTick, UNKNOWN } from '../format.ts';
-import type { Palette } from '../theme.ts';
-import { type Curve, LineChart } from '../training/lineChart.ts';
-import { nearestIndex } from '../training/series.ts';
-import type { NamedCurve } from './curves.ts';
-import { percent } from './figures.ts';
+import { drawSample } from './curveSample.ts';
+import { element, setAttribute, setText } from './dom.ts';
+import { formatTick, UNKNOWN } from './format.ts';
+import type { Palette } from './theme.ts';
+import { type Curve, LineChart } from './training/lineChart.ts';
+import { type NamedCurve, nearestIndex, type Point } from './training/series.ts';
 
 export interface CurveCardOptions {
   title: string;
   /** What the horizontal axis counts: "epoch 3", "448 px". */
   formatPlace: (place: number) => string;
+  /** Text of a value; null where there is none. */
+  formatValue: (value: number | null) => string;
+  /** What is drawn for each unit of a value: 100 for fractions in percent. */
+  scale?: number;
+  /** What values are counted in, said after the title. */
+  unit?: string;
+  /** Text of the ticks; plain numbers when absent. */
+  formatTick?: (value: number, spacing: number) => string;
+  /** Text of the ticks of the horizontal axis; whole numbers when absent. */
+  formatPlaceTick?: (place: number, spacing: number) => string;
+  /** Curves were measured at places of their own: the legend names the value nearest to the cursor. */
+  nearest?: boolean;
+  /** The cursor was moved here, for charts that share one. */
+  onCursor?: (place: number | null) => void;
   /** How the curves look, in order; curves beyond are not drawn. */
   curves: readonly Curve[];
   empty: string;
 }
 
 /**
- * Accuracies over epochs or sizes under a heading. The legend carries the values at the cursor; to assistive technology
+ * Curves over epochs, steps or sizes under a heading. The legend carries the values at the cursor; to assistive technology
  * the chart is a slider whose arrow keys go from place to place.
  */
 export class CurveCard {
@@ -52,7 +65,11 @@ export class CurveCard {
     );
     this.#chart = new LineChart(
       canvas,
-      { curves: options.curves, formatTick: (value, spacing) => formatTick(value, spacing) },
+      {
+        curves: options.curves,
+        formatTick: options.formatTick ?? ((value, spacing) => formatTick(value, spacing)),
+        ...(options.formatPlaceTick === undefined ? {} : { formatPlace: options.formatPlaceTick }),
+      },
       palette,
     );
     this.#listen(canvas);
@@ -60,6 +77,11 @@ export class CurveCard {
 
   get canvas(): HTMLCanvasElement {
     return this.#chart.canvas;
+  }
+
+  /** The chart as it is, drawn at another size in pixels. */
+  picture(width: number, height: number): OffscreenCanvas {
+    return this.#chart.picture(width, height);
   }
 
   get isEmpty(): boolean {
@@ -79,12 +101,13 @@ export class CurveCard {
       (a, b) => a - b,
     );
     this.#cursor = Math.min(this.#cursor, this.#places.length - 1);
-    const inPercent = curves.map(({ points }) => points.map(({ x, y }) => ({ x, y: y * 100 })));
+    const scale = this.#options.scale ?? 1;
+    const scaled = curves.map(({ points }) => points.map(({ x, y }) => ({ x, y: y * scale })));
     const [first, last] = [this.#places[0] ?? 0, this.#places.at(-1) ?? 1];
     this.#plot.hidden = this.isEmpty;
     this.#legend.hidden = this.isEmpty;
     this.#empty.hidden = !this.isEmpty;
-    this.#chart.setPoints(inPercent, last, first);
+    this.#chart.setPoints(scaled, last, first);
     this.#describe();
   }
 
@@ -94,34 +117,38 @@ export class CurveCard {
     this.#describe();
   }
 
-  /** Colour and name of every curve that has points, for pictures that are saved. */
-  legend(): { colour: string; dashed: boolean; name: string }[] {
+  /** Look and name of every curve that has points, for pictures that are saved. */
+  legend(): { look: Curve; name: string }[] {
     return this.#curves.flatMap(({ name, points }, index) => {
       const look = this.#options.curves[index];
-      if (look === undefined || points.length === 0) return [];
-      return [{ colour: look.colour(this.#palette), dashed: look.dash !== undefined, name }];
+      return look === undefined || points.length === 0 ? [] : [{ look, name }];
     });
+  }
+
+  /** Shows the cursor at a place; null takes it away. */
+  setCursor(place: number | null): void {
+    this.#show(place === null ? null : nearestIndex(this.#places, place));
   }
 
   #describe(): void {
     const at = this.#cursor < 0 ? this.#places.length - 1 : this.#cursor;
     const place = this.#places[at];
-    const where = place === undefined ? '' : this.#options.formatPlace(place);
+    const isLast = this.#options.nearest === true && this.#cursor < 0;
+    const where = place === undefined ? '' : isLast ? 'last values' : this.#options.formatPlace(place);
     setText(this.#where, where);
     const values = this.#curves.flatMap(({ name, points }, index) => {
       if (points.length === 0) return [];
-      const value = points.find(({ x }) => x === place)?.y;
-      return [{ name, text: percent(value), look: this.#options.curves[index]! }];
+      const value = this.#valueAt(points, place);
+      return [{ name, text: this.#options.formatValue(value), look: this.#options.curves[index]! }];
     });
     this.#legend.replaceChildren(
       ...values.map(({ name, text, look }) => {
-        const swatch = element('span', { class: look.dash ? 'swatch dashed' : 'swatch' });
-        swatch.style.borderTopColor = look.colour(this.#palette);
-        return element('li', {}, swatch, `${name} `, element('strong', { text }));
+        return element('li', {}, drawSample(look, this.#palette), `${name} `, element('strong', { text }));
       }),
     );
     const canvas = this.#chart.canvas;
-    setAttribute(canvas, 'aria-label', `${this.#title}, in percent`);
+    const { unit } = this.#options;
+    setAttribute(canvas, 'aria-label', `${this.#title}${unit === undefined ? '' : `, in ${unit}`}`);
     setAttribute(canvas, 'aria-valuemin', String(this.#places[0] ?? 0));
     setAttribute(canvas, 'aria-valuemax', String(this.#places.at(-1) ?? 0));
     setAttribute(canvas, 'aria-valuenow', String(place ?? 0));
@@ -129,7 +156,24 @@ export class CurveCard {
     setAttribute(canvas, 'aria-valuetext', place === undefined ? UNKNOWN : `${where}: ${spoken}`);
   }
 
+  #valueAt(points: readonly Point[], place: number | undefined): number | null {
+    if (place === undefined) return null;
+    if (this.#options.nearest !== true) return points.find(({ x }) => x === place)?.y ?? null;
+    // Beyond its ends a curve says nothing.
+    const [first, last] = [points[0]!, points.at(-1)!];
+    if (this.#cursor < 0) return last.y;
+    if (place < first.x || place > last.x) return null;
+    const places = points.map(({ x }) => x);
+    return points[nearestIndex(places, place)]!.y;
+  }
+
   #moveTo(index: number | null): void {
+    const place = index === null ? undefined : this.#places[index];
+    if (this.#options.onCursor === undefined) this.#show(index);
+    else this.#options.onCursor(place ?? null);
+  }
+
+  #show(index: number | null): void {
     this.#cursor = index === null ? -1 : Math.min(Math.max(index, 0), this.#places.length - 1);
     const place = index === null ? undefined : this.#places[this.#cursor];
     // No dot: there are several curves under the line.
