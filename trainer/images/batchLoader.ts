@@ -1,5 +1,6 @@
 /** Builds training batches ahead on worker threads, so that decoding and cropping overlap the step. */
 
+import { availableParallelism } from 'node:os';
 import type { RankShare } from '../distill/sampler.ts';
 import { AheadLoader, workerProgram } from './aheadLoader.ts';
 import type { PatchSettings, TrainingBatch } from './batch.ts';
@@ -19,6 +20,10 @@ export interface BatchLoaderSettings extends LoaderSettings {
   /** Number of steps of the run; nothing is built at or beyond it. */
   totalSteps?: number;
 }
+
+/** Threads that leave most cores to the forward passes; one builds about ten images a second. */
+export const loaderThreads = (cores = availableParallelism()): number =>
+  Math.min(8, Math.max(1, Math.floor(cores / 4)));
 
 /**
  * Steps count from 0 and follow the sampler: the same settings give the same batches in whatever order and process

@@ -6,7 +6,7 @@ import { learningRateAt } from '../distill/optimiser.ts';
 import type { DeviceTensor, Engine } from '../engines/engine.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
-import { BatchLoader } from '../images/batchLoader.ts';
+import { BatchLoader, loaderThreads } from '../images/batchLoader.ts';
 import type { ImageList } from '../images/imageReader.ts';
 import type { RegionStore } from '../images/regionStore.ts';
 import { requireTransformer } from '../models/architecture.ts';
@@ -184,7 +184,7 @@ export class TrainingRun {
       wholeImages: retention > 0,
       batch: batch * accumulate,
       // Large batches fill the memory soon.
-      ...(accumulate > 1 ? { ahead: 1 } : {}),
+      ...(accumulate > 1 ? { ahead: 1 } : { threads: loaderThreads() }),
       totalSteps: configuration.totalSteps,
     });
   }
