@@ -1,6 +1,8 @@
 import path from 'node:path';
+import { isShardPattern } from '../trainer/shards/shardPattern.ts';
 import type { TunableSettings } from './identifiers.ts';
 import { isPresetId, type PresetId, presetIds } from './presets.ts';
+import { areAbsolute } from './shardChoice.ts';
 import { checkSettings } from './trainingSettings.ts';
 
 /**
@@ -10,7 +12,7 @@ import { checkSettings } from './trainingSettings.ts';
 export interface FineTuneArguments {
   /** Weights file, or a directory with `open_clip_config.json`. Absolute path. */
   model?: string;
-  /** Folder of images or COCO-style JSON file. Absolute path. */
+  /** Folder of images, COCO-style JSON file, or tar shards such as `/a/{0000..0117}.tar`. Absolute paths. */
   images?: string;
   preset?: PresetId;
   /** Settings that win over the preset and the VS Code settings. */
@@ -43,7 +45,7 @@ export function parseFineTuneArguments(value: unknown): FineTuneArguments {
   }
   return {
     ...absolutePath('model', value.model),
-    ...absolutePath('images', value.images),
+    ...imagesOf(value.images),
     ...(preset === undefined ? {} : { preset }),
     ...(settings === undefined ? {} : { settings: checkSettings(settings) }),
     ...(openPanel === undefined ? {} : { openPanel }),
@@ -53,6 +55,13 @@ export function parseFineTuneArguments(value: unknown): FineTuneArguments {
 /** Whether a command was called by a program rather than by a person: its argument leaves nothing to ask. */
 export function isProgrammatic(argument: unknown): boolean {
   return isPlainObject(argument) && ['model', 'images', 'preset'].every(name => argument[name] !== undefined);
+}
+
+/** A list of shards is several paths. */
+function imagesOf(value: unknown): { images?: string } {
+  if (typeof value !== 'string' || !isShardPattern(value)) return absolutePath('images', value);
+  if (!areAbsolute(value)) throw new Error('“images” must name shards by absolute paths.');
+  return { images: value };
 }
 
 function absolutePath<Name extends 'model' | 'images'>(

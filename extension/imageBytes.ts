@@ -14,14 +14,14 @@ export const imageTypes: Readonly<Record<string, string>> = {
   '.avif': 'image/avif',
 };
 
-/** At most `size` bytes of a file, in an array buffer of its own: only those travel to a webview as they are. */
-export async function readBytes(file: string, size: number): Promise<ArrayBuffer> {
+/** At most `size` bytes of a file, from `start` on, in an array buffer of its own: only those travel to a webview as they are. */
+export async function readBytes(file: string, size: number, start = 0): Promise<ArrayBuffer> {
   const handle = await open(file, 'r');
   try {
     const bytes = new Uint8Array(size);
     let offset = 0;
     while (offset < size) {
-      const { bytesRead } = await handle.read(bytes, offset, size - offset, offset);
+      const { bytesRead } = await handle.read(bytes, offset, size - offset, start + offset);
       if (bytesRead === 0) break;
       offset += bytesRead;
     }

@@ -11,11 +11,18 @@ function isBox(value: unknown): value is [number, number, number, number] {
   return Array.isArray(value) && value.length === 4 && value.every(edge => Number.isFinite(edge));
 }
 
+function isPlace(value: unknown): value is NonNullable<PatchPreview['member']> {
+  if (!isJsonObject(value) || typeof value.shard !== 'string') return false;
+  const isCount = (number: unknown) => Number.isSafeInteger(number) && (number as number) >= 0;
+  return path.isAbsolute(value.shard) && isCount(value.offset) && isCount(value.size);
+}
+
 /** Checks the content of `preview.json`, which may come from anywhere; null when it is none. */
 export function parsePreview(value: unknown): PatchPreview | null {
   if (!isJsonObject(value) || typeof value.image !== 'string' || !path.isAbsolute(value.image)) return null;
   if (!numberFields.every(field => Number.isFinite(value[field]))) return null;
-  const { boxes, cosines } = value;
+  const { boxes, cosines, member } = value;
+  if (member !== undefined && !isPlace(member)) return null;
   if (!Array.isArray(boxes) || !Array.isArray(cosines) || boxes.length !== cosines.length) return null;
   if (boxes.length > 10_000 || !boxes.every(isBox)) return null;
   if (!cosines.every(cosine => cosine === null || typeof cosine === 'number')) return null;
@@ -41,7 +48,7 @@ export class PreviewReader {
     const changed = await this.#readFile();
     if (this.#preview === null || (!changed && !everything)) return null;
     if (everything) this.#sentImage = '';
-    return { preview: this.#preview, ...(await this.#readImage(this.#preview.image)) };
+    return { preview: this.#preview, ...(await this.#readImage(this.#preview)) };
   }
 
   async #readFile(): Promise<boolean> {
@@ -59,23 +66,25 @@ export class PreviewReader {
     }
   }
 
-  async #readImage(file: string): Promise<Omit<PreviewWithImage, 'preview'>> {
-    const imageType = imageTypes[path.extname(file).toLowerCase()];
+  async #readImage({ image, member }: PatchPreview): Promise<Omit<PreviewWithImage, 'preview'>> {
+    const file = member?.shard ?? image;
+    const imageType = imageTypes[path.extname(image).toLowerCase()];
     if (imageType === undefined) {
-      return { imageProblem: `Images of type ${path.extname(file)} cannot be shown here.` };
+      return { imageProblem: `Images of type ${path.extname(image)} cannot be shown here.` };
     }
     if (!this.#mayRead(file)) {
       return { imageProblem: 'The image lies outside this workspace, which is in Restricted Mode.' };
     }
     try {
       const status = await stat(file);
-      const signature = `${file}:${status.size}@${status.mtimeMs}`;
+      const signature = `${image}:${status.size}@${status.mtimeMs}`;
       if (signature === this.#sentImage) return {};
       if (!status.isFile()) return { imageProblem: `${file} is not an image file.` };
-      if (status.size > MAXIMUM_IMAGE_BYTES) {
+      const { offset, size } = member ?? { offset: 0, size: status.size };
+      if (size > MAXIMUM_IMAGE_BYTES) {
         return { imageProblem: `The image is larger than ${MAXIMUM_IMAGE_BYTES / 1024 ** 2} MiB.` };
       }
-      const imageBytes = await readBytes(file, status.size);
+      const imageBytes = await readBytes(file, size, offset);
       this.#sentImage = signature;
       return { imageType, imageBytes };
     } catch {

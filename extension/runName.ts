@@ -1,13 +1,16 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { isShardPattern, splitPatterns } from '../trainer/shards/shardPattern.ts';
 
 /** Names longer than this are cut: some file systems and the tree view do not like them. */
 const MAXIMUM_BASE_LENGTH = 40;
 
 /** A run's name: what it trains on and when it was started, such as `kitchen-20250131-142501`. */
 export function runName(images: string, now: Date): string {
+  // Shards are called by their folder: a pattern is no name.
+  const source = isShardPattern(images) ? path.dirname(splitPatterns(images)[0]!) : images;
   const base = path
-    .basename(images, path.extname(images) === '.json' ? '.json' : '')
+    .basename(source, path.extname(source) === '.json' ? '.json' : '')
     .normalize('NFKC')
     .replace(/[^\p{L}\p{N}._-]+/gu, '-')
     .replace(/^[-.]+|[-.]+$/g, '')

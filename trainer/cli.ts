@@ -75,6 +75,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'train a tiny CLIP from scratch on Emoji World (in a clone)',
     load: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
   },
+  shard: {
+    summary: 'images packed into tar shards, for training from a network file system',
+    load: async () => (await import('./commands/shard.ts')).shardCommand,
+  },
   'zero-shot': {
     summary: "accuracy of a CLIP on crops of Emoji World's things, by drawing style (in a clone)",
     load: async () => (await import('./commands/zeroShot.ts')).zeroShotCommand,

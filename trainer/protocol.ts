@@ -10,7 +10,10 @@ export interface TrainingSettings {
   model: string;
   /** Known architecture name or path of an `open_clip_config.json`; null when the model itself tells. */
   arch: string | null;
-  /** Folder of images (searched recursively) or a COCO-style JSON. Absolute path. */
+  /**
+   * Folder of images (searched recursively), a COCO-style JSON, or tar shards such as `a/{0000..0117}.tar`, several
+   * patterns by comma. Absolute paths.
+   */
   images: string;
   /** What pooled dense features are compared with: `clipself` the teacher's embedding of the crop, `regionclip` nouns. */
   method: string;
@@ -150,6 +153,8 @@ export interface StepRecord {
   lr: number;
   gradNorm: number;
   imagesPerSecond: number;
+  /** Share of the step in which the trainer waited for its images; earlier versions did not measure it. */
+  dataWait?: number;
   /** Resident memory of the trainer, MiB. */
   memoryMib: number;
   /** Milliseconds since the Unix epoch. */
@@ -177,8 +182,10 @@ export type MetricRecord = StepRecord | EvaluationRecord | EventRecord;
 export interface PatchPreview {
   step: number;
   time: number;
-  /** Absolute path of the image file. */
+  /** Absolute path of the image file; of one in a shard `<path of the shard>:<its name there>`. */
   image: string;
+  /** Where the image lies in a shard. */
+  member?: { shard: string; offset: number; size: number };
   /** Size of the image file in pixels. */
   width: number;
   height: number;

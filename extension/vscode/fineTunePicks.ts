@@ -5,9 +5,11 @@ import type { DemoAssets } from '../demoAssets.ts';
 import type { TunableSettings } from '../identifiers.ts';
 import { type Preset, type PresetId, presetsFor } from '../presets.ts';
 import { rememberedFirst } from '../rememberedChoices.ts';
+import { absoluteShards, shardProblem } from '../shardChoice.ts';
 import { runWizard, type StepOutcome, type WizardStep } from '../wizard.ts';
 import type { WorkspaceMemory } from './memento.ts';
 import { ask, browse, type ChoiceItem, heading } from './quickPicks.ts';
+import { workspaceFolders } from './settings.ts';
 import { findImageFolders, findModels } from './workspaceFiles.ts';
 
 /** What the user is asked for before a run. */
@@ -138,12 +140,17 @@ async function rememberedItems(
 ): Promise<ChoiceItem<PathChoice>[]> {
   const offered = new Set(others.map(pathOf));
   const missing = remembered.filter(file => !offered.has(file));
-  const present = await Promise.all(missing.map(exists));
+  const present = await Promise.all(missing.map(isThere));
   return missing.filter((_, index) => present[index]).map(file => pathItem(file, icon, 'used before'));
 }
 
 function pathOf(item: ChoiceItem<PathChoice>): string {
   return item.choice !== undefined && 'path' in item.choice ? item.choice.path : '';
+}
+
+/** A file, a folder, or all shards of a pattern. */
+async function isThere(images: string): Promise<boolean> {
+  return (await exists(images)) || (await shardProblem(images, path.sep)) === null;
 }
 
 async function exists(file: string): Promise<boolean> {
@@ -230,7 +237,27 @@ async function imageItems(
       canSelectFiles: true,
       filters: { 'COCO annotations': ['json'] },
     }),
+    {
+      label: '$(archive) Tar shards…',
+      detail: 'WebDataset-style .tar files, by a pattern such as shards/{0000..0117}.tar',
+      alwaysShow: true,
+      choice: { get: askForShards },
+    },
   ];
+}
+
+/** Asks for a pattern of shards, relative to the workspace; null when cancelled. */
+async function askForShards(): Promise<string | null> {
+  const base = workspaceFolders()[0] ?? path.sep;
+  const text = await vscode.window.showInputBox({
+    title: TITLE,
+    prompt:
+      'Tar shards: {0000..0117} counts, * and ? stand for what a name has there, a comma separates patterns',
+    placeHolder: 'shards/{0000..0117}.tar',
+    ignoreFocusOut: true,
+    validateInput: async typed => (typed.trim() === '' ? undefined : await shardProblem(typed, base)),
+  });
+  return text === undefined || text.trim() === '' ? null : absoluteShards(text, base);
 }
 
 function presetItems(memory: WorkspaceMemory, isDemoModel: boolean): ChoiceItem<PresetId>[] {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { trainArguments } from '../../extension/commandLine.ts';
@@ -9,8 +9,10 @@ import { type Memory, RememberedChoices, rememberedFirst } from '../../extension
 import { directoryOfArgument } from '../../extension/runArgument.ts';
 import { freeDirectory, runName } from '../../extension/runName.ts';
 import { resolveRunsFolder } from '../../extension/runsFolder.ts';
+import { absoluteShards, shardProblem } from '../../extension/shardChoice.ts';
 import { checkSettings } from '../../extension/trainingSettings.ts';
 import { runWizard, type StepOutcome, type StepPosition } from '../../extension/wizard.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
 
 describe('the argument of the fine-tune command', () => {
   it('is taken as it is when it is complete', () => {
@@ -99,6 +101,7 @@ describe('the place of a run', () => {
     const when = new Date(2025, 0, 31, 4, 5, 6);
     assert.equal(runName('/data/Küche 2/', when), 'Küche-2-20250131-040506');
     assert.equal(runName('/data/coco.json', when), 'coco-20250131-040506');
+    assert.equal(runName('/data/shards/{0..9}.tar,/b/1.tar', when), 'shards-20250131-040506');
     assert.equal(runName('/data/...', when), 'run-20250131-040506');
   });
 
@@ -194,5 +197,28 @@ describe('a series of questions', () => {
 
   it('asks nothing when nothing is open', async () => {
     assert.deepEqual(await runWizard<Answers>([], { first: 'a' }), { first: 'a' });
+  });
+});
+
+describe('tar shards as training images', () => {
+  it('are accepted by the command as absolute patterns', () => {
+    const images = '/a/{0000..0003}.tar,/b/*.tar';
+    assert.deepEqual(parseFineTuneArguments({ images }), { images });
+    assert.throws(() => parseFineTuneArguments({ images: '/a/1.tar,b/2.tar' }), /by absolute paths/);
+  });
+
+  it('are checked as they are typed', async () => {
+    const folder = await temporaryFolder();
+    try {
+      for (const name of ['0.tar', '1.tar']) await writeFile(folder.file(name), '');
+      assert.equal(await shardProblem('{0..1}.tar', folder.path), null);
+      assert.equal(await shardProblem('*.tar, 0.tar', folder.path), null);
+      assert.match((await shardProblem('{0..2}.tar', folder.path))!, /2\.tar: there is no such shard/);
+      assert.match((await shardProblem('a.tar.gz', folder.path))!, /it is compressed/);
+      assert.match((await shardProblem('images', folder.path))!, /Name \.tar files/);
+      assert.equal(absoluteShards('0.tar, 1.tar', '/x'), '/x/0.tar,/x/1.tar');
+    } finally {
+      await folder.remove();
+    }
   });
 });

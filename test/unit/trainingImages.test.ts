@@ -126,6 +126,6 @@ describe('a training run with images that cannot be used among good ones', funct
 
   async function heldOutFiles(run: string): Promise<string[]> {
     const { settings } = await readRunConfiguration(runFiles(folder.file(run)).configuration);
-    return [...(await planRun(settings)).heldOutFiles];
+    return [...(await planRun(settings)).heldOut.files];
   }
 });

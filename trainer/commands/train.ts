@@ -9,6 +9,7 @@ import type { TrainingSettings } from '../protocol.ts';
 import { isRecipeName, type Recipe, recipeNames, recipes } from '../recipes.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
+import { absoluteImages } from '../shards/shardPattern.ts';
 import { evaluationPaths } from '../training/regionEvaluation.ts';
 import { regionPaths } from '../training/regionPlan.ts';
 import {
@@ -74,12 +75,13 @@ function help(): string {
     return `  ${option.padEnd(20)} ${least} … ${most}, default ${standard}${other}`;
   });
   return [
-    'usage: clipself train --model FILE|DIR --images DIR|coco.json --out RUN [options]',
+    'usage: clipself train --model FILE|DIR --images DIR|coco.json|SHARDS --out RUN [options]',
     '       clipself train --resume RUN',
     '',
     'Fine-tunes the image tower with CLIPSelf. The same command on a RUN that exists resumes it.',
     'Ctrl-C finishes the step, saves and exits 0; a second Ctrl-C ends at once.',
     '',
+    "  --images SHARDS      tar files such as 'shards/{0000..0117}.tar' or 'shards/*.tar', several by comma",
     '  --arch NAME|FILE     known architecture or open_clip_config.json, when the weights do not tell',
     `  --engine NAME        ${engineNames.join(', ')}; default auto`,
     '  --method NAME        clipself (default): regions are compared with the teacher’s embedding of their crop;',
@@ -148,7 +150,7 @@ async function readRequest(values: Values): Promise<{ directory: string; request
   if (typeof values.out !== 'string' || model === undefined || images === undefined)
     throw new UsageError('train needs --model, --images and --out, or --resume RUN (clipself train --help)');
   // A run outlives the folder that its command was given in.
-  const absolute = { model: path.resolve(await modelPath(model)), images: path.resolve(images) };
+  const absolute = { model: path.resolve(await modelPath(model)), images: absoluteImages(images) };
   const request = {
     ...given,
     ...absolute,

@@ -20,19 +20,53 @@ export interface BatchPlace {
   positions: number[];
 }
 
-/** The epoch and the positions of a step, both counted from 0. Throws when the images do not fill one batch. */
-export function batchOf(step: number, batch: number, count: number): BatchPlace {
-  const steps = stepsPerEpoch(count, batch);
+/** Which of the processes that train together this one is. */
+export interface RankShare {
+  rank: number;
+  ranks: number;
+}
+
+export const soleRank: RankShare = { rank: 0, ranks: 1 };
+
+/**
+ * The epoch and the positions of a rank's share of a step, both counted from 0. The ranks' batches follow each other in
+ * the order of the epoch: what a step takes does not depend on how many share it. Throws when the images do not fill one batch.
+ *
+ * @param batch Images of this rank.
+ */
+export function batchOf(
+  step: number,
+  batch: number,
+  count: number,
+  { rank, ranks }: RankShare = soleRank,
+): BatchPlace {
+  const whole = batch * ranks;
+  const steps = stepsPerEpoch(count, whole);
   if (steps < 1) {
     throw new Error(
-      `${count} image${count === 1 ? '' : 's'} cannot fill a batch of ${batch}: add images or choose a smaller batch`,
+      `${count} image${count === 1 ? '' : 's'} cannot fill a batch of ${whole}: add images or choose a smaller batch`,
     );
   }
-  const first = (step % steps) * batch;
+  const first = (step % steps) * whole + rank * batch;
   return {
     epoch: Math.floor(step / steps),
     positions: Array.from({ length: batch }, (_, index) => first + index),
   };
+}
+
+/** The step, counted from 0, and the rank that take a position of an epoch; null for what is left over at its end. */
+export function takerOf(
+  epoch: number,
+  position: number,
+  batch: number,
+  count: number,
+  ranks: number,
+): { step: number; rank: number } | null {
+  const whole = batch * ranks;
+  const steps = stepsPerEpoch(count, whole);
+  const step = Math.floor(position / whole);
+  if (step >= steps) return null;
+  return { step: epoch * steps + step, rank: Math.floor((position % whole) / batch) };
 }
 
 /** How many images are drawn at random in the place of an unusable one before all are tried in turn. */

@@ -7,11 +7,13 @@ import type { LoaderReply, LoaderRequest } from './aheadMessages.ts';
  *
  * @param build Its errors reach whoever asked, by their message.
  * @param buffersOf Memory of an item that moves to the main thread.
+ * @param onStop Ends what `build` holds, once it is told to stop and has done so.
  */
 export function serveItems<Task, Item>(
   port: MessagePort | null,
   build: (index: number, task: Task) => Promise<Item>,
   buffersOf: (item: Item) => ArrayBuffer[],
+  onStop?: () => Promise<void> | undefined,
 ): void {
   if (port === null) throw new Error('this program runs as a worker thread of the trainer only');
   let stopped = false;
@@ -20,6 +22,7 @@ export function serveItems<Task, Item>(
     if (request.kind === 'stop') {
       stopped = true;
       port.close();
+      work = work.then(onStop);
       return;
     }
     const { index, task } = request;

@@ -1,10 +1,11 @@
 /** From image files to the tensors of one CLIPSelf training step. */
 
 import { pixelsToCells, roiAlignRows } from '../dense/roiPooling.ts';
-import { epochOrder, replacementIndices } from '../distill/sampler.ts';
+import { replacementIndices } from '../distill/sampler.ts';
 import { keyedRandom } from '../random.ts';
 import { resizeBilinear } from './bilinear.ts';
-import { decodeImage } from './decode.ts';
+import { decodeImageBytes } from './decode.ts';
+import { imageOrder } from './epochImages.ts';
 import {
   cropImage,
   degenerateCropReason,
@@ -14,6 +15,8 @@ import {
   unfittableReason,
 } from './geometry.ts';
 import { ImageError } from './imageError.ts';
+import { type ImageList, readImage } from './imageReader.ts';
+import { type MemberPlace, memberPlace } from './memberStore.ts';
 import { type ImageNormalisation, normaliseInto } from './normalise.ts';
 import type { Raster } from './raster.ts';
 import { type ChosenRegions, chooseRegions, type RegionRules } from './regionChoice.ts';
@@ -21,9 +24,8 @@ import { type ChosenRegions, chooseRegions, type RegionRules } from './regionCho
 /** Images with a shorter side are not used for training. */
 export const minimumSide = 10;
 
-export interface PatchSettings extends RegionRules {
-  /** Every image of the training set, in an order that stays the same over the whole run. */
-  files: readonly string[];
+/** Every image of the training set, in an order that stays the same over the whole run. */
+export interface PatchSettings extends RegionRules, ImageList {
   seed: number;
   /** Side of the padded student image in pixels. */
   size: number;
@@ -48,6 +50,8 @@ export interface BatchRequest extends PatchSettings {
 /** Where the patches of one image of a batch come from. */
 export interface PatchSource {
   file: string;
+  /** Where the file is a member of a shard. */
+  member?: MemberPlace;
   width: number;
   height: number;
   /** Of the grid; 0 where there is none. */
@@ -82,6 +86,8 @@ export interface TrainingBatch {
   skipped: SkippedImage[];
 }
 
+export type TakeImage = (position: number, image: number) => Promise<Buffer>;
+
 /** An image ready for the batch. */
 interface Sample {
   source: PatchSource;
@@ -99,18 +105,23 @@ interface Sample {
 /**
  * Builds the batch of the given positions. The same request on the same files gives the same bits. An image that
  * cannot be used is replaced by another one; throws when no image of the training set can be used.
+ *
+ * @param take Gives the bytes of the image at a position in the order of the epoch.
  */
-export async function buildBatch(request: BatchRequest): Promise<TrainingBatch> {
-  const { files, seed, epoch, positions } = request;
+export async function buildBatch(
+  request: BatchRequest,
+  take: TakeImage = (_, image) => readImage(request, image),
+): Promise<TrainingBatch> {
+  const { files, positions } = request;
   if (files.length === 0) throw new Error('there are no images to train on');
-  const order = epochOrder(seed, epoch, files.length);
+  const order = imageOrder(request);
   const skipped: SkippedImage[] = [];
   const samples: Sample[] = [];
   const size = studentSize(request);
   for (const position of positions) {
     const index = order[position];
     if (index === undefined) throw new Error(`position ${position} is beyond the ${files.length} images`);
-    samples.push(await usableSample(request, size, position, index, skipped));
+    samples.push(await usableSample(request, size, position, index, skipped, take));
   }
   return { ...assemble(request, size, samples), skipped };
 }
@@ -127,6 +138,7 @@ async function usableSample(
   position: number,
   index: number,
   skipped: SkippedImage[],
+  take: TakeImage,
 ): Promise<Sample> {
   const tried = new Set<number>();
   let problem: ImageError | null = null;
@@ -134,7 +146,8 @@ async function usableSample(
     if (tried.has(candidate)) continue;
     tried.add(candidate);
     try {
-      return await prepareSample(request, studentSide, position, candidate, skipped);
+      const bytes = await (tried.size === 1 ? take(position, candidate) : readImage(request, candidate));
+      return await prepareSample(request, studentSide, position, candidate, bytes, skipped);
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       problem ??= error;
@@ -156,10 +169,11 @@ async function prepareSample(
   studentSide: number,
   position: number,
   index: number,
+  bytes: Buffer,
   skipped: SkippedImage[],
 ): Promise<Sample> {
   const file = request.files[index]!;
-  const image = await decodeImage(file);
+  const image = await decodeImageBytes(file, bytes);
   const { width, height } = image;
   const { size, cropSize, patchSize, seed, epoch } = request;
   if (Math.min(width, height) < minimumSide) {
@@ -177,7 +191,11 @@ async function prepareSample(
   const { scale } = fitLongestSide(width, height, size);
   const map = { height: cells, width: cells };
   return {
-    source: { file, width, height, rows: chosen.rows, columns: chosen.columns, boxes },
+    source: {
+      file,
+      ...(request.members ? { member: memberPlace(request.members, index) } : {}),
+      ...{ width, height, rows: chosen.rows, columns: chosen.columns, boxes },
+    },
     student: studentImage(image, size),
     crops,
     labels: chosen.labels,

@@ -1,30 +1,40 @@
-/** Builds training batches ahead on a worker thread, so that decoding and cropping overlap the step. */
+/** Builds training batches ahead on worker threads, so that decoding and cropping overlap the step. */
 
+import { availableParallelism } from 'node:os';
+import type { RankShare } from '../distill/sampler.ts';
 import { AheadLoader, workerProgram } from './aheadLoader.ts';
 import type { PatchSettings, TrainingBatch } from './batch.ts';
 
-/** `workerData` of the worker. */
 export interface LoaderSettings extends PatchSettings {
-  /** Images per step. */
+  /** Images per step, of this rank. */
   batch: number;
+  /** Which of the processes that train together this one is; a single one by default. */
+  share?: RankShare;
 }
 
 export interface BatchLoaderSettings extends LoaderSettings {
-  /** Batches built ahead of the one asked for; 2 by default. */
+  /** Worker threads; 1 by default. */
+  threads?: number;
+  /** Batches built ahead of the one asked for; one more than there are threads by default. */
   ahead?: number;
   /** Number of steps of the run; nothing is built at or beyond it. */
   totalSteps?: number;
 }
+
+/** Threads that leave most cores to the forward passes; one builds about ten images a second. */
+export const loaderThreads = (cores = availableParallelism()): number =>
+  Math.min(8, Math.max(1, Math.floor(cores / 4)));
 
 /**
  * Steps count from 0 and follow the sampler: the same settings give the same batches in whatever order and process
  * they are asked for. Dispose of the loader when done.
  */
 export class BatchLoader extends AheadLoader<null, TrainingBatch> {
-  constructor({ ahead, totalSteps, ...settings }: BatchLoaderSettings) {
+  constructor({ ahead, totalSteps, threads = 1, ...settings }: BatchLoaderSettings) {
     super({
       program: workerProgram('batchWorker', import.meta.url),
-      settings,
+      settings: (thread: number) => ({ thread, threads, settings }),
+      threads,
       taskOf: () => null,
       ahead,
       total: totalSteps,

@@ -21,7 +21,11 @@ const maximumFileBytes = 2 ** 30;
 
 /** Reads and decodes an image file. Throws ImageError naming the file and the reason. */
 export async function decodeImage(file: string): Promise<DecodedImage> {
-  const bytes = await readImageFile(file);
+  return decodeImageBytes(file, await readImageFile(file));
+}
+
+/** Decodes the content of an image file. Throws ImageError naming the file and the reason. */
+export async function decodeImageBytes(file: string, bytes: Buffer): Promise<DecodedImage> {
   const format = imageFormat(bytes);
   if (format === null) throw new ImageError(file, 'not a JPEG, PNG, WebP, GIF, TIFF or BMP image');
   if (format === 'bmp') return decodeBitmap(file, bytes);
@@ -32,7 +36,8 @@ export async function decodeImage(file: string): Promise<DecodedImage> {
   }
 }
 
-async function readImageFile(file: string): Promise<Buffer> {
+/** The content of an image file, bounded. Throws ImageError. */
+export async function readImageFile(file: string): Promise<Buffer> {
   try {
     const status = await stat(file);
     if (!status.isFile()) throw new ImageError(file, 'not a file');

@@ -4,6 +4,7 @@
  */
 
 import { createRaster, type Raster } from './raster.ts';
+import { type ResampleKernel, resampleKernel } from './resampleKernel.ts';
 
 /** 32 bits less 8 for the pixel and 2 for overshoot of the filter. */
 const precisionBits = 32 - 8 - 2;
@@ -156,7 +157,77 @@ function addFourRows(
   }
 }
 
-function resampleBicubic(image: Raster, width: number, height: number): Raster {
+/** Larger images go without: memory of the kernel is never given back. */
+const mostKernelBytes = 2 ** 26;
+
+/** Addresses in the kernel's memory, each on a border of 16 bytes, with room beyond for whole vectors. */
+function layOut(sizes: readonly number[]): { addresses: number[]; bytes: number } {
+  let bytes = 0;
+  const addresses = sizes.map(size => {
+    const address = bytes;
+    bytes += Math.ceil(size / 16) * 16 + 32;
+    return address;
+  });
+  return { addresses, bytes };
+}
+
+/** The bytes of `resampleRows` and `resampleColumns` on RGB, by vectors; null when it is too large for them. */
+function resampleByVectors(
+  { rows: rowsOf, columns: columnsOf, memory }: ResampleKernel,
+  image: Raster,
+  width: number,
+  height: number,
+): Uint8Array | null {
+  const across = axisCoefficients(image.width, width);
+  const down = axisCoefficients(image.height, height);
+  const [inputBytes, rowBytes] = [image.width * 3, width * 3];
+  const { addresses, bytes } = layOut([
+    image.data.length,
+    image.height * rowBytes,
+    height * rowBytes,
+    ...[across, down].flatMap(({ starts, counts, weights }) =>
+      [starts, counts, weights].map(({ byteLength }) => byteLength),
+    ),
+  ]);
+  if (bytes > mostKernelBytes) return null;
+  const [input, between, output, starts, counts, weights] = addresses as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const downWeights = addresses.at(-1)!;
+  const buffer = memory(bytes);
+  new Uint8Array(buffer, input, image.data.length).set(image.data);
+  const table = (address: number, values: Int32Array, factor: number): void => {
+    const target = new Int32Array(buffer, address, values.length);
+    for (const [index, value] of values.entries()) target[index] = value * factor;
+  };
+  table(starts, across.starts, 3);
+  table(counts, across.counts, 4);
+  new Int32Array(buffer, weights, across.weights.length).set(across.weights);
+  new Int32Array(buffer, downWeights, down.weights.length).set(down.weights);
+  // PIL leaves out a pass whose size does not change.
+  const source = width === image.width ? input : between;
+  if (source === between)
+    rowsOf(input, inputBytes, image.height, starts, counts, weights, across.stride * 4, width * 4, between);
+  if (height === image.height) return new Uint8Array(buffer.slice(source, source + height * rowBytes));
+  for (let row = 0; row < height; row++) {
+    const target = output + row * rowBytes;
+    const first = source + down.starts[row]! * rowBytes;
+    const rowWeights = downWeights + row * down.stride * 4;
+    columnsOf(first, rowBytes, down.counts[row]!, rowWeights, target, target + rowBytes);
+  }
+  return new Uint8Array(buffer.slice(output, output + height * rowBytes));
+}
+
+/** @param byVectors False takes the plain loops, which give the same bytes. */
+export function resampleBicubic(image: Raster, width: number, height: number, byVectors = true): Raster {
+  const kernel = byVectors && image.channels === 3 ? resampleKernel() : null;
+  const vectors = kernel && resampleByVectors(kernel, image, width, height);
+  if (vectors) return createRaster(width, height, image.mode, vectors);
   let data = image.data;
   // PIL leaves out a pass whose size does not change.
   if (width !== image.width) {

@@ -37,7 +37,9 @@ function parseStep(value: Record<string, unknown>): StepRecord | null {
     return null;
   // The one field that the charts can do without.
   const memoryMib = measured(value.memoryMib ?? null) ?? Number.NaN;
-  return { step, epoch, loss, lr, gradNorm, imagesPerSecond, memoryMib, time };
+  const dataWait = measured(value.dataWait);
+  const waited = dataWait === undefined ? {} : { dataWait };
+  return { step, epoch, loss, lr, gradNorm, imagesPerSecond, ...waited, memoryMib, time };
 }
 
 function parseEvaluation(value: Record<string, unknown>): EvaluationRecord | null {

@@ -1,7 +1,5 @@
 /** What a run trains on instead of grid patches: boxes of a file, and the nouns that label them. */
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { withCheckpoint } from '../checkpoints/checkpoint.ts';
 import { FileError } from '../checkpoints/fileError.ts';
 import { hashFile, type ModelFiles } from '../checkpoints/modelFiles.ts';
@@ -10,6 +8,7 @@ import type { Engine } from '../engines/engine.ts';
 import { type FoundWords, findWords } from '../evaluate/words.ts';
 import { type RegionStore, regionCount } from '../images/regionStore.ts';
 import type { TrainingSettings } from '../protocol.ts';
+import type { ImageSource } from '../shards/imageSource.ts';
 import { readCocoRegions, readPlainRegions } from './regionFiles.ts';
 import { SettingError } from './settings.ts';
 
@@ -30,23 +29,21 @@ export interface PlannedRegions {
 /**
  * Reads the boxes of a run and finds the words for their classes, so that mistakes are found before it trains.
  *
- * @param files All images of the run.
+ * @param source All images of the run.
  * @returns null for grid patches.
  * @throws FileError when a file is missing or broken; SettingError when the model has no temperature.
  */
 export async function planRegions(
   settings: TrainingSettings,
-  files: readonly string[],
+  { root, paths }: Pick<ImageSource, 'root' | 'paths'>,
   model: ModelFiles,
   modelHash: string,
 ): Promise<PlannedRegions | null> {
-  const { method, regions, boxes, images, embeddings, prompts } = settings;
+  const { method, regions, boxes, embeddings, prompts } = settings;
   if (regions === 'grid' || boxes === null) return null;
   const labelled = method === 'regionclip';
-  const isFolder = (await stat(images)).isDirectory();
-  const imageRoot = isFolder ? images : path.dirname(images);
   const read = regions === 'proposals' ? readCocoRegions : readPlainRegions;
-  const { store, classes, sha256 } = await read({ file: boxes, imageRoot, images: files, labelled });
+  const { store, classes, sha256 } = await read({ file: boxes, imageRoot: root, images: paths, labelled });
   const hash = createHash('sha256').update(sha256);
   for (const file of [embeddings, prompts]) if (file !== null) hash.update(await hashFile(file));
   const planned = { store, hash: hash.digest('hex') };

@@ -2,10 +2,12 @@ import { hashWeights, type ModelFiles, resolveModel } from '../checkpoints/model
 import { stepsPerEpoch } from '../distill/sampler.ts';
 import { trainableNames } from '../distill/trainableParameters.ts';
 import { sizeOf } from '../graph/shape.ts';
-import { listImages } from '../images/imageFolder.ts';
+import type { ImageList } from '../images/imageReader.ts';
+import { selectMembers } from '../images/memberStore.ts';
 import { type RegionStore, selectImages } from '../images/regionStore.ts';
 import type { RunConfiguration, TrainingSettings } from '../protocol.ts';
 import { keyedRandom } from '../random.ts';
+import { type ImageSource, openImageSource } from '../shards/imageSource.ts';
 import { version } from '../version.ts';
 import { type PlannedEvaluation, planEvaluation } from './regionEvaluation.ts';
 import {
@@ -23,8 +25,8 @@ export interface RunPlan {
   model: ModelFiles;
   /** Names of the parameters that train. */
   trainable: readonly string[];
-  trainingFiles: readonly string[];
-  heldOutFiles: readonly string[];
+  training: ImageList;
+  heldOut: ImageList;
   /** Boxes that are trained on instead of grid patches, and their nouns; null for a grid. */
   regions: PlannedRegions | null;
   /** Those of the training files and of the held-out ones. */
@@ -50,21 +52,20 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     throw new SettingError(
       `${request.model} is a ResNet: CLIPSelf trains vision transformers, whose last block has attention to do without`,
     );
-  const files = await listImages(request.images);
+  const source = await openImageSource(request.images);
+  const { files } = source;
   const settings = resolveSettings(request, files.length, model.architecture.kind);
   checkRegionSettings(settings);
   checkSize(settings.size, model.architecture);
   for (const scale of scalesOf(settings) ?? []) checkSize(scale, model.architecture, '--multiscale');
   const modelHash = await hashWeights(model);
-  const regions = await planRegions(settings, files, model, modelHash);
+  const regions = await planRegions(settings, source, model, modelHash);
   const { training, heldOut } = splitImages(trainablePositions(files, regions), settings);
-  const filesAt = (positions: readonly number[]): string[] => positions.map(position => files[position]!);
-  const [trainingFiles, heldOutFiles] = [filesAt(training), filesAt(heldOut)];
   const imagesPerStep = settings.batch * settings.accumulate;
-  const steps = stepsPerEpoch(trainingFiles.length, imagesPerStep);
+  const steps = stepsPerEpoch(training.length, imagesPerStep);
   if (steps === 0)
     throw new SettingError(
-      `${request.images}: ${trainingFiles.length} images to train on (${heldOutFiles.length} held out) do not fill ` +
+      `${request.images}: ${training.length} images to train on (${heldOut.length} held out) do not fill ` +
         `one batch of ${imagesPerStep}. Add images, or lower --batch, --accumulate or --hold-out`,
     );
   const evaluation = await planEvaluation(settings, model, modelHash);
@@ -87,12 +88,12 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
       parameters: { total: count([...model.header.tensors.keys()]), trainable: count(trainable) },
       totalSteps,
       stepsPerEpoch: steps,
-      imageCount: { found: files.length, training: trainingFiles.length, heldOut: heldOutFiles.length },
+      imageCount: { found: files.length, training: training.length, heldOut: heldOut.length },
     },
     model,
     trainable,
-    trainingFiles,
-    heldOutFiles,
+    training: selectFrom(source, training),
+    heldOut: selectFrom(source, heldOut),
     regions,
     trainingRegions: regions && selectImages(regions.store, training),
     // Without crops of labelled regions, student and teacher are compared on a grid.
@@ -100,10 +101,26 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
     evaluation,
     warnings: [
       ...model.warnings,
+      ...damageWarnings(source.damage),
       ...regionWarnings(files, regions),
       ...scheduleWarnings(settings.warmup, totalSteps),
     ],
   };
+}
+
+const selectFrom = ({ files, members }: ImageSource, positions: readonly number[]): ImageList => ({
+  files: positions.map(position => files[position]!),
+  members: members && selectMembers(members, positions),
+});
+
+/** So many damaged members are named. */
+const mostNamed = 20;
+
+function damageWarnings(damage: readonly string[]): string[] {
+  if (damage.length === 0) return [];
+  const more = damage.length > mostNamed ? [`and ${damage.length - mostNamed} more damaged members`] : [];
+  const count = `${damage.length} member${damage.length === 1 ? '' : 's'} of the shards left out`;
+  return [count, ...damage.slice(0, mostNamed), ...more];
 }
 
 /** The held-out images are drawn with the seed, and so is the share of the rest that trains; both keep their order. */

@@ -6,7 +6,8 @@ import { learningRateAt } from '../distill/optimiser.ts';
 import type { DeviceTensor, Engine } from '../engines/engine.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
-import { BatchLoader } from '../images/batchLoader.ts';
+import { BatchLoader, loaderThreads } from '../images/batchLoader.ts';
+import type { ImageList } from '../images/imageReader.ts';
 import type { RegionStore } from '../images/regionStore.ts';
 import { requireTransformer } from '../models/architecture.ts';
 import type { EvaluationRecord, EventRecord, RunConfiguration } from '../protocol.ts';
@@ -109,13 +110,14 @@ export class TrainingRun {
     return this.#context.configuration.settings;
   }
 
-  #patches(files: readonly string[], regions: RegionStore | null): PatchSettings {
+  #patches(images: ImageList, regions: RegionStore | null): PatchSettings {
     const { size, maxSplit, maxBoxes, seed } = this.#settings;
     const { architecture, normalisation } = this.#context.plan.model;
     const { imageSize: cropSize, patchSize } = architecture;
     // The context of proposals is nothing for the grid on which a run with labels is compared with its teacher.
     const cropScale = !regions && this.#context.plan.regions ? 1 : this.#settings.cropScale;
-    return { files, regions, seed, size, cropSize, patchSize, maxSplit, maxBoxes, cropScale, normalisation };
+    const rules = { regions, maxSplit, maxBoxes, cropScale };
+    return { ...images, ...rules, seed, size, cropSize, patchSize, normalisation };
   }
 
   #memoryUse(teacher: ReadonlyMap<string, DeviceTensor>): MemoryUse {
@@ -177,12 +179,12 @@ export class TrainingRun {
       });
     }
     this.#loader = new BatchLoader({
-      ...this.#patches(plan.trainingFiles, plan.trainingRegions),
+      ...this.#patches(plan.training, plan.trainingRegions),
       scales: scalesOf(this.#settings),
       wholeImages: retention > 0,
       batch: batch * accumulate,
       // Large batches fill the memory soon.
-      ...(accumulate > 1 ? { ahead: 1 } : {}),
+      ...(accumulate > 1 ? { ahead: 1 } : { threads: loaderThreads() }),
       totalSteps: configuration.totalSteps,
     });
   }
@@ -221,6 +223,7 @@ export class TrainingRun {
     const { learningRate, warmup } = this.#settings;
     const started = performance.now();
     const batch = await this.#loader!.next(this.#step);
+    const waited = (performance.now() - started) / 1000;
     this.#reportSkipped(batch.skipped);
     const lr = learningRateAt(this.#step, learningRate, warmup, configuration.totalSteps);
     const result = await this.#distiller!.step(batch, this.#step + 1, lr);
@@ -234,6 +237,7 @@ export class TrainingRun {
       lr,
       gradNorm: result.gradNorm,
       imagesPerSecond: batch.boxCounts.length / seconds,
+      dataWait: waited / seconds,
       memoryMib: Math.round(process.memoryUsage.rss() / 2 ** 20),
       time: Date.now(),
     };
@@ -290,9 +294,9 @@ export class TrainingRun {
 
   async #compareHeldOut(): Promise<void> {
     const { engine, plan, configuration, stopRequested, log } = this.#context;
-    if (plan.heldOutFiles.length === 0) return;
-    log.progress(`comparing student and teacher on ${plan.heldOutFiles.length} held-out images`);
-    const patches = this.#patches(plan.heldOutFiles, plan.heldOutRegions);
+    if (plan.heldOut.files.length === 0) return;
+    log.progress(`comparing student and teacher on ${plan.heldOut.files.length} held-out images`);
+    const patches = this.#patches(plan.heldOut, plan.heldOutRegions);
     const result = await evaluateHeldOut(
       engine,
       this.#distiller!,

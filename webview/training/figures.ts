@@ -71,7 +71,7 @@ export class Figures {
     this.#loss.show(formatMetric(last?.loss ?? null), last ? `step ${formatCount(last.step)}` : '');
     this.#best.show(formatMetric(best?.loss ?? null), best ? `step ${formatCount(best.step)}` : '');
     this.#learningRate.show(last ? formatScientific(last.lr) : UNKNOWN);
-    this.#speed.show(last ? formatSignificant(last.imagesPerSecond) : UNKNOWN);
+    this.#speed.show(last ? formatSignificant(last.imagesPerSecond) : UNKNOWN, waitNote(last?.dataWait));
     this.#memory.show(last ? formatMemory(last.memoryMib) : UNKNOWN);
     this.#showEvaluations(evaluations);
   }
@@ -93,6 +93,10 @@ export class Figures {
     }
   }
 }
+
+/** Training that waits for its images is slower than it need be. */
+const waitNote = (share: number | undefined): string =>
+  share === undefined || !Number.isFinite(share) ? '' : `${Math.round(share * 100)} % waiting for images`;
 
 /** Before, best and last, without repeating what is the same evaluation. */
 function stagesOf({ before, best, last }: EvaluationSummary): { value: string; note: string }[] {
