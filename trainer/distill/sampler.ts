@@ -18,6 +18,26 @@ export interface BatchPlace {
   epoch: number;
   /** Places in the epoch's order. */
   positions: number[];
+  /** The first place of the step, for what is drawn once for all its images. */
+  firstPosition: number;
+}
+
+/** One of several ranks that share the images of a step. */
+export interface Share {
+  rank: number;
+  ranks: number;
+}
+
+/** Where a rank's images of a step begin among `batch`; they end where those of the next rank begin. */
+export const shareStart = ({ rank, ranks }: Share, batch: number): number =>
+  Math.floor((rank * batch) / ranks);
+
+/** A rank's part of a step: shares differ by one image at most, and none is left out. */
+export function shareOf(place: BatchPlace, share: Share): BatchPlace {
+  const { rank, ranks } = share;
+  const { length } = place.positions;
+  const end = shareStart({ rank: rank + 1, ranks }, length);
+  return { ...place, positions: place.positions.slice(shareStart(share, length), end) };
 }
 
 /** The epoch and the positions of a step, both counted from 0. Throws when the images do not fill one batch. */
@@ -32,6 +52,7 @@ export function batchOf(step: number, batch: number, count: number): BatchPlace 
   return {
     epoch: Math.floor(step / steps),
     positions: Array.from({ length: batch }, (_, index) => first + index),
+    firstPosition: first,
   };
 }
 

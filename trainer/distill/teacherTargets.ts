@@ -9,6 +9,7 @@ import {
   type RegionShape,
   type RegionTargets,
 } from './regionLoss.ts';
+import type { StepImages } from './stepPeers.ts';
 
 /** CLIPSelf: a region is compared with what the frozen teacher makes of its crop. */
 export class TeacherTargets implements RegionTargets {
@@ -25,7 +26,7 @@ export class TeacherTargets implements RegionTargets {
   }
 
   /** All crops of a pass go through the teacher together. */
-  async lossOf(part: DistillationBatch, whole: DistillationBatch, shape: RegionShape): Promise<RegionLoss> {
+  async lossOf(part: DistillationBatch, whole: StepImages, shape: RegionShape): Promise<RegionLoss> {
     const { batch, tokens, maxBoxes, embeddingDimension } = shape;
     const crops = this.#engine.upload([boxesOf(part), 3, this.#cropSize, this.#cropSize], part.crops);
     const embedded = await this.#teacher.encodeImage(crops);

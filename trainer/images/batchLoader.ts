@@ -1,5 +1,6 @@
 /** Builds training batches ahead on a worker thread, so that decoding and cropping overlap the step. */
 
+import type { Share } from '../distill/sampler.ts';
 import { AheadLoader, workerProgram } from './aheadLoader.ts';
 import type { PatchSettings, TrainingBatch } from './batch.ts';
 
@@ -7,6 +8,8 @@ import type { PatchSettings, TrainingBatch } from './batch.ts';
 export interface LoaderSettings extends PatchSettings {
   /** Images per step. */
   batch: number;
+  /** Which of them this process takes; all of them when left out. */
+  share?: Share;
 }
 
 export interface BatchLoaderSettings extends LoaderSettings {
