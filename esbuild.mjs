@@ -14,7 +14,7 @@ const common = {
 };
 
 /** Native or large packages stay in node_modules: they cannot be bundled. */
-const external = ['onnxruntime-node', 'onnxruntime-common', 'sharp', 'vscode'];
+const external = ['onnxruntime-node', 'onnxruntime-common', 'sharp', 'koffi', 'vscode'];
 
 /** Of the 262,146 lines of the vocabulary's file CLIP uses the first fifth: the rest stays out of the bundle. */
 const usedVocabulary = {
@@ -44,6 +44,7 @@ const bundles = [
     entryPoints: {
       cli: 'trainer/cli.ts',
       batchWorker: 'trainer/images/batchWorker.ts',
+      mpiWorker: 'trainer/distributed/mpiWorker.ts',
       regionWorker: 'trainer/evaluate/regionWorker.ts',
       wholeImageWorker: 'trainer/evaluate/wholeImageWorker.ts',
       pairWorker: 'trainer/pretrain/pairWorker.ts',

@@ -60,7 +60,9 @@ export const contextKeys = {
 export type ContextKey = (typeof contextKeys)[keyof typeof contextKeys];
 
 /** Settings of a run that are neither the model nor the images: each is a VS Code setting and a command-line flag. */
-type Tunable = Omit<TrainingSettings, 'model' | 'images'>;
+/** Runs from VS Code are one process: what several ranks do is set where they are launched. */
+type RankSetting = 'ranks' | 'exchange' | 'compareWeightsEvery';
+type Tunable = Omit<TrainingSettings, 'model' | 'images' | RankSetting>;
 export type TunableSetting = keyof Tunable;
 /** Null lets the trainer decide, by the model or the number of images. */
 export type TunableSettings = { [Setting in TunableSetting]: Tunable[Setting] | null };

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
+import { ToldElsewhere } from './distributed/inWorld.ts';
 import { SettingError } from './training/settings.ts';
-import { UsageError } from './usageError.ts';
+import { errorLine, UsageError } from './usageError.ts';
 import { version } from './version.ts';
 
 interface Command {
@@ -155,16 +156,12 @@ const isUsageError = (error: unknown): boolean =>
   error instanceof SettingError ||
   (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'));
 
-/** One line whatever it came from: parseArgs and native libraries break theirs. */
-const oneLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\s*[\r\n]+\s*/g, ' ').trim();
-
 // Whoever listened may be gone (a closed terminal, an ended parent): that does not end a run.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  console.error(`clipself: ${oneLine(error)}`);
+  if (!(error instanceof ToldElsewhere)) console.error(`clipself: ${errorLine(error)}`);
   process.exitCode = isUsageError(error) ? 2 : 1;
 }

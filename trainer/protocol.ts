@@ -41,6 +41,12 @@ export interface TrainingSettings {
   batch: number;
   /** Batches whose gradients add up to one step. */
   accumulate: number;
+  /** Ranks that a step is made for: it takes `batch` · `accumulate` · `ranks` images, however many processes share them. */
+  ranks: number;
+  /** What ranks do with their gradients: `average`, or `none` as in the published code. */
+  exchange: string;
+  /** The weights of all ranks are compared every so many steps and at each checkpoint. */
+  compareWeightsEvery: number;
   epochs: number;
   learningRate: number;
   weightDecay: number;

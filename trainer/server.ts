@@ -23,13 +23,18 @@ export class StopSwitch {
   #requested = false;
   /** When the first signal came, by the monotonic clock. */
   #signalled: number | null = null;
-  readonly #signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
+  readonly #signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
   readonly #onSignal = (): void => {
     const now = performance.now();
     if (this.#signalled !== null && now - this.#signalled > sameWish) process.exit(130);
     this.#signalled ??= now;
     this.request();
   };
+
+  /** @param more Signals that mean the same, such as those that a launcher passes on to all of its processes. */
+  constructor(more: readonly NodeJS.Signals[] = []) {
+    this.#signals.push(...more);
+  }
 
   get requested(): boolean {
     return this.#requested;

@@ -35,7 +35,7 @@ function newest(file: string): number {
 /** Bundles the trainer unless the bundle is newer than everything that goes into it. */
 export async function buildTrainer(): Promise<void> {
   const sources = ['trainer', 'package.json', 'esbuild.mjs'].map(name => path.join(repository, name));
-  const workers = ['batchWorker.js', 'regionWorker.js', 'wholeImageWorker.js'];
+  const workers = ['batchWorker.js', 'mpiWorker.js', 'regionWorker.js', 'wholeImageWorker.js'];
   const bundles = [trainerProgram, ...workers.map(name => path.join(path.dirname(trainerProgram), name))];
   const built = bundles.every(existsSync) ? Math.min(...bundles.map(newest)) : 0;
   if (Math.max(...sources.map(newest)) < built) return;

@@ -36,6 +36,9 @@ const configuration: RunConfiguration = {
     multiscale: null,
     trainRatio: 1,
     accumulate: 1,
+    ranks: 1,
+    exchange: 'average',
+    compareWeightsEvery: 100,
     cosineWeight: 1,
     retention: 0,
     size: 448,
@@ -233,7 +236,13 @@ describe('run directory', () => {
     });
 
     it('compares every setting but the free ones', () => {
-      const free = new Set(['model', 'checkpointEvery', 'keepCheckpoints', 'memoryBudgetGib']);
+      const free = new Set([
+        'model',
+        'checkpointEvery',
+        'compareWeightsEvery',
+        'keepCheckpoints',
+        'memoryBudgetGib',
+      ]);
       for (const name of Object.keys(configuration.settings)) {
         const settings = { ...configuration.settings, [name]: 'other' };
         const found = settingsMismatch(configuration, { ...configuration, settings }).map(

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { hashFile, hashWeights } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
+import { findLaunch } from '../distributed/launcher.ts';
 import { openEngine } from '../engineChoice/openEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import { type EvaluatedModel, evaluate } from '../evaluate/evaluation.ts';
@@ -17,6 +18,7 @@ import { StopSwitch } from '../server.ts';
 import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
 import { formatDuration } from '../training/progress.ts';
 import { checkSize } from '../training/settings.ts';
+import { UsageError } from '../usageError.ts';
 import { type EvaluateOptions, evaluateHelp, readEvaluateOptions } from './evaluateOptions.ts';
 
 /** `clipself evaluate`. */
@@ -26,6 +28,7 @@ export async function evaluateCommand(args: string[]): Promise<void> {
     console.log(evaluateHelp);
     return;
   }
+  if (findLaunch()) throw new UsageError('evaluate runs on one process: start it without mpirun or srun');
   const log = new RunLog(process.stderr);
   const stop = new StopSwitch();
   const signals = stop.listen();

@@ -4,6 +4,8 @@ import { FileError } from '../checkpoints/fileError.ts';
 import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { publishedAdamW } from '../distill/optimiser.ts';
+import { inWorld } from '../distributed/inWorld.ts';
+import { agreeing, leads, type World } from '../distributed/world.ts';
 import { engineNames } from '../engines/createEngine.ts';
 import type { TrainingSettings } from '../protocol.ts';
 import { isRecipeName, type Recipe, recipeNames, recipes } from '../recipes.ts';
@@ -29,6 +31,7 @@ const textOptions = {
   arch: '--arch',
   engine: '--engine',
   method: '--method',
+  exchange: '--exchange',
   regions: '--regions',
   boxes: '--boxes',
   embeddings: '--embeddings',
@@ -62,7 +65,13 @@ const options = {
   config: { type: 'string' as const },
   preset: { type: 'string' as const },
   json: { type: 'boolean' as const },
+  'no-average': { type: 'boolean' as const },
   help: { type: 'boolean' as const, short: 'h' },
+};
+
+const wordedDefaults: Partial<Record<NumericSetting, string>> = {
+  holdOut: 'a tenth of the images, at most 16',
+  ranks: 'as many as mpirun or srun starts',
 };
 
 function help(): string {
@@ -70,7 +79,7 @@ function help(): string {
   const ofEva: typeof defaults = publishedAdamW('eva02');
   const settings = numericSettings.map(name => {
     const { option, least, most } = settingRanges[name];
-    const standard = name === 'holdOut' ? 'a tenth of the images, at most 16' : defaults[name];
+    const standard = wordedDefaults[name] ?? defaults[name];
     const other = name in ofEva && ofEva[name] !== standard ? ` (EVA-02: ${ofEva[name]})` : '';
     return `  ${option.padEnd(20)} ${least} … ${most}, default ${standard}${other}`;
   });
@@ -80,6 +89,8 @@ function help(): string {
     '',
     'Fine-tunes the image tower with CLIPSelf. The same command on a RUN that exists resumes it.',
     'Ctrl-C finishes the step, saves and exits 0; a second Ctrl-C ends at once.',
+    'mpirun -n N clipself train … trains on N ranks: a step takes --batch × --accumulate × --ranks images, whose gradients',
+    'are averaged. The run goes on with any number of ranks; SIGUSR2 to mpirun stops it like Ctrl-C.',
     '',
     "  --images SHARDS      tar files such as 'shards/{0000..0117}.tar' or 'shards/*.tar', several by comma",
     '  --arch NAME|FILE     known architecture or open_clip_config.json, when the weights do not tell',
@@ -95,6 +106,8 @@ function help(): string {
     `  --preset NAME        a published recipe: ${recipeNames.join(', ')};`,
     '                       other options win over it, and config.json shows every value',
     '  --config FILE        settings as JSON, under the names of config.json; options given beside it win',
+    '  --no-average         under mpirun or srun: no gradients are exchanged, and the model of rank 0 is the one that is',
+    '                       saved, as in the published code, whose ranks never averaged theirs (short for --exchange none)',
     '  --json               the outcome as one JSON line on stdout',
     '  --evaluate-panoptic J, --evaluate-images DIR, --evaluate-masks DIR',
     '                       COCO panoptic data whose regions are named before training and after each epoch',
@@ -113,12 +126,19 @@ export async function trainCommand(args: string[]): Promise<void> {
     console.log(help());
     return;
   }
-  const { directory, request } = await readRequest(values);
-  const log = new RunLog(process.stderr);
-  const stop = new StopSwitch();
+  await inWorld(world => trainInWorld(world, values));
+}
+
+/** Of several ranks the leading one speaks to the user; the others write their logs. */
+async function trainInWorld(world: World, values: Values): Promise<void> {
+  const { directory, request } = await agreeing(world, () => readRequest(values));
+  const log = new RunLog(leads(world) ? process.stderr : { write: () => undefined });
+  // mpirun ends its processes soon after it has passed on the other signals.
+  const stop = new StopSwitch(world.size > 1 ? ['SIGUSR2'] : []);
   try {
-    const outcome = await train(directory, request, log, stop);
+    const outcome = await train(world, directory, request, log, stop);
     log.endProgress();
+    if (!leads(world)) return;
     if (values.json) console.log(JSON.stringify({ directory, ...outcome }));
     else report(directory, outcome);
   } finally {
@@ -181,6 +201,7 @@ function readOptions(values: Values): Partial<TrainingSettings> {
     const text = values[optionName(option)];
     if (typeof text === 'string') settings[name] = text;
   }
+  if (values['no-average']) settings.exchange = 'none';
   for (const name of numericSettings) {
     const { option } = settingRanges[name];
     const text = values[optionName(option)];

@@ -21,6 +21,7 @@ import type { AdamWSettings } from './optimiser.ts';
 import { passesOf } from './passes.ts';
 import type { DistillationBatch, RegionLoss, RegionShape, RegionTargets } from './regionLoss.ts';
 import { retentionLoss } from './retention.ts';
+import type { StepImages, StepPeers } from './stepPeers.ts';
 import { disposeTape, type GradientReceiver, Student } from './student.ts';
 import { TeacherTargets } from './teacherTargets.ts';
 
@@ -77,6 +78,8 @@ export interface DistillerSettings {
   retention?: number;
   /** Regions are compared with these nouns instead of the teacher's crop embeddings; null, the default, with those. */
   nouns?: Nouns | null;
+  /** Other processes with images of the same step; null, the default, when a batch is the whole step. */
+  peers?: StepPeers | null;
 }
 
 /** Teacher, student and optimiser on one engine: takes batches, makes steps of CLIPSelf or of region–noun pairs. */
@@ -171,7 +174,7 @@ export class Distiller {
 
   /** One training step; `step` counts from 1. Throws `NonFiniteLossError` before anything is updated. */
   async step(batch: DistillationBatch, step: number, learningRate: number): Promise<StepResult> {
-    const { imagesPerPass = batch.boxCounts.length, retention = 0 } = this.#settings;
+    const { imagesPerPass = batch.boxCounts.length, retention = 0, peers = null } = this.#settings;
     const passes = passesOf(batch, imagesPerPass);
     let begun = false;
     const update: GradientReceiver = (name, gradient) => {
@@ -180,19 +183,25 @@ export class Distiller {
       begun = true;
       return this.optimiser.apply(name, gradient);
     };
+    const share: GradientReceiver = peers ? (name, gradient) => peers.add(name, gradient, update) : update;
     const gradients = new GradientSum(this.#programs);
-    // A single gradient of each parameter updates it at once and is freed.
-    const receive = passes.length > 1 || retention > 0 ? gradients.add : update;
+    const several = passes.length > 1 || retention > 0;
+    // The only or last gradient of each parameter updates it at once and is freed.
+    const receiveLast = several ? gradients.addLast(share) : share;
     try {
+      const whole = peers ? await peers.gather(batch) : batch;
       let loss = 0;
       const cosines: number[][] = [];
       for (const part of passes) {
-        if (retention > 0) loss += await this.#retainPass(part, batch, step, gradients.add);
-        const results = await this.#regionPass(part, batch, step, receive);
+        if (retention > 0) loss += await this.#retainPass(part, whole, step, gradients.add);
+        const receive = part === passes.at(-1) ? receiveLast : gradients.add;
+        const results = await this.#regionPass(part, whole, step, receive);
         loss += results.loss;
         cosines.push(...results.cosines);
       }
-      await gradients.deliver(update);
+      await gradients.deliver(share);
+      await peers?.finish(update);
+      if (peers) loss = await peers.sumLoss(loss);
       const gradNorm = await this.optimiser.end();
       if (!Number.isFinite(gradNorm)) throw new NonFiniteGradientError(step, gradNorm);
       return { loss, gradNorm, cosines };
@@ -204,7 +213,7 @@ export class Distiller {
   /** Forward and backward over the regions of one pass. */
   async #regionPass(
     part: DistillationBatch,
-    whole: DistillationBatch,
+    whole: StepImages,
     step: number,
     receive: GradientReceiver,
   ): Promise<Omit<StepResult, 'gradNorm'>> {
@@ -231,7 +240,7 @@ export class Distiller {
   /** Forward and backward over the whole images of one pass. */
   async #retainPass(
     { wholes }: DistillationBatch,
-    whole: DistillationBatch,
+    whole: StepImages,
     step: number,
     receive: GradientReceiver,
   ): Promise<number> {

@@ -30,6 +30,16 @@ export class GradientSum {
     this.#sums.set(name, results.sum!);
   };
 
+  /** Adds the last gradient of a parameter and hands its sum over at once. */
+  readonly addLast =
+    (receive: GradientReceiver): GradientReceiver =>
+    async (name, gradient) => {
+      await this.add(name, gradient);
+      const sum = this.#sums.get(name)!;
+      this.#sums.delete(name);
+      await receive(name, sum);
+    };
+
   /** Hands each sum over, and forgets it. */
   async deliver(receive: GradientReceiver): Promise<void> {
     for (const [name, sum] of this.#sums) {

@@ -9,6 +9,7 @@ import {
   type RegionShape,
   type RegionTargets,
 } from './regionLoss.ts';
+import type { StepImages } from './stepPeers.ts';
 
 /** Nouns that regions are told apart by. */
 export interface Nouns {
@@ -32,7 +33,7 @@ export class NounTargets implements RegionTargets {
 
   async lossOf(
     part: DistillationBatch,
-    whole: DistillationBatch,
+    whole: StepImages,
     shape: RegionShape,
     step: number,
   ): Promise<RegionLoss> {

@@ -1,5 +1,6 @@
 import type { DeviceTensor } from '../engines/engine.ts';
 import type { Value } from '../graph/value.ts';
+import type { StepImages } from './stepPeers.ts';
 
 /** Images, crops and boxes of one step on the host. */
 export interface DistillationBatch {
@@ -53,12 +54,7 @@ export interface RegionTargets {
    * @param whole All images of the step: means run over its boxes.
    * @param step From 1.
    */
-  lossOf(
-    part: DistillationBatch,
-    whole: DistillationBatch,
-    shape: RegionShape,
-    step: number,
-  ): Promise<RegionLoss>;
+  lossOf(part: DistillationBatch, whole: StepImages, shape: RegionShape, step: number): Promise<RegionLoss>;
 }
 
 export const boxesOf = ({ boxCounts }: Pick<DistillationBatch, 'boxCounts'>): number =>

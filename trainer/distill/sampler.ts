@@ -18,39 +18,45 @@ export interface BatchPlace {
   epoch: number;
   /** Places in the epoch's order. */
   positions: number[];
+  /** The first place of the step, for what is drawn once for all its images. */
+  firstPosition: number;
 }
 
-/** Which of the processes that train together this one is. */
-export interface RankShare {
+/** One of several ranks that share the images of a step. */
+export interface Share {
   rank: number;
   ranks: number;
 }
 
-export const soleRank: RankShare = { rank: 0, ranks: 1 };
+/** Where a rank's images of a step begin among `batch`; they end where those of the next rank begin. */
+export const shareStart = ({ rank, ranks }: Share, batch: number): number =>
+  Math.floor((rank * batch) / ranks);
+
+/** A rank's part of a step: shares differ by one image at most, and none is left out. */
+export function shareOf(place: BatchPlace, share: Share): BatchPlace {
+  const { rank, ranks } = share;
+  const { length } = place.positions;
+  const end = shareStart({ rank: rank + 1, ranks }, length);
+  return { ...place, positions: place.positions.slice(shareStart(share, length), end) };
+}
 
 /**
- * The epoch and the positions of a rank's share of a step, both counted from 0. The ranks' batches follow each other in
- * the order of the epoch: what a step takes does not depend on how many share it. Throws when the images do not fill one batch.
+ * The epoch and the positions of a step, counted from 0. Throws when the images do not fill one batch.
  *
- * @param batch Images of this rank.
+ * @param batch Images of the step, of all ranks together.
  */
-export function batchOf(
-  step: number,
-  batch: number,
-  count: number,
-  { rank, ranks }: RankShare = soleRank,
-): BatchPlace {
-  const whole = batch * ranks;
-  const steps = stepsPerEpoch(count, whole);
+export function batchOf(step: number, batch: number, count: number): BatchPlace {
+  const steps = stepsPerEpoch(count, batch);
   if (steps < 1) {
     throw new Error(
-      `${count} image${count === 1 ? '' : 's'} cannot fill a batch of ${whole}: add images or choose a smaller batch`,
+      `${count} image${count === 1 ? '' : 's'} cannot fill a batch of ${batch}: add images or choose a smaller batch`,
     );
   }
-  const first = (step % steps) * whole + rank * batch;
+  const first = (step % steps) * batch;
   return {
     epoch: Math.floor(step / steps),
     positions: Array.from({ length: batch }, (_, index) => first + index),
+    firstPosition: first,
   };
 }
 
@@ -62,11 +68,12 @@ export function takerOf(
   count: number,
   ranks: number,
 ): { step: number; rank: number } | null {
-  const whole = batch * ranks;
-  const steps = stepsPerEpoch(count, whole);
-  const step = Math.floor(position / whole);
+  const steps = stepsPerEpoch(count, batch);
+  const step = Math.floor(position / batch);
   if (step >= steps) return null;
-  return { step: epoch * steps + step, rank: Math.floor((position % whole) / batch) };
+  // The last rank whose share begins at or before it (`shareStart`).
+  const rank = Math.floor((((position % batch) + 1) * ranks - 1) / batch);
+  return { step: epoch * steps + step, rank };
 }
 
 /** How many images are drawn at random in the place of an unusable one before all are tried in turn. */

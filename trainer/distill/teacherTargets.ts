@@ -13,6 +13,7 @@ import {
   type RegionShape,
   type RegionTargets,
 } from './regionLoss.ts';
+import type { StepImages } from './stepPeers.ts';
 
 /** CLIPSelf: a region is compared with what the frozen teacher makes of its crop. */
 export class TeacherTargets implements RegionTargets {
@@ -38,7 +39,7 @@ export class TeacherTargets implements RegionTargets {
   }
 
   /** All crops of a pass go through the teacher together. */
-  async lossOf(part: DistillationBatch, whole: DistillationBatch, shape: RegionShape): Promise<RegionLoss> {
+  async lossOf(part: DistillationBatch, whole: StepImages, shape: RegionShape): Promise<RegionLoss> {
     const { batch, tokens, maxBoxes } = shape;
     const crops = this.#engine.upload([boxesOf(part), 3, this.#cropSize, this.#cropSize], part.crops);
     const embeddings = await this.#teacher.encodeImage(crops);

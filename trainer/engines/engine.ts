@@ -40,6 +40,8 @@ export interface Engine {
   upload(shape: Shape, data: HostData): DeviceTensor;
   /** A copy of the tensor's elements on the host. */
   read(tensor: DeviceTensor): Promise<HostData>;
+  /** Copies the elements of a float32 tensor into an array of their number; for engines that can do so in one copy. */
+  readInto?(tensor: DeviceTensor, target: Float32Array): Promise<void>;
   /** Tensors not disposed of, and the bytes they hold. */
   readonly live: { tensors: number; bytes: number };
   dispose(): Promise<void>;

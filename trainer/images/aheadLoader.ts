@@ -53,7 +53,8 @@ function pendingItem<Item>(): PendingItem<Item> {
   return { promise, resolve, reject };
 }
 
-function startWorker(program: URL, settings: unknown): Worker {
+/** Starts a worker's program with `settings` as its `workerData`. */
+export function startWorker(program: URL, settings: unknown): Worker {
   if (!program.pathname.endsWith('.ts')) return new Worker(program, { workerData: settings });
   return new Worker(sourceBootstrap(program), { workerData: settings, eval: true, execArgv: [] });
 }

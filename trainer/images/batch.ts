@@ -45,6 +45,8 @@ export interface BatchRequest extends PatchSettings {
   epoch: number;
   /** Places in the order of the epoch, one per image of the batch. */
   positions: readonly number[];
+  /** Of the whole step, where these positions are a part of it; the first of them when left out. */
+  firstPosition?: number;
 }
 
 /** Where the patches of one image of a batch come from. */
@@ -127,9 +129,10 @@ export async function buildBatch(
 }
 
 /** Side of the student images of a batch: one of the scales where there are some. */
-function studentSize({ scales, size, seed, epoch, positions }: BatchRequest): number {
+function studentSize(request: BatchRequest): number {
+  const { scales, size, seed, epoch, positions, firstPosition = positions[0]! } = request;
   if (!scales || scales.length === 0) return size;
-  return scales[keyedRandom(seed, 'scale', epoch, positions[0]!).uint(scales.length)]!;
+  return scales[keyedRandom(seed, 'scale', epoch, firstPosition).uint(scales.length)]!;
 }
 
 async function usableSample(

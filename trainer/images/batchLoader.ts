@@ -1,15 +1,15 @@
 /** Builds training batches ahead on worker threads, so that decoding and cropping overlap the step. */
 
 import { availableParallelism } from 'node:os';
-import type { RankShare } from '../distill/sampler.ts';
+import type { Share } from '../distill/sampler.ts';
 import { AheadLoader, workerProgram } from './aheadLoader.ts';
 import type { PatchSettings, TrainingBatch } from './batch.ts';
 
 export interface LoaderSettings extends PatchSettings {
-  /** Images per step, of this rank. */
+  /** Images per step, of all ranks together. */
   batch: number;
-  /** Which of the processes that train together this one is; a single one by default. */
-  share?: RankShare;
+  /** Which of them this process takes; all of them when left out. */
+  share?: Share;
 }
 
 export interface BatchLoaderSettings extends LoaderSettings {

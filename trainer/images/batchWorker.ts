@@ -1,7 +1,7 @@
 /** Worker thread that builds training batches. Started by `batchLoader.ts`; ends on its own when told to stop. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { batchOf, takerOf } from '../distill/sampler.ts';
+import { batchOf, shareOf, takerOf } from '../distill/sampler.ts';
 import { serveItems } from './aheadWorker.ts';
 import { buildBatch, type TakeImage, type TrainingBatch } from './batch.ts';
 import type { LoaderSettings } from './batchLoader.ts';
@@ -12,18 +12,18 @@ const { thread, threads, settings } = workerData as {
   threads: number;
   settings: LoaderSettings;
 };
-const { files, members, seed, batch, share } = settings;
+const { files, members, seed, batch, share = { rank: 0, ranks: 1 } } = settings;
 
 /** Reads the images that come to this thread: those of its rank in every `threads`th step. */
 const stream = members
   ? new ShardStream(files, members, seed, (epoch, position) => {
-      const taker = takerOf(epoch, position, batch, files.length, share?.ranks ?? 1);
-      return taker !== null && taker.rank === (share?.rank ?? 0) && taker.step % threads === thread;
+      const taker = takerOf(epoch, position, batch, files.length, share.ranks);
+      return taker !== null && taker.rank === share.rank && taker.step % threads === thread;
     })
   : null;
 
 function build(step: number): Promise<TrainingBatch> {
-  const place = batchOf(step, batch, files.length, share);
+  const place = shareOf(batchOf(step, batch, files.length), share);
   const take: TakeImage | undefined = stream ? position => stream.take(place.epoch, position) : undefined;
   return buildBatch({ ...settings, ...place }, take);
 }

@@ -132,6 +132,18 @@ export class CheckpointStore {
     });
   }
 
+  /**
+   * The complete checkpoint of a step.
+   *
+   * @throws FileError when it is not there, or damaged.
+   */
+  async at(step: number): Promise<Checkpoint> {
+    const directory = path.join(this.#directory, checkpointName(step));
+    const reason = await incompleteness(directory, step);
+    if (reason === null) return { step, directory };
+    throw new FileError(directory, reason, 'Every machine of a run needs to see its folder');
+  }
+
   /** The latest complete checkpoint; null when there is none. */
   async latest(): Promise<Checkpoint | null> {
     return (await this.list())[0] ?? null;

@@ -22,6 +22,9 @@ const settingKinds: Readonly<Record<keyof TrainingSettings, SettingKind>> = {
   trainRatio: 'number',
   batch: 'number',
   accumulate: 'number',
+  ranks: 'number',
+  exchange: 'text',
+  compareWeightsEvery: 'number',
   epochs: 'number',
   learningRate: 'number',
   weightDecay: 'number',
@@ -57,6 +60,9 @@ const laterSettings: Partial<TrainingSettings> = {
   multiscale: null,
   trainRatio: 1,
   accumulate: 1,
+  ranks: 1,
+  exchange: 'average',
+  compareWeightsEvery: 100,
   cosineWeight: 1,
   retention: 0,
   evaluatePanoptic: null,
@@ -75,6 +81,7 @@ const settingNames = Object.keys(settingKinds) as (keyof TrainingSettings)[];
  */
 const freeSettings: ReadonlySet<keyof TrainingSettings> = new Set([
   'checkpointEvery',
+  'compareWeightsEvery',
   'keepCheckpoints',
   'memoryBudgetGib',
 ]);

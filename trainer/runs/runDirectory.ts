@@ -17,6 +17,8 @@ export interface RunFiles {
   /** Who trains the run (`TrainerLease`). */
   readonly lease: string;
   readonly log: string;
+  /** Of a rank beside the leading one. */
+  rankLog(rank: number): string;
   /** Patches of the latest step (`PatchPreview`). */
   readonly preview: string;
 }
@@ -32,12 +34,13 @@ export function runFiles(directory: string): RunFiles {
     student: path.join(root, 'student.safetensors'),
     lease: path.join(root, 'trainer.json'),
     log: path.join(root, 'log.txt'),
+    rankLog: rank => path.join(root, `log-rank-${rank}.txt`),
     preview: path.join(root, 'preview.json'),
   };
 }
 
 /** Names that may lie in a run directory before its `config.json` is written. */
-const earlyNames = new Set(['trainer.json', 'log.txt', 'checkpoints', 'metrics.jsonl']);
+const earlyNames = /^(trainer\.json|log\.txt|log-rank-\d+\.txt|checkpoints|metrics\.jsonl)$/;
 
 /**
  * Makes the folder ready for a run: creates it where it is missing and refuses one that holds other things.
@@ -51,7 +54,7 @@ export async function prepareRunDirectory(directory: string): Promise<'new' | 'e
     await makeDirectories(files.directory);
     const names = await readdir(files.directory);
     const existing = names.includes('config.json');
-    const foreign = names.filter(name => !earlyNames.has(name) && !name.startsWith('.'));
+    const foreign = names.filter(name => !earlyNames.test(name) && !name.startsWith('.'));
     if (!existing && foreign.length > 0) {
       const some = foreign.slice(0, 3).join(', ');
       throw new FileError(

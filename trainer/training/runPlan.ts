@@ -17,7 +17,14 @@ import {
   regionWarnings,
   trainablePositions,
 } from './regionPlan.ts';
-import { checkSize, resolveSettings, SettingError, scalesOf, type TrainingRequest } from './settings.ts';
+import {
+  checkSize,
+  imagesPerStep,
+  resolveSettings,
+  SettingError,
+  scalesOf,
+  type TrainingRequest,
+} from './settings.ts';
 
 /** Everything a run is made of, worked out before anything is written. */
 export interface RunPlan {
@@ -61,12 +68,12 @@ export async function planRun(request: TrainingRequest): Promise<RunPlan> {
   const modelHash = await hashWeights(model);
   const regions = await planRegions(settings, source, model, modelHash);
   const { training, heldOut } = splitImages(trainablePositions(files, regions), settings);
-  const imagesPerStep = settings.batch * settings.accumulate;
-  const steps = stepsPerEpoch(training.length, imagesPerStep);
+  const images = imagesPerStep(settings);
+  const steps = stepsPerEpoch(training.length, images);
   if (steps === 0)
     throw new SettingError(
       `${request.images}: ${training.length} images to train on (${heldOut.length} held out) do not fill ` +
-        `one batch of ${imagesPerStep}. Add images, or lower --batch, --accumulate or --hold-out`,
+        `one batch of ${images}. Add images, or lower --batch, --accumulate, --hold-out or the number of ranks`,
     );
   const evaluation = await planEvaluation(settings, model, modelHash);
   const totalSteps = steps * settings.epochs;

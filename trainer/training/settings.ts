@@ -30,6 +30,9 @@ export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>
   trainRatio: 1,
   batch: 2,
   accumulate: 1,
+  ranks: 1,
+  exchange: 'average',
+  compareWeightsEvery: 100,
   epochs: 6,
   learningRate: 1e-5,
   weightDecay: 0.1,
@@ -60,6 +63,7 @@ export const settingChoices = {
   method: { option: '--method', words: ['clipself', 'regionclip'] },
   regions: { option: '--regions', words: ['grid', 'proposals', 'boxes-file'] },
   engine: { option: '--engine', words: engineNames },
+  exchange: { option: '--exchange', words: ['average', 'none'] },
 } as const;
 
 interface Range {
@@ -81,6 +85,8 @@ export const settingRanges = {
   trainRatio: real('--train-ratio', 1e-6, 1),
   batch: whole('--batch', 1, 4096),
   accumulate: whole('--accumulate', 1, 4096),
+  ranks: whole('--ranks', 1, 65536),
+  compareWeightsEvery: whole('--compare-weights-every', 1, 1e9),
   epochs: whole('--epochs', 1, 100_000),
   learningRate: real('--lr', 0, 10),
   weightDecay: real('--weight-decay', 0, 10),
@@ -102,6 +108,13 @@ export const settingRanges = {
 } as const satisfies Partial<Record<keyof TrainingSettings, Range>>;
 
 export type NumericSetting = keyof typeof settingRanges;
+
+/** Images of one step, over all ranks. */
+export const imagesPerStep = ({
+  batch,
+  accumulate,
+  ranks,
+}: Pick<TrainingSettings, 'batch' | 'accumulate' | 'ranks'>): number => batch * accumulate * ranks;
 
 /** Held-out images when the request does not say: a tenth, at most 16. */
 export const defaultHoldOut = (imageCount: number): number => Math.min(16, Math.floor(imageCount / 10));

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
 import { FileError } from '../checkpoints/fileError.ts';
+import { threadsOfRank } from '../distributed/rankThreads.ts';
+import { agreeing, anyRank, leads, type World } from '../distributed/world.ts';
 import { openEngine } from '../engineChoice/openEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { RunConfiguration } from '../protocol.ts';
@@ -15,16 +18,18 @@ import type { RunLog } from '../runs/runLog.ts';
 import { type StopSwitch, serveTrainer } from '../server.ts';
 import { finishedOutcome } from './finishedRun.ts';
 import { ownVersion, planRun, type RunPlan } from './runPlan.ts';
-import type { TrainingRequest } from './settings.ts';
+import { imagesPerStep, SettingError, type TrainingRequest } from './settings.ts';
 import { type TrainingOutcome, TrainingRun } from './trainingRun.ts';
 
 /**
  * Trains into a run directory: starts a run, or goes on with the one that is there.
  *
+ * @param world The processes that share each step; every one of them calls this.
  * @param request null to resume with the settings of the directory's own `config.json`.
  * @throws with one clear line; whatever the run held before is still there.
  */
 export async function train(
+  world: World,
   directory: string,
   request: TrainingRequest | null,
   log: RunLog,
@@ -32,32 +37,35 @@ export async function train(
 ): Promise<TrainingOutcome> {
   const signals = stop.listen();
   try {
-    return await trainListening(runFiles(directory), request, log, stop);
+    return await trainListening(world, runFiles(directory), request, log, stop);
   } finally {
     signals.dispose();
   }
 }
 
 async function trainListening(
+  world: World,
   files: RunFiles,
   request: TrainingRequest | null,
   log: RunLog,
   stop: StopSwitch,
 ): Promise<TrainingOutcome> {
   // A resumed run must be there already; a request is checked before its directory is created.
-  const resolved = request ?? (await readRunConfiguration(files.configuration)).settings;
-  const plan = await planRun(resolved);
-  const begun = (await prepareRunDirectory(files.directory)) === 'existing';
-  const lease = await acquireLease(files.directory, { controlPipe: controlPipePath(files.directory) });
+  const plan = await agreeing(world, () => planShared(world, files, request));
+  const lease = await agreeing(world, () => takeRun(world, files));
   try {
-    log.attach(files.log);
-    const name = await engineName(files, plan, begun);
-    const { threads } = plan.configuration.settings;
+    log.attach(leads(world) ? files.log : files.rankLog(world.rank));
+    const name = await engineName(world, files, plan);
+    const threads = plan.configuration.settings.threads || (await threadsOfRank(world));
     const { architecture } = plan.model;
     const engine = await openEngine({ name, threads, architecture }, line => log.info(line));
     try {
-      const configuration = await settleConfiguration(files, plan, engine, log);
-      return await trainWith({ files, configuration, plan, engine, lease, log }, stop);
+      const settled = await agreeing(
+        world,
+        async () => lease && settleConfiguration(files, plan, engine, log),
+      );
+      const configuration = settled ?? (await readRunConfiguration(files.configuration));
+      return await trainWith({ world, files, configuration, plan, engine, lease, log }, stop);
     } finally {
       await engine.dispose();
     }
@@ -65,41 +73,67 @@ async function trainListening(
     log.error(error instanceof Error ? error.message : String(error));
     throw error;
   } finally {
-    await lease.release();
+    await lease?.release();
   }
 }
 
-/** A run keeps the engine that `auto` gave it: another would change its last bits. */
-async function engineName(files: RunFiles, plan: RunPlan, begun: boolean): Promise<string> {
+/** A run keeps the engine that `auto` gave it, another would change its last bits; ranks must all have the same. */
+async function engineName(world: World, files: RunFiles, plan: RunPlan): Promise<string> {
   const { engine } = plan.configuration.settings;
-  return begun && engine === 'auto'
-    ? (await readRunConfiguration(files.configuration)).settings.engine
-    : engine;
+  if (engine !== 'auto') return engine;
+  if (world.size > 1) return 'cpu';
+  if (!existsSync(files.configuration)) return engine;
+  return (await readRunConfiguration(files.configuration)).settings.engine;
+}
+
+/** The plan of a new run, or of the one that is there, whose steps stay as large as they were with any number of ranks. */
+async function planShared(world: World, files: RunFiles, request: TrainingRequest | null): Promise<RunPlan> {
+  const resolved = request ?? (await readRunConfiguration(files.configuration)).settings;
+  const plan = await planRun({ ...resolved, ranks: resolved.ranks ?? (await ranksOf(world, files)) });
+  const images = imagesPerStep(plan.configuration.settings);
+  if (images < world.size)
+    throw new SettingError(
+      `${world.size} ranks cannot share the ${images} images of a step: start fewer ranks, or a run with a larger --batch`,
+    );
+  return plan;
+}
+
+const ranksOf = async (world: World, files: RunFiles): Promise<number> =>
+  existsSync(files.configuration)
+    ? (await readRunConfiguration(files.configuration)).settings.ranks
+    : world.size;
+
+/** The leading rank takes the run for all of them; the others get null. */
+async function takeRun(world: World, files: RunFiles): Promise<Lease | null> {
+  if (!leads(world)) return null;
+  await prepareRunDirectory(files.directory);
+  return acquireLease(files.directory, { controlPipe: controlPipePath(files.directory) });
 }
 
 interface Prepared {
+  world: World;
   files: RunFiles;
   configuration: RunConfiguration;
   plan: RunPlan;
   engine: Engine;
-  lease: Lease;
+  lease: Lease | null;
   log: RunLog;
 }
 
 async function trainWith(prepared: Prepared, stop: StopSwitch): Promise<TrainingOutcome> {
-  const { files, configuration, lease, log } = prepared;
-  const finished = await finishedOutcome(files, configuration);
-  if (finished) {
+  const { world, files, configuration, lease, log } = prepared;
+  const finished = lease && (await finishedOutcome(files, configuration));
+  if (await anyRank(world, finished !== null)) {
     log.info('the run has finished already');
-    return finished;
+    return finished ?? { state: 'finished', step: configuration.totalSteps, before: null, after: null };
   }
   const run = new TrainingRun({ ...prepared, stopRequested: () => stop.requested });
   const served = { directory: files.directory, totalSteps: configuration.totalSteps, step: () => run.step };
-  const server = await serveTrainer(lease.controlPipe, served, stop);
+  const server = lease && (await serveTrainer(lease.controlPipe, served, stop));
   try {
     return await run.run();
   } finally {
-    await server.dispose();
+    await server?.dispose();
   }
 }
 

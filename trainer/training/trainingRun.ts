@@ -3,6 +3,10 @@ import { writeJson } from '../checkpoints/jsonFile.ts';
 import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
 import { activationBudget, describeMemoryPlan, type MemoryUse } from '../distill/memoryPlan.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
+import { shareStart } from '../distill/sampler.ts';
+import { StepExchange } from '../distributed/stepExchange.ts';
+import { compareWeights } from '../distributed/weightCheck.ts';
+import { agreeing, anyRank, gatherNumbers, leads, type World } from '../distributed/world.ts';
 import type { DeviceTensor, Engine } from '../engines/engine.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
@@ -11,7 +15,7 @@ import type { ImageList } from '../images/imageReader.ts';
 import type { RegionStore } from '../images/regionStore.ts';
 import { requireTransformer } from '../models/architecture.ts';
 import type { EvaluationRecord, EventRecord, RunConfiguration } from '../protocol.ts';
-import { CheckpointStore } from '../runs/checkpointStore.ts';
+import { type Checkpoint, CheckpointStore } from '../runs/checkpointStore.ts';
 import type { Lease } from '../runs/lease.ts';
 import { MetricWriter, readMetricHistory } from '../runs/metrics.ts';
 import { type RunFiles, removeLeftovers } from '../runs/runDirectory.ts';
@@ -24,7 +28,7 @@ import { formatDuration, progressLine, StepClock } from './progress.ts';
 import { evaluateEpoch } from './regionEvaluation.ts';
 import { loadNouns } from './regionPlan.ts';
 import type { RunPlan } from './runPlan.ts';
-import { scalesOf } from './settings.ts';
+import { imagesPerStep, scalesOf } from './settings.ts';
 import { writeStudentFile } from './studentFile.ts';
 import { readTrainingState, writeTrainingState } from './trainingState.ts';
 
@@ -35,11 +39,14 @@ const namesRegions = (record: EvaluationRecord): boolean =>
 const previewInterval = 1000;
 
 export interface TrainingContext {
+  /** Processes that share each step. */
+  world: World;
   files: RunFiles;
   configuration: RunConfiguration;
   plan: RunPlan;
   engine: Engine;
-  lease: Lease;
+  /** Null on ranks that do not lead. */
+  lease: Lease | null;
   log: RunLog;
   /** Asked between steps: true ends the run after saving. */
   stopRequested: () => boolean;
@@ -53,15 +60,21 @@ export interface TrainingOutcome {
   after: number | null;
 }
 
-/** One trainer's hold on a run: from the latest checkpoint to the last step, or to a stop. */
+/**
+ * One trainer's hold on a run: from the latest checkpoint to the last step, or to a stop. Of several ranks the leading one
+ * writes the run directory and evaluates; the others wait for it where they next need it.
+ */
 export class TrainingRun {
   readonly #context: TrainingContext;
-  readonly #metrics: MetricWriter;
+  /** Null on ranks that do not lead. */
+  readonly #metrics: MetricWriter | null;
   readonly #checkpoints: CheckpointStore;
   readonly #clock: StepClock;
   #distiller: Distiller | null = null;
+  #exchange: StepExchange | null = null;
   #loader: BatchLoader | null = null;
   #step = 0;
+  #firstStep = 0;
   #savedStep = -1;
   #studentStep = -1;
   /** A stop cut the evaluation of this step short. */
@@ -74,8 +87,8 @@ export class TrainingRun {
 
   constructor(context: TrainingContext) {
     this.#context = context;
-    const { files, configuration, log } = context;
-    this.#metrics = MetricWriter.open(files.metrics);
+    const { world, files, configuration, log } = context;
+    this.#metrics = leads(world) ? MetricWriter.open(files.metrics) : null;
     this.#checkpoints = new CheckpointStore(
       files.checkpoints,
       configuration.settings.keepCheckpoints,
@@ -94,6 +107,7 @@ export class TrainingRun {
     try {
       await this.#prepare();
       const state = await this.#train();
+      this.#reportExchange();
       this.#event(state);
       return { state, step: this.#step, before: this.#before, after: this.#after };
     } catch (error) {
@@ -102,7 +116,7 @@ export class TrainingRun {
     } finally {
       await this.#loader?.dispose();
       await this.#distiller?.dispose();
-      this.#metrics.dispose();
+      this.#metrics?.dispose();
     }
   }
 
@@ -121,7 +135,8 @@ export class TrainingRun {
   }
 
   #memoryUse(teacher: ReadonlyMap<string, DeviceTensor>): MemoryUse {
-    const { batch: images, maxBoxes } = this.#settings;
+    const { maxBoxes } = this.#settings;
+    const images = Math.min(this.#settings.batch, this.#ownImages);
     const size = Math.max(this.#settings.size, ...(scalesOf(this.#settings) ?? []));
     const { plan } = this.#context;
     const architecture = requireTransformer(plan.model.architecture, 'training');
@@ -135,10 +150,10 @@ export class TrainingRun {
   async #prepare(): Promise<void> {
     const { engine, plan, files, configuration, log } = this.#context;
     const { beta1, beta2, epsilon, weightDecay, size, maxBoxes, batch, memoryBudgetGib } = this.#settings;
-    const { accumulate, cosineWeight, retention, seed } = this.#settings;
-    await removeLeftovers(files);
-    await this.#checkpoints.cleanUp();
-    const latest = await this.#checkpoints.latest();
+    const { cosineWeight, retention, seed } = this.#settings;
+    const { world } = this.#context;
+    this.#exchange = this.#startExchange();
+    const latest = await this.#latestCheckpoint();
     const nouns = await loadNouns(engine, plan.regions, seed);
     const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
     const memoryBudget = memoryBudgetGib * 2 ** 30;
@@ -153,12 +168,18 @@ export class TrainingRun {
       cosineWeight,
       retention,
       nouns,
+      peers: this.#exchange,
     });
-    log.info(describeMemoryPlan(this.#distiller.activationPlan(batch), memoryBudget, memoryUse));
+    log.info(describeMemoryPlan(this.#distiller.activationPlan(memoryUse.images), memoryBudget, memoryUse));
+    if (world.size > 1)
+      log.info(
+        `${world.description}: ${this.#ownImages} of ${imagesPerStep(this.#settings)} images of a step`,
+      );
     const history = await readMetricHistory(files.metrics);
     if (latest) {
       await readTrainingState(latest, this.#distiller, plan.trainable);
       this.#step = latest.step;
+      this.#firstStep = latest.step;
       this.#savedStep = latest.step;
     }
     if (history.events.length > 0) {
@@ -182,32 +203,97 @@ export class TrainingRun {
       ...this.#patches(plan.training, plan.trainingRegions),
       scales: scalesOf(this.#settings),
       wholeImages: retention > 0,
-      batch: batch * accumulate,
+      batch: imagesPerStep(this.#settings),
+      share: this.#share,
       // Large batches fill the memory soon.
-      ...(accumulate > 1 ? { ahead: 1 } : { threads: loaderThreads() }),
+      ...(this.#ownImages > batch ? { ahead: 1 } : { threads: loaderThreads() }),
       totalSteps: configuration.totalSteps,
     });
   }
 
   async #train(): Promise<'finished' | 'stopped'> {
-    const { configuration, stopRequested } = this.#context;
+    const { world, configuration, stopRequested } = this.#context;
     while (this.#step < configuration.totalSteps) {
       // Signals and requests on the control pipe are heard here.
       await setImmediate();
-      if (stopRequested()) return this.#stop();
+      if (await anyRank(world, stopRequested())) return this.#stop();
       await this.#oneStep();
       const epochEnded = this.#isEpochEnd(this.#step);
-      if (epochEnded || this.#step % this.#settings.checkpointEvery === 0) await this.#save();
+      const saves = epochEnded || this.#step % this.#settings.checkpointEvery === 0;
+      if (saves || this.#step % this.#settings.compareWeightsEvery === 0) await this.#compareWeights();
+      if (saves) await this.#save();
       if (epochEnded) {
         await this.#writeStudent();
         await this.#evaluate();
       }
     }
     await this.#writeStudent();
-    return this.#evaluationDue ? this.#stop() : 'finished';
+    return this.#evaluationDue ? this.#stopped() : 'finished';
+  }
+
+  get #share() {
+    const { rank, size } = this.#context.world;
+    return { rank, ranks: size };
+  }
+
+  /** Images of a step that this rank takes. */
+  get #ownImages(): number {
+    const { rank, size: ranks } = this.#context.world;
+    const images = imagesPerStep(this.#settings);
+    return shareStart({ rank: rank + 1, ranks }, images) - shareStart({ rank, ranks }, images);
+  }
+
+  /** Null where gradients stay with their rank. */
+  #startExchange(): StepExchange | null {
+    const { world, engine, plan } = this.#context;
+    if (world.size === 1 || this.#settings.exchange === 'none') return null;
+    const images = imagesPerStep(this.#settings);
+    return new StepExchange(engine, world, {
+      imagesPerStep: images,
+      labelsPerImage: plan.regions?.words ? this.#settings.maxBoxes : 0,
+      firstImage: shareStart(this.#share, images),
+    });
+  }
+
+  /** The leading rank cleans up and chooses the checkpoint for all of them. */
+  async #latestCheckpoint(): Promise<Checkpoint | null> {
+    const { world, files } = this.#context;
+    const chosen = await agreeing(world, async () => {
+      if (!leads(world)) return null;
+      await removeLeftovers(files);
+      await this.#checkpoints.cleanUp();
+      return this.#checkpoints.latest();
+    });
+    if (world.size === 1) return chosen;
+    const [step] = await gatherNumbers(world, chosen?.step ?? -1);
+    return agreeing(world, async () => (step! < 0 ? null : this.#checkpoints.at(step!)));
+  }
+
+  async #compareWeights(): Promise<void> {
+    if (!this.#exchange) return;
+    const { world, engine, plan } = this.#context;
+    const weights = plan.trainable.map(name => this.#distiller!.studentParameters.get(name)!);
+    await compareWeights(world, engine, weights, this.#step);
+  }
+
+  #reportExchange(): void {
+    const steps = this.#step - this.#firstStep;
+    if (!this.#exchange || steps === 0) return;
+    const { bytes, waitSeconds } = this.#exchange;
+    const { busySeconds } = this.#context.world;
+    const milliseconds = (seconds: number): string => `${((seconds / steps) * 1000).toFixed(1)} ms`;
+    this.#context.log.info(
+      `a step exchanged ${(bytes / steps / 2 ** 20).toFixed(2)} MiB of gradients, which took ${milliseconds(busySeconds)}, ` +
+        `of which the trainer waited ${milliseconds(waitSeconds)}`,
+    );
   }
 
   async #stop(): Promise<'stopped'> {
+    await this.#compareWeights();
+    return this.#stopped();
+  }
+
+  async #stopped(): Promise<'stopped'> {
     await this.#save();
     await this.#writeStudent();
     this.#context.log.info(`stopped after step ${this.#step}; the same command resumes`);
@@ -236,12 +322,12 @@ export class TrainingRun {
       loss: result.loss,
       lr,
       gradNorm: result.gradNorm,
-      imagesPerSecond: batch.boxCounts.length / seconds,
+      imagesPerSecond: imagesPerStep(this.#settings) / seconds,
       dataWait: waited / seconds,
       memoryMib: Math.round(process.memoryUsage.rss() / 2 ** 20),
       time: Date.now(),
     };
-    this.#metrics.write(record);
+    this.#metrics?.write(record);
     log.progress(progressLine(record, configuration, this.#clock.remainingSeconds(this.#step)));
     await this.#preview(batch, result);
   }
@@ -257,6 +343,7 @@ export class TrainingRun {
   }
 
   async #preview(batch: TrainingBatch, result: StepResult): Promise<void> {
+    if (!leads(this.#context.world)) return;
     const due = performance.now() - this.#lastPreview >= previewInterval;
     if (!due && this.#step !== this.#context.configuration.totalSteps) return;
     this.#lastPreview = performance.now();
@@ -265,6 +352,7 @@ export class TrainingRun {
 
   /** @param done What has been measured at this step already. */
   async #evaluate(done = { heldOut: false, regions: false }): Promise<void> {
+    if (!leads(this.#context.world)) return;
     if (!done.heldOut) await this.#compareHeldOut();
     if (!done.regions && !this.#evaluationDue) await this.#nameRegions();
   }
@@ -285,7 +373,7 @@ export class TrainingRun {
     this.#evaluationDue = report === null;
     if (!report) return;
     const known = Object.entries(report.numbers).filter(([, number]) => number !== null);
-    this.#metrics.write({
+    this.#metrics?.write({
       eval: { epoch, step: this.#step, time: Date.now(), ...Object.fromEntries(known) },
     });
     const { regions, images } = report.counts;
@@ -310,7 +398,7 @@ export class TrainingRun {
     if (result.patches === 0) return;
     const epoch = this.#step / configuration.stepsPerEpoch;
     const { cosine, patches: count } = result;
-    this.#metrics.write({
+    this.#metrics?.write({
       eval: { epoch, step: this.#step, time: Date.now(), [heldOutCosine]: cosine },
     });
     if (this.#step === 0) this.#before = cosine;
@@ -319,8 +407,8 @@ export class TrainingRun {
   }
 
   async #save(options?: { prune: boolean }): Promise<void> {
-    if (this.#savedStep === this.#step) return;
     const { engine, plan, lease, files } = this.#context;
+    if (!lease || this.#savedStep === this.#step) return;
     if (!(await lease.isHeld()))
       throw new Error(
         `${files.lease} was removed or replaced: another trainer may have taken the run. Resume it there`,
@@ -332,7 +420,7 @@ export class TrainingRun {
   }
 
   async #writeStudent(): Promise<void> {
-    if (this.#studentStep === this.#step) return;
+    if (!leads(this.#context.world) || this.#studentStep === this.#step) return;
     const { engine, plan, files } = this.#context;
     await writeStudentFile(
       files.student,
@@ -363,6 +451,6 @@ export class TrainingRun {
 
   #event(kind: EventRecord['event']['kind'], message?: string): void {
     const event = { kind, step: this.#step, time: Date.now() };
-    this.#metrics.write({ event: message === undefined ? event : { ...event, message } });
+    this.#metrics?.write({ event: message === undefined ? event : { ...event, message } });
   }
 }

@@ -25,6 +25,9 @@ const sectionOfSetting: Record<keyof TrainingSettings, 'Data' | 'Optimisation' |
   multiscale: 'Data',
   trainRatio: 'Data',
   accumulate: 'Optimisation',
+  ranks: 'Optimisation',
+  exchange: 'Optimisation',
+  compareWeightsEvery: 'Run',
   cosineWeight: 'Optimisation',
   retention: 'Optimisation',
   size: 'Data',
@@ -59,6 +62,7 @@ const units: Partial<Record<keyof TrainingSettings, string>> = {
   size: 'px',
   warmup: 'steps',
   checkpointEvery: 'steps',
+  compareWeightsEvery: 'steps',
   memoryBudgetGib: 'GiB',
 };
 
@@ -68,6 +72,8 @@ const labels: Partial<Record<keyof TrainingSettings, string>> = {
   maxSplit: 'Max. rows and columns',
   maxBoxes: 'Max. patches per image',
   accumulate: 'Accumulated batches',
+  exchange: 'Gradients of the ranks',
+  compareWeightsEvery: 'Weights compared every',
   retention: 'Retention of whole images',
   trainRatio: 'Share of images that train',
   blend: 'Blend α',

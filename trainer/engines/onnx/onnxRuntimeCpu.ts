@@ -97,6 +97,10 @@ export class OnnxRuntimeCpuEngine implements Engine {
     return requireCpuTensor(tensor).data.slice();
   }
 
+  async readInto(tensor: DeviceTensor, target: Float32Array): Promise<void> {
+    target.set(requireCpuTensor(tensor).data);
+  }
+
   async dispose(): Promise<void> {
     await Promise.all([...this.#programs].map(program => program.dispose()));
     this.#memory.clear();
