@@ -1,4 +1,4 @@
-/** Builds items ahead on a worker thread, so that decoding and cropping overlap the forward passes. */
+/** Builds items ahead on worker threads, so that decoding and cropping overlap the forward passes. */
 
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -10,11 +10,13 @@ import type { LoaderReply, LoaderRequest } from './aheadMessages.ts';
 export interface AheadLoaderOptions<Task> {
   /** The worker's program, which calls `serveItems`; see `workerProgram`. */
   program: URL;
-  /** `workerData` of the worker. */
+  /** `workerData` of every worker. */
   settings: unknown;
-  /** What the worker is told of an item. */
+  /** What a worker is told of an item. */
   taskOf: (index: number) => Task;
-  /** Items built ahead of the one asked for; 2 by default. */
+  /** Threads; 1 by default. */
+  workers?: number | undefined;
+  /** Items built ahead of the one asked for; 2 for each worker by default. */
   ahead?: number | undefined;
   /** Number of items; nothing is built at or beyond it. */
   total?: number | undefined;
@@ -66,9 +68,27 @@ function sourceBootstrap(program: URL): string {
   });`;
 }
 
+/** Ends a worker after the item it is working on. */
+function stopWorker(worker: Worker): Promise<void> {
+  // A thread that has exited has the id -1.
+  if (worker.threadId === -1) return Promise.resolve();
+  worker.ref();
+  const request: LoaderRequest<never> = { kind: 'stop' };
+  worker.postMessage(request);
+  return new Promise(resolve => {
+    const timer = setTimeout(() => void worker.terminate(), stopPatienceMs);
+    worker.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
 /** Items count from 0 and may be asked for in any order. Dispose of the loader when done. */
 export class AheadLoader<Task, Item> {
-  readonly #worker: Worker;
+  readonly #workers: readonly Worker[];
+  /** Items that each worker has been asked for and has not built yet. */
+  readonly #load: number[];
   readonly #taskOf: (index: number) => Task;
   readonly #ahead: number;
   readonly #total: number;
@@ -80,18 +100,25 @@ export class AheadLoader<Task, Item> {
     program,
     settings,
     taskOf,
-    ahead = 2,
+    workers = 1,
+    ahead = 2 * workers,
     total = Number.POSITIVE_INFINITY,
   }: AheadLoaderOptions<Task>) {
     this.#taskOf = taskOf;
     this.#ahead = ahead;
     this.#total = total;
-    this.#worker = startWorker(program, settings);
-    this.#worker.on('message', (reply: LoaderReply<Item>) => this.#receive(reply));
-    this.#worker.on('error', error => this.#fail(`The image loader failed: ${error.message}`));
-    this.#worker.on('exit', () => this.#fail('The image loader has ended'));
+    this.#load = Array.from({ length: workers }, () => 0);
+    this.#workers = this.#load.map((_, number) => this.#start(number, program, settings));
+  }
+
+  #start(number: number, program: URL, settings: unknown): Worker {
+    const worker = startWorker(program, settings);
+    worker.on('message', (reply: LoaderReply<Item>) => this.#receive(number, reply));
+    worker.on('error', error => this.#fail(`The image loader failed: ${error.message}`));
+    worker.on('exit', () => this.#fail('The image loader has ended'));
     // An idle loader does not keep the process alive.
-    this.#worker.unref();
+    worker.unref();
+    return worker;
   }
 
   /** The item at `index`; also starts building the ones after it. */
@@ -106,54 +133,38 @@ export class AheadLoader<Task, Item> {
 
   /** Keeps the process alive while someone waits, and forgets items that were passed over. */
   async #deliver(index: number, wanted: PendingItem<Item>): Promise<Item> {
-    if (this.#waiting++ === 0) this.#worker.ref();
+    if (this.#waiting++ === 0) for (const worker of this.#workers) worker.ref();
     try {
       return await wanted.promise;
     } finally {
       this.#pending.delete(index);
       if (--this.#waiting === 0) {
-        this.#worker.unref();
+        for (const worker of this.#workers) worker.unref();
         for (const earlier of this.#pending.keys()) if (earlier < index) this.#pending.delete(earlier);
       }
     }
   }
 
-  /** Ends the worker after the item it is working on. Items not yet delivered are rejected. */
+  /** Ends every worker after the item it is working on. Items not yet delivered are rejected. */
   async dispose(): Promise<void> {
-    if (this.#failure === null) {
-      this.#fail('The image loader has been disposed of');
-      this.#worker.ref();
-      this.#post({ kind: 'stop' });
-    }
-    await this.#ended();
-  }
-
-  #ended(): Promise<void> {
-    // A thread that has exited has the id -1.
-    if (this.#worker.threadId === -1) return Promise.resolve();
-    return new Promise(resolve => {
-      const timer = setTimeout(() => void this.#worker.terminate(), stopPatienceMs);
-      this.#worker.once('exit', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    this.#fail('The image loader has been disposed of');
+    await Promise.all(this.#workers.map(stopWorker));
   }
 
   #request(index: number): PendingItem<Item> {
     const known = this.#pending.get(index);
     if (known !== undefined) return known;
+    const worker = this.#load.indexOf(Math.min(...this.#load));
     const pending = pendingItem<Item>();
     this.#pending.set(index, pending);
-    this.#post({ kind: 'build', index, task: this.#taskOf(index) });
+    this.#load[worker]!++;
+    const request: LoaderRequest<Task> = { kind: 'build', index, task: this.#taskOf(index) };
+    this.#workers[worker]!.postMessage(request);
     return pending;
   }
 
-  #post(request: LoaderRequest<Task>): void {
-    this.#worker.postMessage(request);
-  }
-
-  #receive(reply: LoaderReply<Item>): void {
+  #receive(worker: number, reply: LoaderReply<Item>): void {
+    this.#load[worker]!--;
     const pending = this.#pending.get(reply.index);
     if (reply.kind === 'item') pending?.resolve(reply.item);
     else pending?.reject(new Error(reply.message));
