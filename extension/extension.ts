@@ -4,7 +4,7 @@ import type { PanelCommand } from '../webview/training/protocol.ts';
 import { demoAssets } from './demoAssets.ts';
 import { isEvaluationArgument } from './evaluationRequest.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
-import { settingKeys } from './identifiers.ts';
+import { type CommandId, settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
 import { ModelDownloadCancelledError, ModelDownloads } from './modelDownload.ts';
 import { isEvaluateCall } from './regionEvaluation.ts';
@@ -15,6 +15,7 @@ import { RunRegistry } from './runRegistry.ts';
 import { StartCancelledError } from './trainerProcess.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
+import { DemoCommands } from './vscode/demoCommands.ts';
 import { EvaluateCommand } from './vscode/evaluateCommand.ts';
 import { Evaluations } from './vscode/evaluations.ts';
 import { getModel } from './vscode/getModel.ts';
@@ -70,6 +71,7 @@ export function activate(context: vscode.ExtensionContext): void {
   });
 
   const evaluateCommand = new EvaluateCommand({ memory, registry, demo, models }, context.extensionPath);
+  const demoCommands = new DemoCommands(context, demo, registry);
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
@@ -110,6 +112,10 @@ export function activate(context: vscode.ExtensionContext): void {
     registerCommands(
       {
         ...commandHandlers(trainCommands, runCommands, registry, inspector, evaluateCommand, evaluations),
+        'clipself.openDemo': () => demoCommands.open(),
+        'clipself.inspectDemo': () => demoCommands.inspect(),
+        'clipself.fineTuneDemo': () => demoCommands.fineTune(),
+        'clipself.evaluateDemo': () => demoCommands.evaluate(),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -126,8 +132,11 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.workspace.onDidGrantWorkspaceTrust(() => registry.watch(runsFolders())),
   );
   registry.watch(runsFolders());
+  void guarded(() => demoCommands.goOn());
   for (const directory of memory.runs.list()) void registry.register(directory);
 }
+
+type DemoCommandId = Extract<CommandId, `clipself.${string}Demo`>;
 
 function commandHandlers(
   trainCommands: TrainCommands,
@@ -136,7 +145,7 @@ function commandHandlers(
   inspector: Inspector,
   evaluateCommand: EvaluateCommand,
   evaluations: Evaluations,
-): Omit<CommandHandlers, 'clipself.getModel'> {
+): Omit<CommandHandlers, 'clipself.getModel' | DemoCommandId> {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),
     'clipself.openTrainingPanel': argument => runCommands.openPanel(argument),

@@ -22,6 +22,10 @@ export const commandTitles = {
   'clipself.inspectDenseFeatures': 'Inspect Dense Features',
   'clipself.getModel': 'Get a Model',
   'clipself.openEvaluation': 'Open Evaluation',
+  'clipself.openDemo': 'Open the Demo',
+  'clipself.inspectDemo': 'Inspect the Demo Scenes',
+  'clipself.fineTuneDemo': 'Fine-tune on the Demo Scenes',
+  'clipself.evaluateDemo': 'Open the Demo Evaluation',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;

@@ -81,7 +81,7 @@ describe('the manifest and the code', () => {
     );
     assert.deepEqual(
       guarded.map(({ command }) => command),
-      ['clipself.fineTune', 'clipself.stop', 'clipself.resume', 'clipself.evaluate'],
+      ['clipself.fineTune', 'clipself.stop', 'clipself.resume', 'clipself.evaluate', 'clipself.fineTuneDemo'],
     );
   });
 
