@@ -6,7 +6,7 @@ import { isCompareArgument } from './compareRequest.ts';
 import { demoAssets } from './demoAssets.ts';
 import { isEvaluationArgument } from './evaluationRequest.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
-import { settingKeys } from './identifiers.ts';
+import { type CommandId, settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
 import { ModelDownloadCancelledError, ModelDownloads } from './modelDownload.ts';
 import { isEvaluateCall } from './regionEvaluation.ts';
@@ -20,6 +20,7 @@ import { checkEngines } from './vscode/checkEngines.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
 import { Comparisons } from './vscode/comparisons.ts';
 import { ContextKeys } from './vscode/contextKeys.ts';
+import { DemoCommands } from './vscode/demoCommands.ts';
 import { EvaluateCommand } from './vscode/evaluateCommand.ts';
 import { Evaluations } from './vscode/evaluations.ts';
 import { getModel } from './vscode/getModel.ts';
@@ -80,6 +81,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const evaluateCommand = new EvaluateCommand(picks, context.extensionPath);
   const segmentCommand = new SegmentCommand(picks, context.extensionPath);
   const annotateCommand = new AnnotateCommand(picks, context.extensionPath);
+  const demoCommands = new DemoCommands(context, demo, registry);
 
   const buttons: Readonly<Record<PanelCommand, (directory: string) => Promise<unknown>>> = {
     stop: directory => runCommands.stop(directory),
@@ -142,6 +144,10 @@ export function activate(context: vscode.ExtensionContext): void {
           comparisons.compare(argument, selection, panels.active?.directory ?? null),
         'clipself.propose': argument => annotateCommand.annotate(argument, false),
         'clipself.pseudoLabel': argument => annotateCommand.annotate(argument, true),
+        'clipself.openDemo': () => demoCommands.open(),
+        'clipself.inspectDemo': () => demoCommands.inspect(),
+        'clipself.fineTuneDemo': () => demoCommands.fineTune(),
+        'clipself.evaluateDemo': () => demoCommands.evaluate(),
         'clipself.getModel': async () => {
           const directory = await models.get();
           if (directory !== null) void sayModelReady(directory);
@@ -158,8 +164,11 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.workspace.onDidGrantWorkspaceTrust(() => registry.watch(runsFolders())),
   );
   registry.watch(runsFolders());
+  void guarded(() => demoCommands.goOn());
   for (const directory of memory.runs.list()) void registry.register(directory);
 }
+
+type DemoCommandId = Extract<CommandId, `clipself.${string}Demo`>;
 
 function commandHandlers(
   trainCommands: TrainCommands,
@@ -176,6 +185,7 @@ function commandHandlers(
   | 'clipself.compareRuns'
   | 'clipself.propose'
   | 'clipself.pseudoLabel'
+  | DemoCommandId
 > {
   return {
     'clipself.fineTune': argument => trainCommands.fineTune(argument),

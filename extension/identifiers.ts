@@ -27,6 +27,10 @@ export const commandTitles = {
   'clipself.compareRuns': 'Compare Runs',
   'clipself.propose': 'Propose Regions',
   'clipself.pseudoLabel': 'Name Regions by Words',
+  'clipself.openDemo': 'Open the Demo',
+  'clipself.inspectDemo': 'Inspect the Demo Scenes',
+  'clipself.fineTuneDemo': 'Fine-tune on the Demo Scenes',
+  'clipself.evaluateDemo': 'Open the Demo Evaluation',
 } as const;
 
 export type CommandId = keyof typeof commandTitles;

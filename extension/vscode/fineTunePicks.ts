@@ -173,7 +173,7 @@ export async function modelItems(
     );
   const demoItem: ChoiceItem<PathChoice> = {
     label: '$(beaker) Demo model (tiny)',
-    detail: 'Ships with the extension; trains in under a minute',
+    detail: 'Ships with the extension; trains in a minute or two',
     choice: { path: demo.model },
   };
   const offered = [...found, ...downloaded, ...((await exists(demo.model)) ? [demoItem] : [])];

@@ -44,12 +44,15 @@ describe('training from the extension host', function () {
   }
 
   it('starts a run with the settings it was given', async () => {
-    run = await vscode.commands.executeCommand<string>('clipself.fineTune', request({ epochs: 12, seed: 5 }));
+    run = await vscode.commands.executeCommand<string>(
+      'clipself.fineTune',
+      request({ epochs: 5, maxSplit: 3, maxBoxes: 9, seed: 5 }),
+    );
     assert.ok(path.isAbsolute(run), run);
     const configuration: RunConfiguration = JSON.parse(await readFile(path.join(run, 'config.json'), 'utf8'));
-    assert.equal(configuration.settings.epochs, 12);
+    assert.equal(configuration.settings.epochs, 5);
     assert.equal(configuration.settings.seed, 5);
-    assert.equal(configuration.settings.size, 128);
+    assert.equal(configuration.settings.size, 144);
   });
 
   it('opens the training panel', async () => {

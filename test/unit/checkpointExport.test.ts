@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { readCheckpoint } from '../../trainer/checkpoints/checkpoint.ts';
 import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
@@ -56,7 +55,7 @@ describe('exported models', () => {
   afterEach(() => folder.remove());
 
   it('are rounded to float16 when asked for half precision, and load again', async () => {
-    const source = path.resolve('media/demo/model');
+    const source = fixturePath('openclip_vit');
     const out = folder.file('half.safetensors');
     await runExport('--model', source, '--format', 'safetensors', '--half', '--out', out);
     const [model, original] = [await resolveModel(out, null), await resolveModel(source, null)];
@@ -176,7 +175,7 @@ describe('exported models', () => {
     await assert.rejects(runExport(...resnet), /--size must be a multiple of 32 for a ResNet; got 33 \(32/);
     await assert.rejects(runExport(...asked, 'onnx', '--size', 'big'), /size/);
     await assert.rejects(
-      runExport('--model', model, '--out', path.join(folder.path, 'none', 'x.pt'), '--format', 'openclip'),
+      runExport('--model', model, '--out', folder.file('none/x.pt'), '--format', 'openclip'),
       /cannot write: no such file or folder/,
     );
   });

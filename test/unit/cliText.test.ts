@@ -80,20 +80,20 @@ describe('words of a model', function () {
       const out = folder.file('prompts.safetensors');
       const prompts = ['a photo of a cat', 'The sea.', 'a photo of a cat'];
       const line = await text(...prompts.flatMap(prompt => ['--prompt', prompt]), '--out', out, '--json');
-      assert.deepEqual(JSON.parse(line), { out, prompts: 3, contextLength: 16, dimension: 64 });
+      assert.deepEqual(JSON.parse(line), { out, prompts: 3, contextLength: 16, dimension: 128 });
       const { tensors } = await readSafetensors(out);
       const [tokens, embeddings] = [tensors.get('tokens')!, tensors.get('text')!];
-      assert.deepEqual([tokens.dtype, tokens.shape, embeddings.shape], ['int64', [3, 16], [3, 64]]);
+      assert.deepEqual([tokens.dtype, tokens.shape, embeddings.shape], ['int64', [3, 16], [3, 128]]);
       const ids = tokens.data as BigInt64Array;
-      assert.deepEqual([ids[0], ids[16], ids[4 + 2]], [254n, 254n, 255n]);
+      assert.deepEqual([ids[0], ids[16], ids[4 + 2]], [660n, 660n, 661n]);
       assert.deepEqual(ids.subarray(0, 16), ids.subarray(32));
       const data = embeddings.data as Float32Array;
       for (const [row, alone] of (await embeddedAlone(prompts)).entries()) {
-        const own = data.subarray(row * 64, (row + 1) * 64);
+        const own = data.subarray(row * 128, (row + 1) * 128);
         assert.ok(Math.abs(Math.hypot(...own) - 1) < 1e-6);
         assert.ok(maxAbsDifference(own, alone) < 1e-6);
       }
-      assert.ok(maxAbsDifference(data.subarray(0, 64), data.subarray(64, 128)) > 0.01);
+      assert.ok(maxAbsDifference(data.subarray(0, 128), data.subarray(128, 256)) > 0.01);
     });
 
     it('says what is missing or makes no sense', async () => {
@@ -154,15 +154,15 @@ describe('words of a model', function () {
       const out = folder.file('classes.npy');
       const line = await text('--classes', classes, '--out', out, '--json');
       const prompts = defaultPrompts.templates.length;
-      assert.deepEqual(JSON.parse(line), { out, classes: 7, dimension: 64, prompts });
-      const { data } = await readClassEmbeddings(out, names, 64);
+      assert.deepEqual(JSON.parse(line), { out, classes: 7, dimension: 128, prompts });
+      const { data } = await readClassEmbeddings(out, names, 128);
       const alone = await embeddedAlone(promptsFor('cat', defaultPrompts));
-      const mean = Float64Array.from({ length: 64 }, (_, channel) =>
+      const mean = Float64Array.from({ length: 128 }, (_, channel) =>
         alone.reduce((sum, row) => sum + row[channel]! / alone.length, 0),
       );
       const norm = Math.hypot(...mean);
       const expected = mean.map(value => value / norm);
-      assert.ok(maxAbsDifference(data.subarray(3 * 64, 4 * 64), expected) < 1e-6);
+      assert.ok(maxAbsDifference(data.subarray(3 * 128, 4 * 128), expected) < 1e-6);
       assert.equal((await readdir(folder.file('cache/text'))).length, 2);
     });
 
@@ -172,9 +172,9 @@ describe('words of a model', function () {
       const out = folder.file('plain.npy');
       await rm(folder.file('cache'), { recursive: true, force: true });
       const args = ['--classes', folder.file('names.txt'), '--prompts', folder.file('p.txt'), '--out', out];
-      assert.match(await text(...args, '--no-cache'), /^2 classes of 64 channels from 1 prompt each/);
+      assert.match(await text(...args, '--no-cache'), /^2 classes of 128 channels from 1 prompt each/);
       await assert.rejects(readdir(folder.file('cache')));
-      const { data } = await readClassEmbeddings(out, ['cat', 'sea'], 64);
+      const { data } = await readClassEmbeddings(out, ['cat', 'sea'], 128);
       const [cat, sea] = await embeddedAlone(['cat', 'sea']);
       assert.ok(maxAbsDifference(data, [...cat!, ...sea!]) < 1e-6);
     });
@@ -238,7 +238,7 @@ describe('words of a model', function () {
         seen,
         seen.toSorted((a, b) => a - b),
       );
-      const row = (index: number) => found.data.subarray(index * 64, (index + 1) * 64);
+      const row = (index: number) => found.data.subarray(index * 128, (index + 1) * 128);
       assert.ok(maxAbsDifference(row(3), row(143)) < 1e-6);
       const stop = new AbortController();
       const work = embedClasses(engine, source, 'a', many, defaultPrompts, {
@@ -260,14 +260,14 @@ describe('words of a model', function () {
       await rename(`${model}/tokenizer.json`, `${model}/other.json`);
       const out = folder.file('x.safetensors');
       const command = () => printed(() => textCommand(['--model', model, '--prompt', 'a', '--out', out]));
-      await assert.rejects(command(), /knows 256 tokens, but CLIP's vocabulary has 49408/);
+      await assert.rejects(command(), /knows 662 tokens, but CLIP's vocabulary has 49408/);
       const weights = `${model}/open_clip_model.safetensors`;
       const { tensors } = await readSafetensors(weights);
       tensors.delete('ln_final.bias');
       await writeSafetensors(weights, tensors);
       await assert.rejects(command(), (error: unknown) => {
         assert.ok(error instanceof FileError && !(error instanceof NoTextTowerError));
-        assert.match(error.message, /lacks the tensor 'ln_final\.bias' of text tower \(16 tokens of 256/);
+        assert.match(error.message, /lacks the tensor 'ln_final\.bias' of text tower \(16 tokens of 662/);
         return true;
       });
     });

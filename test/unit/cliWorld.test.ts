@@ -49,11 +49,13 @@ describe('commands of Emoji World', function () {
     await assert.rejects(readFile(out), { code: 'ENOENT' });
   });
 
-  it('zero-shot finds about one of 64 things with a random model', async () => {
+  it('zero-shot finds that the model that ships knows most of the 64 things', async () => {
     const args = ['--model', demo, '--styles', 'noto,twemoji', '--crops', '256', '--threads', '1'];
     const scores = JSON.parse(await printed(() => zeroShotCommand([...args, '--json'])));
-    for (const name of ['zeroShot.noto', 'zeroShot.twemoji', 'zeroShot.trained', 'zeroShot.heldOut'])
-      assert.ok(scores[name] < 0.08, `${name}: ${scores[name]}`);
+    assert.ok(scores['zeroShot.noto'] > 0.5, `noto: ${scores['zeroShot.noto']}`);
+    assert.ok(scores['zeroShot.twemoji'] > 0.4, `twemoji: ${scores['zeroShot.twemoji']}`);
+    assert.equal(scores['zeroShot.trained'], scores['zeroShot.noto']);
+    assert.equal(scores['zeroShot.heldOut'], scores['zeroShot.twemoji']);
     const text = await printed(() => zeroShotCommand(args));
     assert.match(text, /^noto +\d+\.\d %$/m);
     assert.match(text, /^twemoji +\d+\.\d % {2}held out of training$/m);

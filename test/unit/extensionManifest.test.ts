@@ -90,6 +90,7 @@ describe('the manifest and the code', () => {
         'clipself.segment',
         'clipself.propose',
         'clipself.pseudoLabel',
+        'clipself.fineTuneDemo',
       ],
     );
   });

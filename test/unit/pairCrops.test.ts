@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { clipNormalisation } from '../../trainer/images/normalise.ts';
 import { evaluationCrops } from '../../trainer/pretrain/evaluationCrops.ts';
-import { buildCropBatch, type CropSettings } from '../../trainer/pretrain/pairCrops.ts';
+import { buildCropBatch, type CropBatch, type CropSettings } from '../../trainer/pretrain/pairCrops.ts';
 import { PairLoader } from '../../trainer/pretrain/pairLoader.ts';
 import { stuffClasses, thingClasses, worldClasses } from '../../trainer/world/classes.ts';
+import { loadStyles } from '../../trainer/world/icons.ts';
 
 const settings: CropSettings = {
   seed: 3,
@@ -16,12 +17,16 @@ const settings: CropSettings = {
   rampSteps: 10,
 };
 
+/** The pairs of a step, with the sprites of their styles. */
+const batchOf = async (own: CropSettings, step: number): Promise<CropBatch> =>
+  buildCropBatch(own, await loadStyles(own.styles), step);
+
 describe('pairs of a training step', function () {
   this.timeout(60_000);
 
   it('are crops of different classes, things and stuff', async () => {
     for (const step of [0, 5, 40]) {
-      const { pixels, labels, prompts } = await buildCropBatch(settings, step);
+      const { pixels, labels, prompts } = await batchOf(settings, step);
       assert.equal(pixels.length, 64 * 3 * 24 * 24);
       assert.ok(pixels.every(Number.isFinite));
       assert.equal(new Set(labels).size, 64);
@@ -34,22 +39,25 @@ describe('pairs of a training step', function () {
     }
   });
 
-  it('follow from seed and step alone, on a worker thread as here', async () => {
-    const loader = new PairLoader(settings, 4);
-    try {
-      for (const step of [2, 3])
-        assert.deepEqual(await loader.next(step), await buildCropBatch(settings, step));
-    } finally {
-      await loader.dispose();
+  it('follow from seed and step alone, on any number of worker threads as here', async () => {
+    const sprites = await loadStyles(settings.styles);
+    for (const workers of [1, 3]) {
+      const loader = new PairLoader({ settings, sprites, totalSteps: 6, workers });
+      try {
+        for (const step of [2, 3, 4, 5])
+          assert.deepEqual(await loader.next(step), await batchOf(settings, step));
+      } finally {
+        await loader.dispose();
+      }
     }
-    const other = await buildCropBatch({ ...settings, seed: 4 }, 2);
-    assert.notDeepEqual(other.labels, (await buildCropBatch(settings, 2)).labels);
+    const other = await batchOf({ ...settings, seed: 4 }, 2);
+    assert.notDeepEqual(other.labels, (await batchOf(settings, 2)).labels);
   });
 
   it('show nearly every class in the course of a few steps', async () => {
     const seen = new Set<number>();
     for (let step = 20; step < 30; step++)
-      for (const label of (await buildCropBatch(settings, step)).labels) seen.add(label);
+      for (const label of (await batchOf(settings, step)).labels) seen.add(label);
     assert.equal(seen.size, worldClasses.length);
   });
 
@@ -57,7 +65,7 @@ describe('pairs of a training step', function () {
     const things = thingClasses.filter(({ icons }) => icons.fxemoji).length;
     const batch = things + stuffClasses.length + 1;
     await assert.rejects(
-      buildCropBatch({ ...settings, styles: ['fxemoji'], sceneSize: 48, batch }, 0),
+      batchOf({ ...settings, styles: ['fxemoji'], sceneSize: 48, batch }, 0),
       /do not show .* classes; choose a smaller --batch/,
     );
   });

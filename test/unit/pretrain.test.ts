@@ -49,12 +49,14 @@ describe('pre-training', function () {
     name: string,
     stopAfter: number | null,
     settings: Partial<PretrainSettings> | null = request,
+    workers = 1,
   ) => {
     const stop = new StopSwitch();
     const write = (text: string): void => {
       if (text.includes(`step ${stopAfter}/`)) stop.request();
     };
-    return pretrain(folder.file(name), settings, new RunLog({ write, isTTY: true, columns: 200 }), stop);
+    const log = new RunLog({ write, isTTY: true, columns: 200 });
+    return pretrain(folder.file(name), settings, log, stop, workers);
   };
   const weightsHash = async (name: string): Promise<string> => {
     const file = path.join(folder.file(name), 'open_clip_model.safetensors');
@@ -96,13 +98,13 @@ describe('pre-training', function () {
     await engine.dispose();
   });
 
-  it('goes on after a stop to the same bits', async () => {
+  it('goes on after a stop to the same bits, with another number of workers', async () => {
     const stopped = await run('parts', 3);
     assert.deepEqual([stopped.state, stopped.step], ['stopped', 3]);
     const directory = folder.file('parts');
     assert.deepEqual(await resumeArguments(directory), ['pretrain', '--resume', directory]);
     assert.deepEqual(await resumeArguments(folder.file('none')), ['train', '--resume', folder.file('none')]);
-    const outcome = await run('parts', null, null);
+    const outcome = await run('parts', null, null, 3);
     assert.deepEqual([outcome.state, outcome.step], ['finished', 6]);
     assert.equal(await weightsHash('parts'), await weightsHash('whole'));
     const losses = async (name: string) =>

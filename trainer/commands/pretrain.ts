@@ -12,6 +12,9 @@ import { UsageError } from '../usageError.ts';
 import { styleNames } from '../world/styles.ts';
 import { realNumber, wholeNumber } from './imageOptions.ts';
 
+/** Threads that may render: each has a copy of the program and of little else. */
+const mostWorkers = 256;
+
 const optionName = (option: string): string => option.slice(2);
 
 const options = {
@@ -23,6 +26,7 @@ const options = {
   engine: { type: 'string' as const },
   out: { type: 'string' as const },
   resume: { type: 'string' as const },
+  workers: { type: 'string' as const },
   json: { type: 'boolean' as const },
   help: { type: 'boolean' as const, short: 'h' },
 };
@@ -42,13 +46,15 @@ function help(): string {
     'open_clip_config.json, tokenizer.json. The icons are development dependencies: this works in a clone, after npm ci.',
     'The same command on a RUN that exists resumes it. Ctrl-C finishes the step, saves and exits 0.',
     '',
-    'Scenes are rendered on a thread of their own. On two cores give the engine one thread:',
+    'Scenes are rendered on threads of their own. On two cores give the engine one thread:',
     '  clipself pretrain --out runs/tiny-clip --threads 1',
     '',
     '  --arch FILE          an open_clip_config.json; the tiny CLIP without it (48 px, patch 8, width 128, 6 layers)',
     `  --styles LIST        drawing styles trained on, of ${styleNames.join(', ')};`,
     `                       default ${pretrainDefaults.styles}`,
     `  --engine NAME        ${engineNames.join(', ')}; default auto`,
+    `  --workers N          threads that render scenes; 1 … ${mostWorkers}, default 1. The run is the same whatever their`,
+    '                       number; resumed, it may have others',
     '  --json               the outcome as one JSON line on stdout',
     ...numbers,
   ].join('\n');
@@ -64,9 +70,11 @@ export async function pretrainCommand(args: string[]): Promise<void> {
     return;
   }
   const { directory, request } = readRequest(values);
+  const workers =
+    typeof values.workers === 'string' ? wholeNumber('--workers', values.workers, 1, mostWorkers) : 1;
   const log = new RunLog(process.stderr);
   try {
-    const outcome = await pretrain(directory, request, log, new StopSwitch());
+    const outcome = await pretrain(directory, request, log, new StopSwitch(), workers);
     log.endProgress();
     if (values.json) console.log(JSON.stringify({ directory, ...outcome }));
     else report(directory, outcome);
@@ -82,7 +90,7 @@ function report(directory: string, { state, step, scores }: PretrainOutcome): vo
 
 function readRequest(values: Values): { directory: string; request: Partial<PretrainSettings> | null } {
   if (typeof values.resume === 'string') {
-    const others = Object.keys(values).filter(name => name !== 'resume' && name !== 'json');
+    const others = Object.keys(values).filter(name => !['resume', 'json', 'workers'].includes(name));
     if (others.length > 0)
       throw new UsageError(`--resume takes all settings from the run; leave out --${others.join(', --')}`);
     return { directory: path.resolve(values.resume), request: null };

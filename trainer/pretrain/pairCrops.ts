@@ -5,7 +5,7 @@ import { createRaster, type Raster } from '../images/raster.ts';
 import { type KeyedRandom, keyedRandom } from '../random.ts';
 import { worldClasses } from '../world/classes.ts';
 import { between } from '../world/colour.ts';
-import { loadStyles } from '../world/icons.ts';
+import type { StyleSprites } from '../world/icons.ts';
 import { compressed } from '../world/jpeg.ts';
 import { paintScene, type Scene, type SceneSettings, sceneDefaults } from '../world/scene.ts';
 import type { StyleName } from '../world/styles.ts';
@@ -75,11 +75,17 @@ const mostScenes = 500;
 /**
  * The pairs of a step (from 0): scenes are painted, each of things that the batch lacks, until their crops fill it.
  * Everything follows from seed and step.
+ *
+ * @param sprites Of the settings' styles.
  */
-export async function buildCropBatch(settings: CropSettings, step: number): Promise<CropBatch> {
+export async function buildCropBatch(
+  settings: CropSettings,
+  sprites: ReadonlyMap<StyleName, StyleSprites>,
+  step: number,
+): Promise<CropBatch> {
   const { seed, batch, cropSize, normalisation, prompts } = settings;
   const random = keyedRandom(seed, 'pairs', step);
-  const crops = await drawCrops(settings, step, random);
+  const crops = await drawCrops(settings, sprites, step, random);
   const pixels = new Float32Array(batch * 3 * cropSize * cropSize);
   for (const [index, crop] of crops.entries())
     normaliseInto(crop.pixels, normalisation, pixels, index * 3 * cropSize * cropSize);
@@ -90,9 +96,13 @@ export async function buildCropBatch(settings: CropSettings, step: number): Prom
   };
 }
 
-async function drawCrops(settings: CropSettings, step: number, random: KeyedRandom): Promise<Crop[]> {
+async function drawCrops(
+  settings: CropSettings,
+  sprites: ReadonlyMap<StyleName, StyleSprites>,
+  step: number,
+  random: KeyedRandom,
+): Promise<Crop[]> {
   const { styles, batch, sceneSize, cropSize, rampSteps } = settings;
-  const sprites = await loadStyles(styles);
   const share = rampSteps === 0 ? 1 : Math.min(1, step / rampSteps);
   const { things: count, ...scenery } = sceneSettings(share, sceneSize);
   const wanted = random.shuffle(worldClasses.map((_, index) => index + 1));

@@ -22,6 +22,7 @@ import { resolvePretrainSettings } from './settings.ts';
  * Pre-trains a CLIP on Emoji World into a run directory: starts a run, or goes on with the one that is there.
  *
  * @param request null to resume with the settings of the directory's own `config.json`.
+ * @param workers Threads that render pairs: no setting of the run, because it is the same whatever their number.
  * @throws with one clear line; whatever the run held before is still there.
  */
 export async function pretrain(
@@ -29,6 +30,7 @@ export async function pretrain(
   request: Partial<PretrainSettings> | null,
   log: RunLog,
   stop: StopSwitch,
+  workers = 1,
 ): Promise<PretrainOutcome> {
   const files = runFiles(directory);
   const resolved = request ?? (await readPretrainConfiguration(files.configuration)).settings;
@@ -37,7 +39,7 @@ export async function pretrain(
   const model = await resolvePretrainModel(settings.arch);
   const signals = stop.listen();
   try {
-    return await pretrainListening(files, settings, model, log, stop);
+    return await pretrainListening(files, settings, model, log, stop, workers);
   } finally {
     signals.dispose();
   }
@@ -49,6 +51,7 @@ async function pretrainListening(
   model: PretrainModel,
   log: RunLog,
   stop: StopSwitch,
+  workers: number,
 ): Promise<PretrainOutcome> {
   await prepareRunDirectory(files.directory);
   const lease = await acquireLease(files.directory, { controlPipe: controlPipePath(files.directory) });
@@ -58,7 +61,10 @@ async function pretrainListening(
     try {
       const configuration = await settleConfiguration(files, settings, model, engine);
       const stopRequested = (): boolean => stop.requested;
-      const run = new PretrainRun({ files, configuration, model, engine, lease, log, stopRequested });
+      const run = new PretrainRun({
+        ...{ files, configuration, model, engine, lease, log },
+        ...{ workers, stopRequested },
+      });
       const { totalSteps } = configuration;
       const served = { directory: files.directory, totalSteps, step: () => run.step };
       const server = await serveTrainer(lease.controlPipe, served, stop);

@@ -12,6 +12,7 @@ import { type RunFiles, removeLeftovers } from '../runs/runDirectory.ts';
 import type { RunLog } from '../runs/runLog.ts';
 import { progressLine, StepClock } from '../training/progress.ts';
 import { attribution } from '../world/attribution.ts';
+import { loadStyles } from '../world/icons.ts';
 import { parseStyleList } from '../world/styleList.ts';
 import { styleNames } from '../world/styles.ts';
 import { ContrastiveTrainer, type PairBatch } from './contrastiveTrainer.ts';
@@ -30,6 +31,8 @@ export interface PretrainContext {
   engine: Engine;
   lease: Lease;
   log: RunLog;
+  /** Threads that render pairs; the run is the same whatever their number. */
+  workers: number;
   /** Asked between steps: true ends the run after saving. */
   stopRequested: () => boolean;
 }
@@ -101,7 +104,7 @@ export class PretrainRun {
   }
 
   async #prepare(): Promise<void> {
-    const { files, configuration, model, log } = this.#context;
+    const { files, configuration, model, log, workers } = this.#context;
     await removeLeftovers(files);
     await this.#checkpoints.cleanUp();
     const latest = await this.#checkpoints.latest();
@@ -129,7 +132,9 @@ export class PretrainRun {
       prompts: model.words.prompts[0]!.length,
       rampSteps: Math.round(ramp * configuration.totalSteps),
     };
-    this.#loader = new PairLoader(settings, configuration.totalSteps);
+    const sprites = await loadStyles(settings.styles);
+    const { totalSteps } = configuration;
+    this.#loader = new PairLoader({ settings, sprites, totalSteps, workers });
   }
 
   async #train(): Promise<'finished' | 'stopped'> {

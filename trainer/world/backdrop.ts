@@ -47,8 +47,10 @@ function paint(
   const colour = new Float64Array(3);
   for (let row = 0, pixel = 0; row < height; row++)
     for (let column = 0; column < width; column++, pixel++) {
-      const [x, y] = [(column + 0.5) * unit, (row + 0.5) * unit];
-      const [cx, cy] = [x - (width * unit) / 2, y - (height * unit) / 2];
+      const x = (column + 0.5) * unit;
+      const y = (row + 0.5) * unit;
+      const cx = x - (width * unit) / 2;
+      const cy = y - (height * unit) / 2;
       let part = 0;
       if (cuts.length > 0) {
         const across = (cx * sine - cy * cosine) / length;

@@ -86,11 +86,16 @@ function levelFor({ levels }: Sprite, side: number): SpriteLevel {
 }
 
 function sampleLevel({ width, data }: SpriteLevel, u: number, v: number, out: Float64Array): void {
-  const [x, y] = [Math.floor(u), Math.floor(v)];
-  const [fx, fy] = [u - x, v - y];
+  const x = Math.floor(u);
+  const y = Math.floor(v);
+  const fx = u - x;
+  const fy = v - y;
   const at = (y * width + x) * 4;
   const below = at + width * 4;
-  const [a, b, c, d] = [(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy];
+  const a = (1 - fx) * (1 - fy);
+  const b = fx * (1 - fy);
+  const c = (1 - fx) * fy;
+  const d = fx * fy;
   for (let channel = 0; channel < 4; channel++)
     out[channel] =
       a * data[at + channel]! +
@@ -101,7 +106,10 @@ function sampleLevel({ width, data }: SpriteLevel, u: number, v: number, out: Fl
 
 /** A linear change of colour may be made after alpha was multiplied in. */
 function blend(rgb: Uint8Array, at: number, sample: Float64Array, m: ColourMatrix): void {
-  const [red, green, blue, alpha] = [sample[0]!, sample[1]!, sample[2]!, sample[3]!];
+  const red = sample[0]!;
+  const green = sample[1]!;
+  const blue = sample[2]!;
+  const alpha = sample[3]!;
   const kept = 1 - alpha / 255;
   for (let channel = 0; channel < 3; channel++) {
     const own = m[3 * channel]! * red + m[3 * channel + 1]! * green + m[3 * channel + 2]! * blue;

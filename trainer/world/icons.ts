@@ -19,15 +19,6 @@ interface IconSet {
 /** Longest side of an icon as it is rasterised, in pixels: once, larger than it is drawn in most scenes. */
 const rasterSide = 128;
 
-const sets = new Map<StyleName, Promise<IconSet>>();
-
-function iconSet(style: StyleName): Promise<IconSet> {
-  let set = sets.get(style);
-  set ??= readIconSet(style);
-  sets.set(style, set);
-  return set;
-}
-
 async function readIconSet(style: StyleName): Promise<IconSet> {
   const name = iconStyles[style].package;
   try {
@@ -39,8 +30,7 @@ async function readIconSet(style: StyleName): Promise<IconSet> {
   }
 }
 
-async function rasterise(style: StyleName, icon: string): Promise<Sprite> {
-  const set = await iconSet(style);
+async function rasterise(style: StyleName, set: IconSet, icon: string): Promise<Sprite> {
   const found = Object.hasOwn(set.icons, icon) ? set.icons[icon] : undefined;
   if (!found) throw new IconError(`${iconStyles[style].package} has no icon '${icon}'`);
   const [width, height] = [found.width ?? set.width ?? 16, found.height ?? set.height ?? 16];
@@ -73,10 +63,11 @@ export function loadStyle(style: StyleName): Promise<StyleSprites> {
 }
 
 async function loadSprites(style: StyleName, classes: readonly WorldClass[]): Promise<StyleSprites> {
+  const set = await readIconSet(style);
   const sprites = new Map<number, readonly Sprite[]>();
   for (const [index, { icons }] of classes.entries()) {
     const names = icons[style];
-    if (names) sprites.set(index + 1, await Promise.all(names.map(name => rasterise(style, name))));
+    if (names) sprites.set(index + 1, await Promise.all(names.map(name => rasterise(style, set, name))));
   }
   return sprites;
 }

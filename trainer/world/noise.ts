@@ -15,11 +15,14 @@ const smoothStep = (place: number): number => place * place * (3 - 2 * place);
 
 /** Smooth noise in 0 … 1 with a new value at every whole place. */
 export function noise(x: number, y: number): number {
-  const [left, top] = [Math.floor(x), Math.floor(y)];
-  const [fx, fy] = [smoothStep(x - left), smoothStep(y - top)];
+  const left = Math.floor(x);
+  const top = Math.floor(y);
+  const fx = smoothStep(x - left);
+  const fy = smoothStep(y - top);
   const row = (top & mask) * side;
   const below = ((top + 1) & mask) * side;
-  const [a, b] = [left & mask, (left + 1) & mask];
+  const a = left & mask;
+  const b = (left + 1) & mask;
   const upper = table[row + a]! + fx * (table[row + b]! - table[row + a]!);
   const lower = table[below + a]! + fx * (table[below + b]! - table[below + a]!);
   return upper + fy * (lower - upper);
@@ -38,11 +41,15 @@ export interface Cell {
 }
 
 export function scattered(x: number, y: number, cell: Cell): void {
-  const [column, row] = [Math.floor(x), Math.floor(y)];
-  let [first, second, value] = [9, 9, 0];
+  const column = Math.floor(x);
+  const row = Math.floor(y);
+  let first = 9;
+  let second = 9;
+  let value = 0;
   for (let dy = -1; dy <= 1; dy++)
     for (let dx = -1; dx <= 1; dx++) {
-      const [cx, cy] = [column + dx, row + dy];
+      const cx = column + dx;
+      const cy = row + dy;
       const px = cx + 0.15 + 0.7 * cellNoise(cx, cy) - x;
       const py = cy + 0.15 + 0.7 * cellNoise(cx + 57, cy + 31) - y;
       const distance = px * px + py * py;

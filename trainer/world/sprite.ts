@@ -11,9 +11,16 @@ export interface Sprite {
 export interface SpriteLevel {
   readonly width: number;
   readonly height: number;
-  /** [height, width, 4], red, green and blue already multiplied by alpha, 0 … 255. A border of one clear pixel lies around the icon. */
-  readonly data: Uint8Array;
+  /**
+   * [height, width, 4], red, green and blue already multiplied by alpha, 0 … 255. A border of one clear pixel lies
+   * around the icon. In memory that threads share, so that many may draw the sprite.
+   */
+  readonly data: Uint8Array<SharedArrayBuffer>;
 }
+
+/** Clear pixels. */
+const sharedPixels = (width: number, height: number): Uint8Array<SharedArrayBuffer> =>
+  new Uint8Array(new SharedArrayBuffer(width * height * 4));
 
 /** Alpha below this belongs to the empty border that icons leave. */
 const visibleAlpha = 24;
@@ -72,7 +79,7 @@ function premultiply(
   const level = {
     width: width + 2,
     height: height + 2,
-    data: new Uint8Array((width + 2) * (height + 2) * 4),
+    data: sharedPixels(width + 2, height + 2),
   };
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
@@ -92,7 +99,7 @@ function halve({ width, height, data }: SpriteLevel): SpriteLevel {
     number,
     number,
   ];
-  const half = new Uint8Array((innerWidth + 2) * (innerHeight + 2) * 4);
+  const half = sharedPixels(innerWidth + 2, innerHeight + 2);
   for (let y = 0; y < innerHeight; y++)
     for (let x = 0; x < innerWidth; x++) {
       const corner = ((2 * y + 1) * width + 2 * x + 1) * 4;
