@@ -48,7 +48,7 @@ describe('createEngine', () => {
     }
     await assert.rejects(
       createEngine('abacus', 1),
-      /no engine 'abacus': choose one of auto, cpu, tensorflow/,
+      /no engine 'abacus': choose one of auto, cpu, webgpu, tensorflow/,
     );
   });
 });
