@@ -181,12 +181,12 @@ describe('images streamed from shards', function () {
       batches.map(({ sources }) => sources.map(({ file }) => file));
     const single = names(await steps({ ...settings, batch: 4 }, 0, 9));
     const [first, second] = await Promise.all(
-      [0, 1].map(rank => steps({ ...settings, batch: 2, share: { rank, ranks: 2 } }, 0, 9)),
+      [0, 1].map(rank => steps({ ...settings, batch: 4, share: { rank, ranks: 2 } }, 0, 9)),
     );
     const joined = names(first!).map((images, step) => [...images, ...names(second!)[step]!]);
     assert.deepEqual(joined, single);
     const four = await Promise.all(
-      [0, 1, 2, 3].map(rank => steps({ ...settings, batch: 1, share: { rank, ranks: 4 } }, 6, 9)),
+      [0, 1, 2, 3].map(rank => steps({ ...settings, batch: 4, share: { rank, ranks: 4 } }, 6, 9)),
     );
     const rest = [0, 1, 2].map(step => four.flatMap(batches => names(batches)[step]!));
     assert.deepEqual(rest, single.slice(6));
