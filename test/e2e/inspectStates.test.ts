@@ -50,6 +50,24 @@ describe('ways in and states of the inspector', function () {
   const factsOf = (frame: Frame): Promise<string[]> => frame.locator('.column .facts-line').allInnerTexts();
   const columnAt = (frame: Frame, index: number): Locator => frame.locator('.column').nth(index);
 
+  /** A menu that has just opened may not take a click yet, or close again: what counts is that the entry was taken. */
+  async function inspectFromExplorer(name: string): Promise<void> {
+    const { page } = workbench;
+    const entry = page.locator('.context-view .action-label', { hasText: 'Inspect Dense Features' });
+    await until('the entry of the menu', async () => {
+      const taken = await fileInExplorer(name)
+        .click({ button: 'right', timeout: 5000 })
+        .then(() => entry.click({ timeout: 5000 }))
+        .then(() => entry.waitFor({ state: 'hidden', timeout: 3000 }))
+        .then(
+          () => true,
+          () => false,
+        );
+      if (!taken) await page.keyboard.press('Escape');
+      return taken;
+    });
+  }
+
   async function keepPicture(name: string): Promise<void> {
     if (PICTURES !== undefined) await workbench.screenshot(join(PICTURES, `${name}.png`));
   }
@@ -84,9 +102,7 @@ describe('ways in and states of the inspector', function () {
   it('shows several images that were selected, one at a time', async () => {
     await fileInExplorer('scene-01.jpg').click();
     await fileInExplorer('scene-03.jpg').click({ modifiers: ['Shift'] });
-    await fileInExplorer('scene-02.jpg').click({ button: 'right' });
-    const entry = { hasText: 'Inspect Dense Features' };
-    await workbench.page.locator('.context-view .action-label', entry).click();
+    await inspectFromExplorer('scene-02.jpg');
     const frame = await panel();
     await settled(frame);
     const images = frame.locator('label', { hasText: /^Image/ }).locator('select');
@@ -142,9 +158,7 @@ describe('ways in and states of the inspector', function () {
   });
 
   it('says that an image cannot be read', async () => {
-    await fileInExplorer('torn.jpg').click({ button: 'right' });
-    const entry = { hasText: 'Inspect Dense Features' };
-    await workbench.page.locator('.context-view .action-label', entry).click();
+    await inspectFromExplorer('torn.jpg');
     const frame = await until('the panel of the torn image', async () => {
       const found = await panel();
       return (await found.locator('.status [role="alert"]').count()) > 0 ? found : null;

@@ -56,7 +56,7 @@ describe('looking at a segmentation in a real VS Code', function () {
       projection.data as Float32Array,
       value => value + 0.2 * (random.float() - 0.5),
     );
-    tensors.set('visual.proj', { ...projection, data });
+    tensors.set('visual.proj', { ...projection, dtype: 'float32', data });
     await writeSafetensors(path.join(folder, 'open_clip_model.safetensors'), tensors, { format: 'pt' });
     return folder;
   }

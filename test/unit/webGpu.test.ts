@@ -55,7 +55,7 @@ describe('the WebGPU engine, on a card or SwiftShader', () => {
   it("gives the published code's gradients, loss and weights", async function () {
     this.timeout(240_000);
     const which =
-      'openai_vit, activations kept.*5 steps|openclip_vit, activations recomputed.*gradient of every';
+      'openai_vit, ONNX Runtime, activations kept.*5 steps|openclip_vit, ONNX Runtime, activations recomputed.*gradient of every';
     assert.equal(await mocha('test/parity/clipself.test.ts', '--grep', which), 2);
   });
 
