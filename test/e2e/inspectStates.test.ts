@@ -57,6 +57,9 @@ describe('ways in and states of the inspector', function () {
     await until('the entry of the menu', async () => {
       const taken = await fileInExplorer(name)
         .click({ button: 'right', timeout: 5000 })
+        .then(() => entry.waitFor({ timeout: 5000 }))
+        // VS Code takes no click in a menu's first moments.
+        .then(() => workbench.page.waitForTimeout(500))
         .then(() => entry.click({ timeout: 5000 }))
         .then(() => entry.waitFor({ state: 'hidden', timeout: 3000 }))
         .then(
