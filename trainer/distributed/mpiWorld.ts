@@ -13,6 +13,16 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/**
+ * UCX, which MPICH and Open MPI send through, watches memory by replacing the system's calls: seen to crash Node, whose
+ * heap grows and shrinks all the time. Its variables are read when the library is loaded, and only the main thread
+ * can set them for that.
+ */
+function leaveMemoryAlone(): void {
+  process.env.UCX_MEM_EVENTS ??= 'n';
+  process.env.UCX_MEM_MMAP_HOOK_MODE ??= 'none';
+}
+
 /** This process among those that a launcher started, joined by MPI. */
 export class MpiWorld implements World {
   readonly rank: number;
@@ -29,6 +39,7 @@ export class MpiWorld implements World {
   static async join(launch: Launch): Promise<MpiWorld> {
     const abort = new SharedArrayBuffer(4);
     const settings: MpiThreadSettings = { launch, abort };
+    leaveMemoryAlone();
     const worker = startWorker(workerProgram('mpiWorker', import.meta.url), settings);
     const first = await new Promise<MpiReply>((resolve, reject) => {
       worker.once('message', resolve);
