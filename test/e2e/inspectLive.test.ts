@@ -51,6 +51,8 @@ describe('inspecting a run while it trains, in a real VS Code', function () {
     await workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: 'images' }).click();
     const file = workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: 'scene-02' });
     await file.first().click();
+    // The command takes the image of the editor, which opens a moment after the click.
+    await workbench.page.locator('.tab.active', { hasText: 'scene-02' }).waitFor();
     await workbench.runCommand('Inspect Dense Features');
     const frame = await panel();
     const model = frame.locator('.column label.model-field select').first();
