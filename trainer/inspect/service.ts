@@ -29,7 +29,7 @@ export type ServiceEnd = 'idle' | 'closed';
 const unqueued: ReadonlySet<string> = new Set(['describe', 'crop']);
 
 /** Progress is told four times a second at most, a new stage at once: what draws it takes the cores from the forward pass. */
-const progressIntervalMilliseconds = 250;
+const progressIntervalMilliseconds = 500;
 
 /** Serves requests one after the other until the other side closes, or nothing was asked for `idleTimeout` ms. */
 export class InspectService {

@@ -22,7 +22,7 @@ export interface ColumnEvents {
 }
 
 /** The spinner appears only when an answer takes longer than this, in milliseconds: most come from a cache. */
-const SPINNER_DELAY = 120;
+const SPINNER_DELAY = 300;
 
 /** One column's settings, and the feature map they lead to. */
 export class Column {

@@ -25,6 +25,15 @@ import { createViews } from './views/viewList.ts';
 /** Views tell how far they are only when it takes longer than this, in milliseconds. */
 const PROGRESS_DELAY = 400;
 
+/**
+ * What the view asks for mostly comes within this time, in milliseconds: a frame without it, which would be painted
+ * just before, costs as much as the wait.
+ */
+const ANSWER_DELAY = 100;
+
+/** What comes next is prepared this long after the picture, in milliseconds: painting it comes first. */
+const PREPARATION_DELAY = 150;
+
 /** How long what was done is shown, in milliseconds. */
 const NOTICE_TIME = 8000;
 
@@ -62,7 +71,9 @@ export class InspectorPanel implements ViewContext {
   #trusted = false;
   #viewLoad: AbortController | null = null;
   #preparation: AbortController | null = null;
-  #redrawScheduled = false;
+  /** The frame that is going to be drawn, or the time that it waits for an answer. */
+  #frame: number | null = null;
+  #frameDelay: ReturnType<typeof setTimeout> | null = null;
   #viewProblem = '';
   #noticeTimer: ReturnType<typeof setTimeout> | null = null;
   #renewed = Number.NEGATIVE_INFINITY;
@@ -163,15 +174,27 @@ export class InspectorPanel implements ViewContext {
   }
 
   redraw(): void {
-    if (this.#redrawScheduled) return;
-    this.#redrawScheduled = true;
-    requestAnimationFrame(() => {
-      this.#redrawScheduled = false;
+    this.#stopWaiting();
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
       const problems = [this.#image.problem ?? '', this.#viewProblem].filter(text => text !== '');
       setText(this.#problemLine, problems.join(' '));
       this.#problemLine.hidden = problems.length === 0;
       this.#columns.draw();
     });
+  }
+
+  /** Draws a little later, unless there is a reason to draw before. */
+  #redrawLater(): void {
+    this.#stopWaiting();
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame);
+    this.#frame = null;
+    this.#frameDelay = setTimeout(() => this.redraw(), ANSWER_DELAY);
+  }
+
+  #stopWaiting(): void {
+    if (this.#frameDelay !== null) clearTimeout(this.#frameDelay);
+    this.#frameDelay = null;
   }
 
   /** Fetches what the view needs for all columns that have a map; tells how far it is unless `quietly`. */
@@ -181,11 +204,12 @@ export class InspectorPanel implements ViewContext {
     this.#viewLoad = null;
     this.#viewProblem = '';
     const { view } = this;
-    this.redraw();
     if (!view?.load || this.columns.length === 0) {
       this.#viewLoaded();
+      this.redraw();
       return;
     }
+    this.#redrawLater();
     const abort = new AbortController();
     this.#viewLoad = abort;
     const started = performance.now();
@@ -220,6 +244,7 @@ export class InspectorPanel implements ViewContext {
   async #prepareViews(): Promise<void> {
     const abort = new AbortController();
     this.#preparation = abort;
+    await new Promise(resolve => setTimeout(resolve, PREPARATION_DELAY));
     for (const view of this.#views) {
       if (abort.signal.aborted || this.columns.length === 0) return;
       // A problem is told when the view is looked at.
