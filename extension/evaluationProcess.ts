@@ -11,8 +11,8 @@ export interface EvaluationProgress {
 }
 
 export interface EvaluationLaunch {
-  /** What fails when it fails: “The evaluation” when absent. */
-  what?: string;
+  /** What fails when it fails, as the beginning of a sentence. */
+  what: string;
   /** Node, or VS Code's own executable, which behaves as Node under `ELECTRON_RUN_AS_NODE`. */
   executable: string;
   /** Absolute path of the command line's script. */
@@ -30,13 +30,14 @@ export function progressOf(line: string): EvaluationProgress {
 }
 
 /**
- * Runs a command of `clipself` that goes from image to image to its end. Aborting asks it to finish the image and to stop (SIGTERM); what is done stays.
+ * Runs a command of `clipself` that goes from image to image to its end. Aborting asks it to finish the image and to stop
+ * (SIGTERM); what is done stays.
  *
  * @returns whether it finished.
  * @throws Error with its own clear line when it fails.
  */
 export function runEvaluation(
-  { executable, script, args, what = 'The evaluation' }: EvaluationLaunch,
+  { executable, script, args, what }: EvaluationLaunch,
   signal: AbortSignal,
   report: (progress: EvaluationProgress) => void,
 ): Promise<'finished' | 'stopped'> {

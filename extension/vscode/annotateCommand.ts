@@ -7,12 +7,15 @@ import {
   parseAnnotationArguments,
 } from '../annotationRequest.ts';
 import { isInside } from '../candidates.ts';
-import { runEvaluation } from '../evaluationProcess.ts';
 import { commandTitles } from '../identifiers.ts';
+import { runWizard, type StepOutcome, type StepPosition, type WizardStep } from '../wizard.ts';
 import type { EvaluatePicksContext } from './evaluatePicks.ts';
-import { askForPath, modelItems } from './fineTunePicks.ts';
-import { browse } from './quickPicks.ts';
+import { runWithProgress } from './evaluationProgress.ts';
+import { askForPath, browseItem, modelItems, type PathChoice, pathItem } from './fineTunePicks.ts';
+import { folderItems } from './folderPicks.ts';
+import type { ChoiceItem } from './quickPicks.ts';
 import { workspaceFolders } from './settings.ts';
+import { findClassLists } from './workspaceFiles.ts';
 
 /** The commands **Propose Regions** and **Name Regions by Words**: `clipself propose` and `pseudo-label`. */
 export class AnnotateCommand {
@@ -40,53 +43,60 @@ export class AnnotateCommand {
     const roots = workspaceFolders();
     const root = roots.find(folder => isInside(request.images, folder)) ?? path.dirname(request.images);
     const out = annotationPath(path.join(root, 'regions'), request);
-    if ((await this.#run(request, out)) === 'stopped') return null;
+    const name = `Finding regions in ${path.basename(request.images)}`;
+    const args = annotationArguments(request, out);
+    if ((await runWithProgress(name, this.#script, args, 'The search for regions')) === 'stopped')
+      return null;
     if (given === null) await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(out));
     return out;
   }
 
   async #ask(named: boolean): Promise<AnnotationRequest | null> {
-    const images = await browse({
-      title: 'Folder of images',
-      openLabel: 'Find Regions in These',
-      canSelectFiles: false,
-      canSelectFolders: true,
-    });
-    if (images === null || !named) return images === null ? null : { images, naming: null };
+    const title = commandTitles[named ? 'clipself.pseudoLabel' : 'clipself.propose'];
     const { memory, demo, models } = this.#context;
-    const model = await askForPath({
-      title: commandTitles['clipself.pseudoLabel'],
-      placeholder: 'Which model names the regions? It needs a text tower',
-      items: modelItems(memory, demo, models),
-    });
-    if (model.kind !== 'answered') return null;
-    const classes = await browse({
+    const question =
+      (placeholder: string, items: () => Promise<ChoiceItem<PathChoice>[]>) =>
+      async (position: StepPosition) =>
+        askForPath({ title, placeholder, items: items(), position });
+    const images = question('Which images?', () => folderItems('Folder of images'));
+    const model = question('Which model names the regions? It needs a text tower', () =>
+      modelItems(memory, demo, models),
+    );
+    const classes = question('Which nouns?', nounItems);
+    const steps: WizardStep<Answers>[] = [async (_, position) => as('images', await images(position))];
+    if (named)
+      steps.push(
+        async (_, position) => as('model', await model(position)),
+        async (_, position) => as('classes', await classes(position)),
+      );
+    const answers = await runWizard(steps, {});
+    if (!answers?.images) return null;
+    if (!named) return { images: answers.images, naming: null };
+    const naming = answers.model && answers.classes && { model: answers.model, classes: answers.classes };
+    return naming ? { images: answers.images, naming } : null;
+  }
+}
+
+interface Answers {
+  images: string;
+  model: string;
+  classes: string;
+}
+
+function as(name: keyof Answers, outcome: StepOutcome<string>): StepOutcome<Partial<Answers>> {
+  return outcome.kind === 'answered' ? { kind: 'answered', value: { [name]: outcome.value } } : outcome;
+}
+
+/** Lists of classes of the workspace, and the dialogue for another one. */
+async function nounItems(): Promise<ChoiceItem<PathChoice>[]> {
+  const found = await findClassLists();
+  return [
+    ...found.map(file => pathItem(file, 'list-unordered', 'in this workspace')),
+    browseItem('Browse for a list…', {
       title: 'Nouns: a text file with one a line, a JSON list, or COCO categories',
       openLabel: 'Use These Nouns',
+      canSelectFiles: true,
       filters: { Nouns: ['txt', 'json'] },
-    });
-    return classes === null ? null : { images, naming: { model: model.value, classes } };
-  }
-
-  #run(request: AnnotationRequest, out: string): Thenable<'finished' | 'stopped'> {
-    const title = `Finding regions in ${path.basename(request.images)}`;
-    const options = { location: vscode.ProgressLocation.Notification, cancellable: true, title };
-    return vscode.window.withProgress(options, (progress, token) => {
-      const controller = new AbortController();
-      token.onCancellationRequested(() => controller.abort());
-      let shown = 0;
-      const launch = {
-        what: 'The search for regions',
-        executable: process.execPath,
-        script: this.#script,
-        args: annotationArguments(request, out),
-      };
-      return runEvaluation(launch, controller.signal, ({ percent, message }) => {
-        const increment = Math.max(0, (percent ?? shown) - shown);
-        shown += increment;
-        const said = controller.signal.aborted ? 'stopping after this image' : message;
-        progress.report({ message: said, increment });
-      });
-    });
-  }
+    }),
+  ];
 }

@@ -13,9 +13,10 @@ import { runWizard, type StepOutcome, type WizardStep } from '../wizard.ts';
 import { type EvaluatePicksContext, runItems } from './evaluatePicks.ts';
 import { runWithProgress } from './evaluationProgress.ts';
 import { askForPath, browseItem, modelItems, pathItem } from './fineTunePicks.ts';
+import { folderItems } from './folderPicks.ts';
 import { ask, type ChoiceItem, heading } from './quickPicks.ts';
 import { engineSetting, evaluationsFolder } from './settings.ts';
-import { findImageFolders, findPanopticAnnotations } from './workspaceFiles.ts';
+import { findPanopticAnnotations } from './workspaceFiles.ts';
 
 const title = 'Evaluate Segmentation';
 
@@ -121,21 +122,6 @@ const classDialogue: vscode.OpenDialogOptions = {
   canSelectFiles: true,
   filters: { 'Class lists': ['txt', 'json'] },
 };
-
-const folderDialogue = (what: string): vscode.OpenDialogOptions => ({
-  title: what,
-  openLabel: 'Use This Folder',
-  canSelectFiles: false,
-  canSelectFolders: true,
-});
-
-async function folderItems(what: string) {
-  const found = await findImageFolders();
-  return [
-    ...found.map(({ path: folder }) => pathItem(folder, 'folder', 'in this workspace')),
-    browseItem('Browse for a folder…', folderDialogue(what)),
-  ];
-}
 
 async function labelItems(format: LabelFormat | undefined) {
   if (format !== 'panoptic') return folderItems('Folder of the label images');

@@ -25,6 +25,10 @@ async function find(pattern: string, limit: number): Promise<string[]> {
 export const findPanopticAnnotations = async (): Promise<string[]> =>
   (await find('**/*panoptic*.json', MOST_MODELS)).sort();
 
+/** Lists of nouns, by what such files are called. */
+export const findClassLists = async (): Promise<string[]> =>
+  (await find('**/*{classes,categories,nouns,labels,words}*.{txt,json}', MOST_MODELS)).sort();
+
 /** Models in the workspace. */
 export async function findModels(): Promise<ModelCandidate[]> {
   const [weights, descriptions] = await Promise.all([

@@ -8,6 +8,7 @@ import { runReportPath } from '../../trainer/evaluate/protocol.ts';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type EvaluatedWorkspace, evaluatedWorkspace } from '../support/evaluatedWorkspace.ts';
 import { makeEvaluation, numberedClasses, writeEvaluation } from '../support/evaluationReports.ts';
+import { chooseFromMenu, rowOf } from './support/contextMenu.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
 /** Milliseconds that an answer may take on a slow machine. */
@@ -226,23 +227,13 @@ describe('looking at an evaluation in a real VS Code', function () {
 
   /** By the context menu of a file, as the explorer shows it. */
   async function openFromExplorer(folder: string, name: string): Promise<void> {
-    const row = (text: string) =>
-      workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: text }).first();
-    const entry = workbench.page.locator('.context-view .action-label', { hasText: 'Open Evaluation' });
     await until('the file in the explorer', async () => {
-      if (!(await row(name).isVisible())) await row(folder).click({ timeout: 2000 });
-      return row(name).isVisible();
+      const row = rowOf(workbench.page, name);
+      if (!(await row.isVisible())) await rowOf(workbench.page, folder).click({ timeout: 2000 });
+      return row.isVisible();
     });
-    // A menu may close again as the explorer draws itself anew: what counts is that the panel opens.
-    await until('the panel', async () => {
-      await row(name).click({ button: 'right', timeout: 2000 });
-      await entry.click({ timeout: 2000 }).catch(() => workbench.page.keyboard.press('Escape'));
-      const tab = workbench.page.locator('.tab', { hasText: `Evaluation: ${join(folder, name)}` });
-      return tab.waitFor({ timeout: 2000 }).then(
-        () => true,
-        () => workbench.page.keyboard.press('Escape').then(() => false),
-      );
-    });
+    await chooseFromMenu(workbench.page, name, 'Open Evaluation');
+    await workbench.page.locator('.tab', { hasText: `Evaluation: ${join(folder, name)}` }).waitFor();
   }
 });
 

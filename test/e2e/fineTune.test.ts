@@ -95,9 +95,9 @@ describe('fine-tuning in a real VS Code', function () {
     const history = await readMetricHistory(join(run, 'metrics.jsonl'));
     const losses = history.steps.map(({ loss }) => loss);
     const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-    assert.ok(mean(losses.slice(-5)) < 0.95 * mean(losses.slice(0, 3)), `losses ${losses.join(' ')}`);
+    assert.ok(mean(losses.slice(-5)) < 0.6 * mean(losses.slice(0, 3)), `losses ${losses.join(' ')}`);
     const cosines = history.evaluations.map(record => record.eval['heldOut.cosine'] ?? Number.NaN);
-    assert.ok(cosines.at(-1)! > cosines[0]! + 0.02, `cosines ${cosines.join(' ')}`);
+    assert.ok(cosines.at(-1)! > cosines[0]! + 0.25, `cosines ${cosines.join(' ')}`);
     assert.ok((await stat(join(run, 'student.safetensors'))).size > 0);
     const table = await frame.locator('.table-summary').textContent();
     assert.match(table ?? '', /^Loss from 0\.\d+ at step 1 to 0\.\d+ at step/);

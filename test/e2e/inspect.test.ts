@@ -4,11 +4,12 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Frame, Locator } from 'playwright-core';
+import type { Frame } from 'playwright-core';
 import sharp from 'sharp';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
+import { chooseFromMenu, rowOf } from './support/contextMenu.ts';
 import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
@@ -42,9 +43,6 @@ describe('inspecting dense features in a real VS Code', function () {
 
   const panel = (): Promise<Frame> => workbench.webviewFrame('.inspector-toolbar');
 
-  const fileInExplorer = (name: string): Locator =>
-    workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
-
   async function showView(view: string): Promise<Frame> {
     const frame = await panel();
     await frame.locator(`[role="tab"][data-view="${view}"]`).click();
@@ -53,21 +51,8 @@ describe('inspecting dense features in a real VS Code', function () {
   }
 
   it('opens from the context menu of an image and offers the demo model', async () => {
-    await fileInExplorer('images').click();
-    const entry = workbench.page.locator('.context-view .action-label', {
-      hasText: 'Inspect Dense Features',
-    });
-    // A menu opened before the window knows the extension does not have its entry: open it again.
-    await until('the entry of the context menu', async () => {
-      await fileInExplorer(IMAGE).click({ button: 'right' });
-      const there = await entry.waitFor({ timeout: 2000 }).then(
-        () => true,
-        () => false,
-      );
-      if (!there) await workbench.page.keyboard.press('Escape');
-      return there;
-    });
-    await entry.click();
+    await rowOf(workbench.page, 'images').click();
+    await chooseFromMenu(workbench.page, IMAGE, 'Inspect Dense Features');
     const frame = await panel();
     await frame.getByText('Choose a model to see what every patch of this image knows.').waitFor();
     await frame.getByText('Use the demo model').click();

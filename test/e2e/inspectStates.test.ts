@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Frame, Locator } from 'playwright-core';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
+import { chooseFromMenu, rowOf } from './support/contextMenu.ts';
 import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
 import { openWorkbench, type Theme, type Workbench } from './support/workbench.ts';
 
@@ -31,7 +32,7 @@ describe('ways in and states of the inspector', function () {
       },
     });
     await workbench.page.setViewportSize({ width: 1400, height: 1000 });
-    await fileInExplorer('images').click();
+    await rowOf(workbench.page, 'images').click();
   });
 
   afterEach(async function () {
@@ -45,31 +46,11 @@ describe('ways in and states of the inspector', function () {
   });
 
   const panel = (): Promise<Frame> => workbench.webviewFrame('.inspector-toolbar');
-  const fileInExplorer = (name: string): Locator =>
-    workbench.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
   const factsOf = (frame: Frame): Promise<string[]> => frame.locator('.column .facts-line').allInnerTexts();
   const columnAt = (frame: Frame, index: number): Locator => frame.locator('.column').nth(index);
 
-  /** A menu that has just opened may not take a click yet, or close again: what counts is that the entry was taken. */
-  async function inspectFromExplorer(name: string): Promise<void> {
-    const { page } = workbench;
-    const entry = page.locator('.context-view .action-label', { hasText: 'Inspect Dense Features' });
-    await until('the entry of the menu', async () => {
-      const taken = await fileInExplorer(name)
-        .click({ button: 'right', timeout: 5000 })
-        .then(() => entry.waitFor({ timeout: 5000 }))
-        // VS Code takes no click in a menu's first moments.
-        .then(() => workbench.page.waitForTimeout(500))
-        .then(() => entry.click({ timeout: 5000 }))
-        .then(() => entry.waitFor({ state: 'hidden', timeout: 3000 }))
-        .then(
-          () => true,
-          () => false,
-        );
-      if (!taken) await page.keyboard.press('Escape');
-      return taken;
-    });
-  }
+  const inspectFromExplorer = (name: string): Promise<void> =>
+    chooseFromMenu(workbench.page, name, 'Inspect Dense Features');
 
   async function keepPicture(name: string): Promise<void> {
     if (PICTURES !== undefined) await workbench.screenshot(join(PICTURES, `${name}.png`));
@@ -83,7 +64,7 @@ describe('ways in and states of the inspector', function () {
   }
 
   it('is an editor that an image is reopened with, and offers a smaller size where the memory does not do', async () => {
-    await fileInExplorer('scene-01.jpg').dblclick();
+    await rowOf(workbench.page, 'scene-01.jpg').dblclick();
     await workbench.page.locator('.tab.active', { hasText: 'scene-01.jpg' }).waitFor();
     await workbench.runCommand('Reopen Editor With...');
     await workbench.pick('CLIPSelf Dense Features');
@@ -103,8 +84,8 @@ describe('ways in and states of the inspector', function () {
   });
 
   it('shows several images that were selected, one at a time', async () => {
-    await fileInExplorer('scene-01.jpg').click();
-    await fileInExplorer('scene-03.jpg').click({ modifiers: ['Shift'] });
+    await rowOf(workbench.page, 'scene-01.jpg').click();
+    await rowOf(workbench.page, 'scene-03.jpg').click({ modifiers: ['Shift'] });
     await inspectFromExplorer('scene-02.jpg');
     const frame = await panel();
     await settled(frame);
@@ -173,7 +154,7 @@ describe('ways in and states of the inspector', function () {
   });
 
   it('is worked by keys alone: every view, a patch, a pin', async () => {
-    await fileInExplorer('scene-01.jpg').click();
+    await rowOf(workbench.page, 'scene-01.jpg').click();
     await workbench.runCommand('Inspect Dense Features');
     const frame = await panel();
     await settled(frame);

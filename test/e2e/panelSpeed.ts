@@ -16,6 +16,7 @@ import { prepareBareForward } from '../bench/bareForward.ts';
 import { repositoryRoot } from '../support/browserPrerequisites.ts';
 import { type TowerOptions, vitB16, writeRandomModel } from '../support/randomModels.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
+import { chooseFromMenu, rowOf } from './support/contextMenu.ts';
 import { type Gesture, timeGesture } from './support/gestureTime.ts';
 import { settled, until } from './support/inspectorFrame.ts';
 import { processorTime } from './support/processorTime.ts';
@@ -54,24 +55,11 @@ async function writeScenes(folder: string): Promise<void> {
 /** The panel with all scenes, seen through a model. */
 async function openPanel(workbench: Workbench, model: string, size: number): Promise<Frame> {
   const { page } = workbench;
-  const row = (name: string) => page.locator('.explorer-folders-view .monaco-list-row', { hasText: name });
   if ((await page.locator('.tab', { hasText: 'Dense Features' }).count()) === 0) {
-    await row('images').first().click();
-    await row(scenes[0]!).first().click();
-    await row(scenes.at(-1)!)
-      .first()
-      .click({ modifiers: ['Shift'] });
-    const entry = page.locator('.context-view .action-label', { hasText: 'Inspect Dense Features' });
-    await until('the entry of the context menu', async () => {
-      await row(scenes[1]!).first().click({ button: 'right' });
-      const there = await entry.waitFor({ timeout: 2000 }).then(
-        () => true,
-        () => false,
-      );
-      if (!there) await page.keyboard.press('Escape');
-      return there;
-    });
-    await entry.click();
+    await rowOf(page, 'images').click();
+    await rowOf(page, scenes[0]!).click();
+    await rowOf(page, scenes.at(-1)!).click({ modifiers: ['Shift'] });
+    await chooseFromMenu(page, scenes[1]!, 'Inspect Dense Features');
   }
   const frame = await workbench.webviewFrame('.inspector-toolbar');
   const models = frame.locator('.column label.model-field select');
@@ -183,7 +171,8 @@ const watchMessages = (frame: Frame): Promise<void> =>
     Reflect.set(window, 'marks', marks);
     window.addEventListener('message', ({ data }) => {
       const what = [data?.kind, data?.stage ?? ''].join(' ').trim();
-      if (marks.at(-1)?.[0] !== what || data?.kind === 'response') marks.push([what, performance.now()]);
+      if (marks.at(-1)?.[0] !== what || data?.kind === 'response')
+        marks.push([what, performance.timeOrigin + performance.now()]);
     });
   });
 
@@ -197,6 +186,9 @@ const takeMarks = (frame: Frame): Promise<Mark[]> =>
  */
 async function timeFirstOverlay(frame: Frame): Promise<void> {
   await timeGesture(frame, tabOf('kMeans', 'clusters over'));
+  // The panel opens on the image that was clicked.
+  await frame.locator('.toolbar-line > .select-field select').first().selectOption('0');
+  await settled(frame);
   await watchMessages(frame);
   const bare = await prepareBareForward('ViT-B-16', 448);
   const selector = '.toolbar-line > .select-field select';
@@ -215,6 +207,9 @@ async function timeFirstOverlay(frame: Frame): Promise<void> {
     service!.push(after.service - before.service);
     others!.push(after.others - before.others);
     const marks = await takeMarks(frame);
+    const { appendFileSync } = await import('node:fs');
+    for (const [w, a] of marks) appendFileSync('/tmp/ts.log', `${Math.round(a)} page ${w}\n`);
+    appendFileSync('/tmp/ts.log', `---- ${time}\n`);
     const told = marks.map(([what, at]) => `${what} ${(at - marks[0]![1]).toFixed(0)}`);
     console.log(`  ${time.toFixed(0)} ms, of these from the first message: ${told.join(', ')}`);
     const line = await frame.locator('.facts-line').first().innerText();

@@ -8,6 +8,7 @@ import type { SegmentationReport } from '../../trainer/segment/protocol.ts';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SegmentedWorkspace, segmentedWorkspace } from '../support/segmentedWorkspace.ts';
 import { startProcess, trainerProgram } from '../support/trainingFixture.ts';
+import { chooseFromMenu } from './support/contextMenu.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
 const PATIENCE = 60_000;
@@ -61,25 +62,9 @@ describe('looking at a segmentation in a real VS Code', function () {
     return folder;
   }
 
-  /** A menu may close again as the explorer draws itself anew: what counts is that the panel opens. */
   async function openFromExplorer(name: string): Promise<void> {
-    const { page } = workbench;
-    const row = page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).first();
-    const entry = page.locator('.context-view .action-label', { hasText: 'Open Evaluation' });
-    const deadline = Date.now() + PATIENCE;
-    while (Date.now() < deadline) {
-      const opened = await row
-        .click({ button: 'right', timeout: 5000 })
-        .then(() => entry.click({ timeout: 5000 }))
-        .then(() => page.locator('.tab', { hasText: 'Evaluation: ' }).waitFor({ timeout: 10_000 }))
-        .then(
-          () => true,
-          () => false,
-        );
-      if (opened) return;
-      await page.keyboard.press('Escape');
-    }
-    throw new Error(`the panel of ${name} did not open`);
+    await chooseFromMenu(workbench.page, name, 'Open Evaluation');
+    await workbench.page.locator('.tab', { hasText: 'Evaluation: ' }).waitFor();
   }
 
   const panel = (): Promise<Frame> => workbench.webviewFrame('.evaluation-header');

@@ -77,7 +77,7 @@ describe('an evaluation as a process', function () {
     const { annotations: panoptic, images, masks } = panopticFiles;
     const asked = { model: folder.file('model'), panoptic, images, masks, embeddings, size: 32 };
     const args = evaluateArguments(asked, folder.file('out/report.json'));
-    return { executable: process.execPath, script: trainerProgram, args };
+    return { what: 'The evaluation', executable: process.execPath, script: trainerProgram, args };
   };
 
   it('reads its progress', () => {
