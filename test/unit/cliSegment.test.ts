@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
 import { segmentCommand } from '../../trainer/commands/segment.ts';
@@ -113,6 +113,53 @@ describe('clipself segment', function () {
         [expected.counts.pixels, expected.counts.ignored],
       );
     }
+  });
+
+  it('goes on where it was cut, with the same numbers and pictures', async () => {
+    const images = folder.file('cut-images');
+    await mkdir(images);
+    for (const name of await readdir(panopticFiles.images))
+      await copyFile(path.join(panopticFiles.images, name), path.join(images, name));
+    await writeFile(path.join(images, 'p2.png'), 'no image');
+    const [progress, out] = [folder.file('cut/report.progress.jsonl'), folder.file('cut/report.json')];
+    const args = (report: string): string[] => [
+      ...[...common(report), '--images', images, ...panoptic, '--overlays', folder.file('cut/overlays')],
+      ...['--model', folder.file('model'), '--before', folder.file('other')],
+    ];
+    const run = () => printed(() => segmentCommand(args('cut/report.json')));
+    await assert.rejects(run, /p2\.png/);
+    const begun = await readFile(progress, 'utf8');
+    // The key and two images.
+    assert.equal(begun.trim().split('\n').length, 3);
+    await copyFile(path.join(panopticFiles.images, 'p2.png'), path.join(images, 'p2.png'));
+    // As if it had been killed while writing the second image.
+    await writeFile(progress, begun.slice(0, -20));
+    await rm(folder.file('cut/overlays/0000-after.jpg'));
+    await run();
+    // The first image was not computed again, the second was.
+    const pictures = await readdir(folder.file('cut/overlays'));
+    assert.ok(!pictures.includes('0000-after.jpg') && pictures.includes('0001-after.jpg'));
+    await assert.rejects(readFile(progress), /ENOENT/);
+    const report = JSON.parse(await readFile(out, 'utf8')) as SegmentationReport;
+    await printed(() => segmentCommand(args('cut/whole.json')));
+    const whole = JSON.parse(await readFile(folder.file('cut/whole.json'), 'utf8')) as SegmentationReport;
+    const results = ({ time: _time, created: _created, ...rest }: SegmentationReport) => rest;
+    assert.deepEqual(results(report), results(whole));
+  });
+
+  it('begins anew where anything that the numbers depend on is another', async () => {
+    const args = ['--model', folder.file('model'), ...panoptic];
+    await segment('again.json', ...args);
+    const stale = { schema: 1, key: 'of something else' };
+    const wrong = { regions: [], pixels: 1, ignored: 0, overlay: null, sides: {} };
+    await writeFile(
+      folder.file('again.progress.jsonl'),
+      `${JSON.stringify(stale)}\n${JSON.stringify(wrong)}\n`,
+    );
+    const expected = JSON.parse(await readFile(folder.file('again.json'), 'utf8')) as SegmentationReport;
+    const report = await segment('again.json', ...args);
+    assert.deepEqual(report.after, expected.after);
+    assert.deepEqual(report.counts, expected.counts);
   });
 
   it('names what is wrong with the labels, or leaves it out', async () => {

@@ -14,7 +14,7 @@ import { SegmentationFollower } from '../../extension/segmentationFollower.ts';
 import { readSegmentationReport } from '../../extension/segmentationReport.ts';
 import { readSegmentPicture } from '../../extension/segmentPictures.ts';
 import { readSegmentOptions } from '../../trainer/commands/segmentOptions.ts';
-import { ConfusionMatrix } from '../../trainer/segment/confusionMatrix.ts';
+import { ConfusionMatrix, confusionsOf } from '../../trainer/segment/confusionMatrix.ts';
 import type { SegmentationReport, SegmentSideReport } from '../../trainer/segment/protocol.ts';
 import type { SegmentationMessage } from '../../webview/evaluation/protocol.ts';
 import { segmentRows, sortSegmentRows, worstMistakes } from '../../webview/evaluation/segmentRows.ts';
@@ -23,7 +23,7 @@ import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolde
 /** Three classes; the third is nowhere in the truth. */
 function sideOf(name: string, named: readonly number[]): SegmentSideReport {
   const matrix = new ConfusionMatrix(3);
-  matrix.add(Uint16Array.of(0, 0, 0, 0, 1, 1), Uint16Array.from(named));
+  matrix.add(confusionsOf(Uint16Array.of(0, 0, 0, 0, 1, 1), Uint16Array.from(named), 3));
   const naming = {
     regions: 1,
     map: 0.5,

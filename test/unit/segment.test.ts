@@ -7,9 +7,9 @@ import type { Words } from '../../trainer/dense/words.ts';
 import { resizeBilinear } from '../../trainer/images/bilinear.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { averagePrecision } from '../../trainer/segment/averagePrecision.ts';
-import { ConfusionMatrix, ignoredLabel } from '../../trainer/segment/confusionMatrix.ts';
+import { ConfusionMatrix, confusionsOf, ignoredLabel } from '../../trainer/segment/confusionMatrix.ts';
 import { readPngIndices } from '../../trainer/segment/pngIndices.ts';
-import { RegionNaming } from '../../trainer/segment/regionNaming.ts';
+import { RegionNaming, regionScores } from '../../trainer/segment/regionNaming.ts';
 import { nameEveryPixel } from '../../trainer/segment/wordMap.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
@@ -210,7 +210,7 @@ describe('the confusion matrix', () => {
       named: Uint16Array.from({ length: 500 }, () => random.uint(6)),
     }));
     const matrix = new ConfusionMatrix(classes);
-    for (const { truth, named } of maps) matrix.add(truth, named);
+    for (const { truth, named } of maps) matrix.add(confusionsOf(truth, named, classes));
     const numbers = matrix.numbers();
     const pairs = maps.flatMap(({ truth, named }) =>
       [...truth].map((label, at) => [label, named[at]!] as const).filter(([label]) => label !== ignoredLabel),
@@ -241,7 +241,7 @@ describe('the confusion matrix', () => {
 
   it('has no numbers without labelled pixels', () => {
     const matrix = new ConfusionMatrix(2);
-    matrix.add(Uint16Array.of(ignoredLabel), Uint16Array.of(1));
+    matrix.add(confusionsOf(Uint16Array.of(ignoredLabel), Uint16Array.of(1), 2));
     const { miou, pixelAccuracy, perClass } = matrix.numbers();
     assert.deepEqual([miou, pixelAccuracy, perClass], [null, null, []]);
   });
@@ -291,10 +291,10 @@ describe('naming given regions', () => {
     const words = wordsOf(4);
     const features = randomRows('regions', 30, dimension);
     const truths = Array.from({ length: 30 }, (_, region) => region % 3);
-    const naming = new RegionNaming(words);
+    const naming = new RegionNaming(words.names.length);
     // In two parts, as images come.
-    naming.add(features.subarray(0, 12 * dimension), truths.slice(0, 12));
-    naming.add(features.subarray(12 * dimension), truths.slice(12));
+    naming.add(regionScores(features.subarray(0, 12 * dimension), words), truths.slice(0, 12));
+    naming.add(regionScores(features.subarray(12 * dimension), words), truths.slice(12));
     const { regions, map, accuracy, perClass } = naming.numbers();
 
     const probabilities = truths.map((_, region) => {

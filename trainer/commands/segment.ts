@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { writeJson } from '../checkpoints/jsonFile.ts';
 import { hashWeights } from '../checkpoints/modelFiles.ts';
@@ -9,17 +10,17 @@ import { hashWords } from '../evaluate/evaluation.ts';
 import { findWords } from '../evaluate/words.ts';
 import { type Hashes, type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
 import { RunLog } from '../runs/runLog.ts';
-import { type LabelledData, openLabels } from '../segment/labels.ts';
-import { writeOverlays } from '../segment/overlays.ts';
+import { type LabelledData, type LabelledImage, openLabels } from '../segment/labels.ts';
+import { type OverlayImage, writeOverlays } from '../segment/overlays.ts';
 import {
   namedReadings,
   type SegmentationReport,
-  type SegmentOverlay,
   type SegmentSide,
   type SegmentSideReport,
   segmentSides,
 } from '../segment/protocol.ts';
 import { type SegmentingModel, type SegmentResult, segmentImages } from '../segment/segmentImages.ts';
+import { SegmentLog } from '../segment/segmentLog.ts';
 import { StopSwitch } from '../server.ts';
 import { formatDuration } from '../training/progress.ts';
 import { checkSize } from '../training/settings.ts';
@@ -43,7 +44,7 @@ export async function segmentCommand(args: string[]): Promise<void> {
     log.endProgress();
     if (report) printReport(report, options);
     else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
-    else console.log('stopped; nothing was written');
+    else console.log('stopped; the same command goes on from there');
   } finally {
     log.endProgress();
     signals.dispose();
@@ -85,30 +86,29 @@ async function segmentModels(
   try {
     for (const side of segmentSides)
       if (found[side]) open[side] = await openSide(found[side], options, data, engine, log, stop);
-    const overlays: SegmentOverlay[] = [];
     const models = { after: open.after!.segmenting, ...(open.before && { before: open.before.segmenting }) };
-    const result = await segmentImages(
-      {
-        models,
-        images,
-        size,
-        skipBroken: options.skipBroken,
-        overlays: {
-          count: options.overlays === null ? 0 : options.overlayCount,
-          write: async image =>
-            void overlays.push(await writeOverlays(options.overlays!, options.out, image)),
-        },
+    const begun = await SegmentLog.open(options.out, keyOf(options, { data, size, open, images, engine }));
+    if (begun.past.length > 0) log.info(`going on after ${begun.past.length} of ${images.length} images`);
+    const request = {
+      models,
+      images,
+      size,
+      skipBroken: options.skipBroken,
+      overlays: {
+        count: options.overlays === null ? 0 : options.overlayCount,
+        write: (image: OverlayImage) => writeOverlays(options.overlays!, options.out, image),
       },
-      {
-        stopped: () => stop.requested,
-        progress: (done, total, secondsLeft) =>
-          log.progress(`image ${done}/${total}  ${formatDuration(secondsLeft)} left`),
-      },
-    );
+    };
+    const result = await segmentImages(request, begun, {
+      stopped: () => stop.requested,
+      progress: (done, total, secondsLeft) =>
+        log.progress(`image ${done}/${total}  ${formatDuration(secondsLeft)} left`),
+    }).finally(() => begun.close());
     if (result === null) return null;
     const seconds = (performance.now() - started) / 1000;
-    const report = reportOf(options, { data, size, open, result, overlays, seconds, engine });
+    const report = reportOf(options, { data, size, open, result, seconds, engine });
     await writeJson(options.out, report);
+    await begun.remove();
     return report;
   } finally {
     for (const side of Object.values(open)) await side.tower.dispose();
@@ -167,19 +167,34 @@ async function openSide(
   };
 }
 
+/** What results depend on: work that was begun with the same key goes on. */
+function keyOf(
+  { labels, format, images: folder, masks, skipBroken, overlays, overlayCount }: SegmentOptions,
+  { data, size, open, images, engine }: Omit<Finished, 'result' | 'seconds'> & { images: LabelledImage[] },
+): string {
+  const names = createHash('sha256')
+    .update(images.map(({ image }) => image).join('\0'))
+    .digest('hex');
+  const asked = [labels, format, folder, masks, skipBroken, overlays, overlayCount, size, names];
+  const sides = segmentSides.map(
+    side => open[side] && [open[side].report.model.sha256, open[side].report.words],
+  );
+  const parts = [version, engine.name, engine.version, data.classes, asked, sides];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
 interface Finished {
   data: LabelledData;
   size: number;
   open: Partial<Record<SegmentSide, OpenSide>>;
   result: SegmentResult;
-  overlays: SegmentOverlay[];
   seconds: number;
   engine: Engine;
 }
 
 function reportOf(
   { labels, format, images }: SegmentOptions,
-  { data, size, open, result, overlays, seconds, engine }: Finished,
+  { data, size, open, result, seconds, engine }: Finished,
 ): SegmentationReport {
   const { images: done, pixels, ignored } = result;
   const skipped = { ...data.skipped };
@@ -195,7 +210,7 @@ function reportOf(
     counts: { images: done, pixels, ignored, skipped },
     before: open.before ? { ...open.before.report, ...result.sides.before! } : null,
     after: { ...open.after!.report, ...result.sides.after! },
-    overlays,
+    overlays: result.overlays,
     time: { seconds, imagesPerSecond: done / seconds },
     versions: { clipself: version, engine: engine.version },
   };

@@ -17,17 +17,10 @@ export class ConfusionMatrix {
     this.#counts = new Float64Array(classes * classes);
   }
 
-  /**
-   * @param truth Class of each pixel, `ignoredLabel` where there is none.
-   * @param named Class that each pixel was named.
-   */
-  add(truth: Uint16Array, named: Uint16Array): void {
-    if (truth.length !== named.length)
-      throw new Error(`${truth.length} labels were compared with ${named.length} names`);
-    for (let pixel = 0; pixel < truth.length; pixel++) {
-      const label = truth[pixel]!;
-      if (label !== ignoredLabel) this.#counts[label * this.#classes + named[pixel]!]!++;
-    }
+  /** Adds pairs of place and pixels, as `confusionsOf` gives them. */
+  add(confusions: readonly number[]): void {
+    for (let pair = 0; pair < confusions.length; pair += 2)
+      this.#counts[confusions[pair]!]! += confusions[pair + 1]!;
   }
 
   /** Intersection over union, accuracies and the confusions that happened. */
@@ -58,6 +51,32 @@ export class ConfusionMatrix {
       confusions,
     };
   }
+}
+
+/**
+ * How the pixels of one image were named: pairs of place in the matrix, truth × classes + named, and pixels.
+ *
+ * @param truth Class of each pixel, `ignoredLabel` where there is none.
+ * @param named Class that each pixel was named.
+ */
+export function confusionsOf(truth: Uint16Array, named: Uint16Array, classes: number): number[] {
+  if (truth.length !== named.length)
+    throw new Error(`${truth.length} labels were compared with ${named.length} names`);
+  const counts = new Map<number, number>();
+  let [place, run] = [-1, 0];
+  const count = (): unknown => run > 0 && counts.set(place, (counts.get(place) ?? 0) + run);
+  for (let pixel = 0; pixel < truth.length; pixel++) {
+    const label = truth[pixel]!;
+    if (label === ignoredLabel) continue;
+    const at = label * classes + named[pixel]!;
+    if (at !== place) {
+      count();
+      [place, run] = [at, 0];
+    }
+    run++;
+  }
+  count();
+  return [...counts].flat();
 }
 
 const share = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);

@@ -16,7 +16,7 @@ const mostScores = 2 ** 26;
  * positives. Unlike detection, boxes are the truth's own: nothing is missed, doubled or misplaced.
  */
 export class RegionNaming {
-  readonly #words: Words;
+  readonly #words: number;
   readonly #truths: number[] = [];
   /** [regions, words] in pieces; null once there are too many. */
   #scores: Float32Array[] | null = [];
@@ -24,9 +24,9 @@ export class RegionNaming {
   readonly #both: Float64Array;
   readonly #truth: Float64Array;
 
-  constructor(words: Words) {
-    this.#words = words;
-    const count = words.names.length;
+  /** @param count Number of words. */
+  constructor(count: number) {
+    this.#words = count;
     [this.#named, this.#both, this.#truth] = [0, 1, 2].map(() => new Float64Array(count)) as [
       Float64Array,
       Float64Array,
@@ -35,22 +35,19 @@ export class RegionNaming {
   }
 
   /**
-   * @param features [regions, D] of unit norm.
+   * @param scores [regions, words], as `regionScores` gives them.
    * @param truths Class of each region.
    */
-  add(features: Float32Array, truths: readonly number[]): void {
-    const count = this.#words.names.length;
-    const cosines = new Float32Array(truths.length * count);
-    dotProducts(features, this.#words.data, this.#words.dimension, cosines);
+  add(scores: Float32Array, truths: readonly number[]): void {
+    const count = this.#words;
     truths.forEach((truth, region) => {
-      const scores = cosines.subarray(region * count, (region + 1) * count);
-      const best = softmax(scores);
+      const best = highestOf(scores.subarray(region * count, (region + 1) * count));
       this.#truths.push(truth);
       this.#truth[truth]!++;
       this.#named[best]!++;
       if (best === truth) this.#both[truth]!++;
     });
-    this.#scores?.push(cosines);
+    this.#scores?.push(scores);
     if (this.#truths.length * count > mostScores) this.#scores = null;
   }
 
@@ -70,7 +67,7 @@ export class RegionNaming {
 
   #precisionOf(place: number): number | null {
     if (this.#scores === null) return null;
-    const count = this.#words.names.length;
+    const count = this.#words;
     const column = new Float32Array(this.#truths.length);
     let region = 0;
     for (const piece of this.#scores)
@@ -79,14 +76,31 @@ export class RegionNaming {
   }
 }
 
-/** Softmax of cosines divided by the temperature, in place; the position of the first highest. */
-function softmax(cosines: Float32Array): number {
+/**
+ * Softmax over the words of the regions' cosines divided by the temperature, [regions, words].
+ *
+ * @param features [regions, D] of unit norm.
+ */
+export function regionScores(features: Float32Array, { data, dimension, names }: Words): Float32Array {
+  const scores = new Float32Array((features.length / dimension) * names.length);
+  dotProducts(features, data, dimension, scores);
+  for (let start = 0; start < scores.length; start += names.length)
+    softmax(scores.subarray(start, start + names.length));
+  return scores;
+}
+
+/** The position of the first highest. */
+function highestOf(values: Float32Array): number {
   let best = 0;
-  for (let word = 1; word < cosines.length; word++) if (cosines[word]! > cosines[best]!) best = word;
-  const highest = cosines[best]!;
+  for (let place = 1; place < values.length; place++) if (values[place]! > values[best]!) best = place;
+  return best;
+}
+
+/** Softmax of cosines divided by the temperature, in place. */
+function softmax(cosines: Float32Array): void {
+  const highest = cosines[highestOf(cosines)]!;
   let sum = 0;
   for (let word = 0; word < cosines.length; word++)
     sum += cosines[word] = Math.exp((cosines[word]! - highest) / temperature);
   for (let word = 0; word < cosines.length; word++) cosines[word]! /= sum;
-  return best;
 }

@@ -1,0 +1,153 @@
+/**
+ * What a segmentation has done so far, so that one that was cut goes on: an append-only file beside the report with a
+ * line for each image that is complete.
+ */
+import { type FileHandle, open, rm, truncate } from 'node:fs/promises';
+import path from 'node:path';
+import { makeDirectories, writeFully } from '../checkpoints/atomicFile.ts';
+import { naming } from '../checkpoints/fileError.ts';
+import { isJsonObject } from '../checkpoints/jsonFile.ts';
+import { sizeOf, wholeLines } from '../checkpoints/wholeLines.ts';
+import { type SegmentOverlay, type SegmentSide, segmentSides } from './protocol.ts';
+
+/** What one model found in one image. */
+export interface SideEntry {
+  /** Pairs of place in the confusion matrix and pixels. */
+  confusions: number[];
+  /** Scores of the regions, [regions, words], pooled by box and by mask. */
+  boxes: Float32Array;
+  masks: Float32Array;
+}
+
+/** An image that is complete. */
+export interface SegmentedImage {
+  /** Class of each region. */
+  regions: number[];
+  pixels: number;
+  ignored: number;
+  overlay: SegmentOverlay | null;
+  sides: Partial<Record<SegmentSide, SideEntry>>;
+}
+
+/** Why an image was left out, or what it has. */
+export type SegmentEntry = { skipped: string } | SegmentedImage;
+
+const progressFileOf = (report: string): string =>
+  `${path.resolve(report).replace(/\.json$/i, '')}.progress.jsonl`;
+
+export class SegmentLog {
+  readonly #file: string;
+  readonly #handle: FileHandle;
+  /** Entries that were complete when the log was opened, one an image, in order. */
+  readonly past: readonly SegmentEntry[];
+
+  private constructor(file: string, handle: FileHandle, past: SegmentEntry[]) {
+    this.#file = file;
+    this.#handle = handle;
+    this.past = past;
+  }
+
+  /**
+   * Opens the log of a segmentation: what is there counts when it was begun with the same key.
+   *
+   * @param key Stands for everything the results depend on.
+   * @throws FileError when the file cannot be written.
+   */
+  static async open(report: string, key: string): Promise<SegmentLog> {
+    const file = progressFileOf(report);
+    return naming(file, 'write', async () => {
+      await makeDirectories(path.dirname(file));
+      const past = await readPast(file, key);
+      if (past) await truncate(file, past.bytes);
+      const handle = await open(file, past ? 'a' : 'w');
+      if (!past) await writeFully(handle, line({ schema: 1, key }));
+      return new SegmentLog(file, handle, past?.entries ?? []);
+    });
+  }
+
+  /** Adds the next image. */
+  async add(entry: SegmentEntry): Promise<void> {
+    await naming(this.#file, 'write', () => writeFully(this.#handle, line(packed(entry))));
+  }
+
+  /** Lets go of the file; the next segmentation with the same key goes on from it. */
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  /** The report is written: the file is not needed any more. Close it first. */
+  async remove(): Promise<void> {
+    await rm(this.#file, { force: true });
+  }
+}
+
+const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
+
+async function readPast(
+  file: string,
+  key: string,
+): Promise<{ entries: SegmentEntry[]; bytes: number } | null> {
+  if (!(await sizeOf(file))) return null;
+  const entries: SegmentEntry[] = [];
+  let bytes = 0;
+  for await (const { text, end } of wholeLines(file)) {
+    const value = parsed(text);
+    if (bytes === 0) {
+      if (!isJsonObject(value) || value.schema !== 1 || value.key !== key) return null;
+    } else {
+      const entry = unpacked(value);
+      if (entry === null) break;
+      entries.push(entry);
+    }
+    bytes = end;
+  }
+  return bytes === 0 ? null : { entries, bytes };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Scores go as base64: as text they would take three times as much. */
+function packed(entry: SegmentEntry): unknown {
+  if ('skipped' in entry) return entry;
+  const sides = Object.entries(entry.sides).map(([side, { confusions, boxes, masks }]) => [
+    side,
+    { confusions, boxes: toBase64(boxes), masks: toBase64(masks) },
+  ]);
+  return { ...entry, sides: Object.fromEntries(sides) };
+}
+
+function unpacked(value: unknown): SegmentEntry | null {
+  if (!isJsonObject(value)) return null;
+  if (typeof value.skipped === 'string') return { skipped: value.skipped };
+  const { regions, pixels, ignored, overlay, sides } = value;
+  if (!isCounts(regions) || !isCounts([pixels, ignored]) || !isJsonObject(sides)) return null;
+  const found: SegmentedImage['sides'] = {};
+  for (const side of segmentSides) {
+    const entry = sides[side];
+    if (entry === undefined) continue;
+    if (!isJsonObject(entry) || !isCounts(entry.confusions)) return null;
+    const [boxes, masks] = [fromBase64(entry.boxes), fromBase64(entry.masks)];
+    if (boxes === null || masks === null) return null;
+    found[side] = { confusions: entry.confusions, boxes, masks };
+  }
+  const counts = { regions, pixels: pixels as number, ignored: ignored as number };
+  return { ...counts, overlay: (overlay ?? null) as SegmentOverlay | null, sides: found };
+}
+
+const isCounts = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every(count => Number.isSafeInteger(count) && count >= 0);
+
+const toBase64 = ({ buffer, byteOffset, byteLength }: Float32Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+
+function fromBase64(text: unknown): Float32Array | null {
+  if (typeof text !== 'string') return null;
+  const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+  return bytes.byteLength % 4 === 0 ? new Float32Array(bytes.buffer) : null;
+}
