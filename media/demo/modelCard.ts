@@ -28,7 +28,8 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 /** The model card, as Markdown. */
 export function modelCard(facts: ModelFacts): string {
   const { settings, machine, parameters, styles, steps, seconds, crops, scores, curve } = facts;
-  const { batch, learningRate, seed } = settings;
+  const { batch, groups, learningRate, seed } = settings;
+  const stepPairs = groups === 1 ? `${batch} pairs` : `${groups} × ${batch} pairs`;
   const every = Math.ceil(curve.length / curveLines);
   const shownCurve = curve.filter((_, index) => (curve.length - 1 - index) % every === 0);
   return [
@@ -37,8 +38,8 @@ export function modelCard(facts: ModelFacts): string {
     `An OpenCLIP ViT with ${(parameters / 1e6).toFixed(2)} million parameters, trained from scratch by CLIPSelf Lab itself (\`clipself pretrain\`) to show CLIPSelf at work.`,
     'It knows 64 things and 14 kinds of stuff as icons and painted textures, and nothing of photographs.',
     '',
-    `- **Data.** Crops of endless rendered scenes in the styles ${styles.join(', ')}; ${(steps * batch).toLocaleString('en')} image–text pairs.`,
-    `- **Training.** ${steps.toLocaleString('en')} steps of ${batch} pairs, AdamW ${learningRate}, cosine, seed ${seed}; ${duration(seconds)} on ${machine}.`,
+    `- **Data.** Crops of endless rendered scenes in the styles ${styles.join(', ')}; ${(steps * batch * groups).toLocaleString('en')} image–text pairs.`,
+    `- **Training.** ${steps.toLocaleString('en')} steps of ${stepPairs}, AdamW ${learningRate}, cosine, seed ${seed}; ${duration(seconds)} on ${machine}.`,
     '- **File.** float16, OpenCLIP names; `open_clip_config.json` and `tokenizer.json` beside it.',
     '',
     `## Accuracy`,

@@ -48,7 +48,10 @@ async function ship(directory: string, machine: string): Promise<void> {
     parameters: parameters.total,
     styles: parseStyleList(settings.styles),
     steps: steps.length,
-    seconds: steps.reduce((sum, { imagesPerSecond }) => sum + settings.batch / imagesPerSecond, 0),
+    seconds: steps.reduce(
+      (sum, { imagesPerSecond }) => sum + (settings.batch * settings.groups) / imagesPerSecond,
+      0,
+    ),
     curve: evaluations.map(({ eval: { step, ...values } }) => ({
       step,
       trained: values['zeroShot.trained'] ?? Number.NaN,
