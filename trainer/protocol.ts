@@ -91,12 +91,16 @@ export interface TrainingSettings {
 export interface PretrainSettings {
   /** Path of an `open_clip_config.json` that describes the model; null for the tiny CLIP of the demo. */
   arch: string | null;
+  /** Weights file or model folder whose weights the run starts from; null for random ones. */
+  from: string | null;
   /** Drawing styles of Emoji World that are trained on, parted by commas. */
   styles: string;
   /** Longest side of a training scene in pixels. */
   sceneSize: number;
-  /** Image–text pairs of a step. */
+  /** Image–text pairs that are told apart together. */
   batch: number;
+  /** Batches of a step. */
+  groups: number;
   steps: number;
   /** Steps between two evaluations; a checkpoint and the model are written as well. */
   stepsPerEpoch: number;
@@ -125,6 +129,8 @@ export interface PretrainSettings {
 export interface PretrainConfiguration extends RunFacts {
   task: 'pretrain';
   settings: PretrainSettings;
+  /** SHA-256 of the weights that the run started from, hex; null where they were drawn. */
+  startHash: string | null;
 }
 
 /** Content of `config.json` in a run directory. */

@@ -7,6 +7,8 @@ export interface ModelFacts {
   settings: PretrainSettings;
   /** What it was trained on, in words. */
   machine: string;
+  /** The run whose weights it started from; null where it started from random ones. */
+  earlier: EarlierRun | null;
   parameters: number;
   /** Styles trained on. */
   styles: readonly StyleName[];
@@ -20,6 +22,12 @@ export interface ModelFacts {
   curve: readonly { step: number; trained: number; heldOut: number }[];
 }
 
+/** Steps of a run that another went on from. */
+export interface EarlierRun {
+  settings: PretrainSettings;
+  steps: number;
+}
+
 /** Lines of the learning curve at most. */
 const curveLines = 10;
 
@@ -27,8 +35,8 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** The model card, as Markdown. */
 export function modelCard(facts: ModelFacts): string {
-  const { settings, machine, parameters, styles, steps, seconds, crops, scores, curve } = facts;
-  const { batch, learningRate, seed } = settings;
+  const { settings, machine, earlier, parameters, styles, steps, seconds, crops, scores, curve } = facts;
+  const pairs = steps * pairsOf(settings) + (earlier ? earlier.steps * pairsOf(earlier.settings) : 0);
   const every = Math.ceil(curve.length / curveLines);
   const shownCurve = curve.filter((_, index) => (curve.length - 1 - index) % every === 0);
   return [
@@ -37,8 +45,8 @@ export function modelCard(facts: ModelFacts): string {
     `An OpenCLIP ViT with ${(parameters / 1e6).toFixed(2)} million parameters, trained from scratch by CLIPSelf Lab itself (\`clipself pretrain\`) to show CLIPSelf at work.`,
     'It knows 64 things and 14 kinds of stuff as icons and painted textures, and nothing of photographs.',
     '',
-    `- **Data.** Crops of endless rendered scenes in the styles ${styles.join(', ')}; ${(steps * batch).toLocaleString('en')} image–text pairs.`,
-    `- **Training.** ${steps.toLocaleString('en')} steps of ${batch} pairs, AdamW ${learningRate}, cosine, seed ${seed}; ${duration(seconds)} on ${machine}.`,
+    `- **Data.** Crops of endless rendered scenes in the styles ${styles.join(', ')}; ${pairs.toLocaleString('en')} image–text pairs.`,
+    `- **Training.** ${earlier ? `${scheduleOf(earlier)}; from there ` : ''}${scheduleOf(facts)} in ${duration(seconds)} on ${machine}.`,
     '- **File.** float16, OpenCLIP names; `open_clip_config.json` and `tokenizer.json` beside it.',
     '',
     `## Accuracy`,
@@ -66,6 +74,15 @@ export function modelCard(facts: ModelFacts): string {
     'The weights are under the MIT licence of CLIPSelf Lab.',
     '',
   ].join('\n');
+}
+
+const pairsOf = ({ batch, groups }: PretrainSettings): number => batch * groups;
+
+/** `3,224 steps of 4 × 64 pairs, AdamW 0.001, cosine, seed 0`. */
+function scheduleOf({ settings, steps }: EarlierRun): string {
+  const { batch, groups, learningRate, seed } = settings;
+  const pairs = groups === 1 ? `${batch} pairs` : `${groups} × ${batch} pairs`;
+  return `${steps.toLocaleString('en')} steps of ${pairs}, AdamW ${learningRate}, cosine, seed ${seed}`;
 }
 
 const duration = (seconds: number): string =>

@@ -1,5 +1,6 @@
 /**
- * Makes a pre-trained run the model that ships: `npm run demo:model -- RUN [--machine "two CPU cores"]`.
+ * Makes a pre-trained run the model that ships: `npm run demo:model -- RUN [--machine "two CPU cores"] [--earlier RUN]`.
+ * `--earlier` names the run whose weights RUN started from.
  *
  * Rounds the weights to float16, measures that model on scenes of a seed that no training and no choice was made on,
  * and writes its model card. Everything goes to `media/demo/model`.
@@ -13,7 +14,7 @@ import { readMetricHistory } from '../../trainer/runs/metrics.ts';
 import { readPretrainConfiguration } from '../../trainer/runs/pretrainConfiguration.ts';
 import { runFiles } from '../../trainer/runs/runDirectory.ts';
 import { parseStyleList } from '../../trainer/world/styleList.ts';
-import { modelCard } from './modelCard.ts';
+import { type EarlierRun, modelCard } from './modelCard.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const target = path.join(root, 'media/demo/model');
@@ -30,10 +31,17 @@ async function clipself(...args: string[]): Promise<Record<string, number>> {
   return JSON.parse(stdout);
 }
 
-async function ship(directory: string, machine: string): Promise<void> {
+async function earlierRun(directory: string): Promise<EarlierRun> {
+  const files = runFiles(path.resolve(directory));
+  const { settings } = await readPretrainConfiguration(files.configuration);
+  return { settings, steps: (await readMetricHistory(files.metrics)).steps.length };
+}
+
+async function ship(directory: string, machine: string, before: string | undefined): Promise<void> {
   const files = runFiles(directory);
   const { settings, parameters } = await readPretrainConfiguration(files.configuration);
   const { steps, evaluations } = await readMetricHistory(files.metrics);
+  const earlier = before === undefined ? null : await earlierRun(before);
   await mkdir(target, { recursive: true });
   const weights = path.join(target, 'open_clip_model.safetensors');
   await clipself('export', '--model', directory, '--format', 'safetensors', '--half', '--out', weights);
@@ -44,11 +52,14 @@ async function ship(directory: string, machine: string): Promise<void> {
     ...['zero-shot', '--model', target, '--crops', String(crops), '--seed', String(seed)],
   );
   const card = modelCard({
-    ...{ settings, machine, scores, crops },
+    ...{ settings, machine, earlier, scores, crops },
     parameters: parameters.total,
     styles: parseStyleList(settings.styles),
     steps: steps.length,
-    seconds: steps.reduce((sum, { imagesPerSecond }) => sum + settings.batch / imagesPerSecond, 0),
+    seconds: steps.reduce(
+      (sum, { imagesPerSecond }) => sum + (settings.batch * settings.groups) / imagesPerSecond,
+      0,
+    ),
     curve: evaluations.map(({ eval: { step, ...values } }) => ({
       step,
       trained: values['zeroShot.trained'] ?? Number.NaN,
@@ -61,9 +72,9 @@ async function ship(directory: string, machine: string): Promise<void> {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { machine: { type: 'string', default: 'two CPU cores' } },
+  options: { machine: { type: 'string', default: 'two CPU cores' }, earlier: { type: 'string' } },
 });
 if (positionals.length !== 1) {
   console.error('demo:model needs the directory of a run of clipself pretrain');
   process.exitCode = 2;
-} else await ship(path.resolve(positionals[0]!), values.machine);
+} else await ship(path.resolve(positionals[0]!), values.machine, values.earlier);

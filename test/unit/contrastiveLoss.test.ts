@@ -11,12 +11,13 @@ import { contrastiveLoss, logitScaleName } from '../../trainer/pretrain/contrast
 import {
   type DualEncoder,
   dualEncoderLoss,
-  gradNormOutput,
   idsInput,
-  lossOutput,
+  packsOf,
   pixelsInput,
+  reportOutput,
   trainingGraph,
 } from '../../trainer/pretrain/dualEncoder.ts';
+import { packNumbers, unpackNumbers } from '../../trainer/pretrain/packedParameters.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { centralDifferences, type DoubleTensor, tabulate } from '../support/doubleTensor.ts';
 import { runGraph } from '../support/runGraph.ts';
@@ -58,13 +59,13 @@ describe('contrastive loss', () => {
   const engine = new OnnxRuntimeCpuEngine(1);
   after(() => engine.dispose());
 
-  const run = async (image: DoubleTensor, text: DoubleTensor, logitScale: number) => {
+  const run = async (image: DoubleTensor, text: DoubleTensor, logitScale: number, groups = 1) => {
     const inputs = [
       Value.input('image', image.shape),
       Value.input('text', text.shape),
       Value.input('scale', []),
     ];
-    const loss = contrastiveLoss(inputs[0]!, inputs[1]!, inputs[2]!);
+    const loss = contrastiveLoss(inputs[0]!, inputs[1]!, inputs[2]!, groups);
     const [ofImage, ofText, ofScale] = lossGradients(loss, inputs);
     return runGraph(
       engine,
@@ -96,6 +97,28 @@ describe('contrastive loss', () => {
     close(found.image!, byImage.data, 1e-5, 'gradient of images');
     close(found.text!, byText.data, 1e-5, 'gradient of texts');
     close(found.scale!, [byScale], 1e-5, 'gradient of the scale');
+  });
+
+  it('of several groups is the mean of theirs, and so are its gradients', async () => {
+    const [image, text] = [draw([6, 4], 2), draw([6, 4], 2)];
+    const scale = Math.fround(1.7);
+    const part = ({ data }: DoubleTensor, group: number): DoubleTensor => ({
+      shape: [3, 4],
+      data: data.slice(group * 12, (group + 1) * 12),
+    });
+    const whole = await run(image, text, scale, 2);
+    const parts = [0, 1].map(group => lossOf(part(image, group), part(text, group), scale));
+    close(whole.loss!, [(parts[0]! + parts[1]!) / 2], 2e-6, 'loss');
+    for (const group of [0, 1]) {
+      const own = await run(part(image, group), part(text, group), scale);
+      const ofGroup = whole.image!.slice(group * 12, (group + 1) * 12);
+      close(
+        ofGroup,
+        Float32Array.from(own.image!, value => value / 2),
+        1e-6,
+        'gradient of images',
+      );
+    }
   });
 
   it('stays finite and right where shares underflow', async () => {
@@ -147,36 +170,60 @@ const tiny: DualEncoder = {
 describe('the graph of a pre-training step', () => {
   const engine = new OnnxRuntimeCpuEngine(1);
   after(() => engine.dispose());
-  const batch = 3;
-  const { loss, parameters } = dualEncoderLoss(tiny, batch);
-  const feeds: Record<string, HostData> = {
-    [pixelsInput]: Float32Array.from(draw([batch, 3, 8, 8]).data),
-    [idsInput]: Int32Array.of(7, 1, 8, 0, 0, 7, 2, 3, 8, 0, 7, 4, 5, 6, 8),
+  const step = { batch: 3, groups: 2 };
+  const pairs = 6;
+  const { loss, parameters } = dualEncoderLoss(tiny, step);
+  const packs = packsOf(tiny);
+  const texts = [7, 1, 8, 0, 0, 7, 2, 3, 8, 0, 7, 4, 5, 6, 8];
+  const inputs: Record<string, HostData> = {
+    [pixelsInput]: Float32Array.from(draw([pairs, 3, 8, 8]).data),
+    [idsInput]: Int32Array.of(...texts, ...texts),
     [causalInput]: causalMask(5),
-    [endsInput]: Int32Array.of(2, 8, 14),
-    [logitScaleName]: Float32Array.of(1.5),
+    [endsInput]: Int32Array.of(2, 8, 14, 17, 23, 29),
   };
+  const weights = new Map<string, Float32Array>();
   for (const [name, { shape }] of parameters)
-    if (name !== logitScaleName) feeds[name] = Float32Array.from(draw(shape, 0.8).data);
+    weights.set(
+      name,
+      name === logitScaleName ? Float32Array.of(1.5) : Float32Array.from(draw(shape, 0.8).data),
+    );
+
   const lossAt = async (changed: Record<string, HostData>): Promise<number> =>
-    (await runGraph(engine, { loss }, { ...feeds, ...changed })).loss![0]!;
+    (await runGraph(engine, { loss }, { ...inputs, ...Object.fromEntries(weights), ...changed })).loss![0]!;
+  /** Loss, norm and gradients by checkpoint name. */
+  const train = async (clip: number) => {
+    const packed = packs.map(pack => [pack.name, packNumbers(pack, name => weights.get(name)!)] as const);
+    const results = await runGraph(engine, trainingGraph(tiny, step, clip), {
+      ...inputs,
+      ...Object.fromEntries(packed),
+    });
+    const gradients = packs.flatMap(pack =>
+      unpackNumbers(pack, results[gradientName(pack.name)] as Float32Array),
+    );
+    const [ownLoss, norm] = results[reportOutput] as unknown as [number, number];
+    const byName = new Map(gradients.map(([name, { data }]) => [name, data as Float32Array]));
+    return { loss: ownLoss, norm, gradients: byName };
+  };
 
   it('has gradients of every parameter of both towers that agree with differences', async () => {
     assert.equal(parameters.size, 3 + 2 + 2 + 1 + 2 * 12 + 2 + 12 + 2 + 1 + 1);
-    const gradients = await runGraph(engine, trainingGraph(tiny, batch, 1e9), feeds);
-    assert.ok(Math.abs(gradients[lossOutput]![0]! - (await lossAt({}))) < 1e-6);
-    const step = 4e-3;
+    assert.deepEqual(
+      packs.map(({ name }) => name),
+      ['matrices', 'vectors', logitScaleName],
+    );
+    const trained = await train(1e9);
+    assert.deepEqual([...trained.gradients.keys()].sort(), [...parameters.keys()].sort());
+    assert.ok(Math.abs(trained.loss - (await lossAt({}))) < 1e-6);
+    const length = 4e-3;
     for (const [name, { shape }] of parameters) {
-      const own = feeds[name]!;
+      const own = weights.get(name)!;
       const direction = draw(shape, 1 / Math.sqrt(sizeOf(shape))).data;
       const moved = (sign: number) =>
-        Float32Array.from(own, (value, at) => value + sign * step * direction[at]!);
+        Float32Array.from(own, (value, at) => value + sign * length * direction[at]!);
       const [above, below] = [await lossAt({ [name]: moved(1) }), await lossAt({ [name]: moved(-1) })];
-      const difference = (above - below) / (2 * step);
-      const slope = direction.reduce(
-        (sum, value, at) => sum + value * gradients[gradientName(name)]![at]!,
-        0,
-      );
+      const difference = (above - below) / (2 * length);
+      const gradient = trained.gradients.get(name)!;
+      const slope = direction.reduce((sum, value, at) => sum + value * gradient[at]!, 0);
       assert.ok(
         Math.abs(difference - slope) < 1e-3 * (1 + Math.abs(slope)),
         `${name}: ${slope}, ${difference}`,
@@ -185,17 +232,12 @@ describe('the graph of a pre-training step', () => {
   });
 
   it('scales gradients down to the highest norm, and leaves smaller ones alone', async () => {
-    const free = await runGraph(engine, trainingGraph(tiny, batch, 1e9), feeds);
-    const norm = free[gradNormOutput]![0]!;
-    const names = [...parameters.keys()].map(gradientName);
-    const square = (results: Record<string, HostData>): number =>
-      names.reduce(
-        (sum, name) => sum + [...results[name]!].reduce((part, value) => part + value * value, 0),
-        0,
-      );
-    assert.ok(Math.abs(Math.sqrt(square(free)) - norm) < 1e-4 * norm);
-    const clipped = await runGraph(engine, trainingGraph(tiny, batch, norm / 4), feeds);
-    assert.ok(Math.abs(clipped[gradNormOutput]![0]! - norm) < 1e-5 * norm);
-    assert.ok(Math.abs(Math.sqrt(square(clipped)) - norm / 4) < 1e-4 * norm);
+    const length = ({ gradients }: Awaited<ReturnType<typeof train>>): number =>
+      Math.hypot(...[...gradients.values()].flatMap(gradient => [...gradient]));
+    const free = await train(1e9);
+    assert.ok(Math.abs(length(free) - free.norm) < 1e-4 * free.norm);
+    const clipped = await train(free.norm / 4);
+    assert.ok(Math.abs(clipped.norm - free.norm) < 1e-5 * free.norm);
+    assert.ok(Math.abs(length(clipped) - free.norm / 4) < 1e-4 * free.norm);
   });
 });

@@ -42,7 +42,7 @@ describe('pairs of a training step', function () {
   it('follow from seed and step alone, on any number of worker threads as here', async () => {
     const sprites = await loadStyles(settings.styles);
     for (const workers of [1, 3]) {
-      const loader = new PairLoader({ settings, sprites, totalSteps: 6, workers });
+      const loader = new PairLoader({ settings, sprites, total: 6, workers });
       try {
         for (const step of [2, 3, 4, 5])
           assert.deepEqual(await loader.next(step), await batchOf(settings, step));

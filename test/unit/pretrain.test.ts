@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { resumeArguments } from '../../extension/commandLine.ts';
-import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import { readCheckpoint } from '../../trainer/checkpoints/checkpoint.ts';
+import { hashFile, resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { resolveReference } from '../../trainer/inspect/modelReference.ts';
 import { pretrain } from '../../trainer/pretrain/pretrain.ts';
 import { resolvePretrainModel } from '../../trainer/pretrain/pretrainModel.ts';
 import type { PretrainSettings } from '../../trainer/protocol.ts';
 import { readMetricHistory } from '../../trainer/runs/metrics.ts';
-import { readAnyConfiguration } from '../../trainer/runs/pretrainConfiguration.ts';
+import { readAnyConfiguration, readPretrainConfiguration } from '../../trainer/runs/pretrainConfiguration.ts';
 import { readRunConfiguration } from '../../trainer/runs/runConfiguration.ts';
 import { runFiles } from '../../trainer/runs/runDirectory.ts';
 import { RunLog } from '../../trainer/runs/runLog.ts';
@@ -110,6 +111,41 @@ describe('pre-training', function () {
     const losses = async (name: string) =>
       (await readMetricHistory(runFiles(folder.file(name)).metrics)).steps.map(({ loss }) => loss);
     assert.deepEqual(await losses('parts'), await losses('whole'));
+  });
+
+  it('starts from the weights of another run, in groups, and says what it started from', async () => {
+    const settings = { ...request, from: folder.file('whole'), groups: 2, steps: 2, learningRate: 0 };
+    await run('from', null, settings);
+    const { tensors: before } = await readCheckpoint(folder.file('whole'));
+    const { tensors: after } = await readCheckpoint(folder.file('from'));
+    for (const [name, { data }] of before) assert.deepEqual(after.get(name)!.data, data, name);
+    const weights = path.join(folder.file('whole'), 'open_clip_model.safetensors');
+    const configuration = await readPretrainConfiguration(runFiles(folder.file('from')).configuration);
+    assert.equal(configuration.startHash, await hashFile(weights));
+    assert.deepEqual(configuration.imageCount.training, 2 * 2 * 24);
+    const scores = async (name: string) =>
+      (await readMetricHistory(runFiles(folder.file(name)).metrics)).evaluations.map(
+        ({ eval: record }) => record,
+      );
+    assert.equal(
+      (await scores('from'))[0]!['zeroShot.noto'],
+      (await scores('whole')).at(-1)!['zeroShot.noto'],
+    );
+    await assert.rejects(
+      run('other', null, { ...settings, arch: null }),
+      /has no 'visual.conv1.weight' of shape \[128, 3, 8, 8\].*leave out --from/s,
+    );
+  });
+
+  it('goes on after a stop to the same bits in groups, from a start that has gone', async () => {
+    const start = folder.file('start');
+    await cp(folder.file('whole'), start, { recursive: true });
+    const settings = { ...request, from: start, groups: 2, steps: 3 };
+    await run('groups', null, settings);
+    await run('groups in parts', 2, settings);
+    await rm(start, { recursive: true });
+    await run('groups in parts', null, null, 2);
+    assert.equal(await weightsHash('groups in parts'), await weightsHash('groups'));
   });
 
   it('another seed gives another model', async () => {

@@ -22,6 +22,7 @@ const options = {
     pretrainNumbers.map(name => [optionName(pretrainRanges[name].option), { type: 'string' as const }]),
   ),
   arch: { type: 'string' as const },
+  from: { type: 'string' as const },
   styles: { type: 'string' as const },
   engine: { type: 'string' as const },
   out: { type: 'string' as const },
@@ -50,6 +51,7 @@ function help(): string {
     '  clipself pretrain --out runs/tiny-clip --threads 1',
     '',
     '  --arch FILE          an open_clip_config.json; the tiny CLIP without it (48 px, patch 8, width 128, 6 layers)',
+    '  --from MODEL         starts from the weights of a model that pretrain made, not from random ones',
     `  --styles LIST        drawing styles trained on, of ${styleNames.join(', ')};`,
     `                       default ${pretrainDefaults.styles}`,
     `  --engine NAME        ${engineNames.join(', ')}; default auto`,
@@ -100,6 +102,7 @@ function readRequest(values: Values): { directory: string; request: Partial<Pret
   const request: Partial<PretrainSettings> = {};
   // A run outlives the folder that its command was given in.
   if (typeof values.arch === 'string') request.arch = path.resolve(values.arch);
+  if (typeof values.from === 'string') request.from = path.resolve(values.from);
   if (typeof values.styles === 'string') request.styles = values.styles;
   if (typeof values.engine === 'string') request.engine = values.engine;
   for (const name of pretrainNumbers) {

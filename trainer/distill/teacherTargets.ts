@@ -3,6 +3,7 @@ import type { ProgramCache } from '../engines/programCache.ts';
 import { gatherRows } from '../graph/operations/gather.ts';
 import { reshape } from '../graph/operations/layout.ts';
 import { Value } from '../graph/value.ts';
+import type { VisionArchitecture } from '../models/architecture.ts';
 import type { VisionTower } from '../models/visionTower.ts';
 import { clipSelfLoss } from './clipself.ts';
 import {
@@ -14,6 +15,24 @@ import {
   type RegionTargets,
 } from './regionLoss.ts';
 import type { StepImages } from './stepPeers.ts';
+
+/** Multiplications that a processor makes in the time that compiling the programs for a number of crops takes. */
+const compilingWork = 2e9;
+
+/** The number of crops is rounded up by this many at most. */
+const mostRounding = 32;
+
+/**
+ * The number of crops that a teacher is run on for `count` of them. Every number has programs of its own, and a small tower
+ * embeds some crops more sooner than those are compiled.
+ */
+export function roundedCrops(count: number, architecture: VisionArchitecture, side: number): number {
+  const { width, layers, mlpWidth, patchSize } = architecture;
+  const tokens = (side / patchSize) ** 2;
+  const cropWork = tokens * layers * (4 * width ** 2 + 2 * width * mlpWidth);
+  const rounding = Math.min(Math.max(Math.floor(compilingWork / cropWork), 1), mostRounding);
+  return Math.ceil(count / rounding) * rounding;
+}
 
 /** CLIPSelf: a region is compared with what the frozen teacher makes of its crop. */
 export class TeacherTargets implements RegionTargets {
@@ -41,7 +60,7 @@ export class TeacherTargets implements RegionTargets {
   /** All crops of a pass go through the teacher together. */
   async lossOf(part: DistillationBatch, whole: StepImages, shape: RegionShape): Promise<RegionLoss> {
     const { batch, tokens, maxBoxes } = shape;
-    const crops = this.#engine.upload([boxesOf(part), 3, this.#cropSize, this.#cropSize], part.crops);
+    const crops = this.#uploadCrops(part);
     const embeddings = await this.#teacher.encodeImage(crops);
     const teacher = await this.#spread(embeddings, part, shape);
     disposeAll([crops, embeddings]);
@@ -55,6 +74,15 @@ export class TeacherTargets implements RegionTargets {
         weights: this.#engine.upload([batch, maxBoxes], weights),
       },
     };
+  }
+
+  /** Black crops follow, up to a number for which there likely is a program; nobody looks at their embeddings. */
+  #uploadCrops(part: DistillationBatch): DeviceTensor {
+    const side = this.#cropSize;
+    const count = roundedCrops(boxesOf(part), this.#teacher.architecture, side);
+    const pixels = new Float32Array(count * 3 * side * side);
+    pixels.set(part.crops);
+    return this.#engine.upload([count, 3, side, side], pixels);
   }
 
   /**

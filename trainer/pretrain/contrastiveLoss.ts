@@ -1,6 +1,6 @@
 import { l2Normalise } from '../graph/functions.ts';
 import { add, exponential, logarithm, maximum, multiply, subtract } from '../graph/operations/arithmetic.ts';
-import { transpose } from '../graph/operations/layout.ts';
+import { reshape, transpose } from '../graph/operations/layout.ts';
 import { softmax } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { total } from '../graph/operations/reduction.ts';
@@ -21,18 +21,20 @@ const tiny = 1e-30;
  *
  *     L = ½ · mean over i of (−log softmaxⱼ(s·cᵢⱼ)ᵢ) + ½ · mean over j of (−log softmaxᵢ(s·cᵢⱼ)ⱼ)
  *
- * @param image `[B, D]`, not normalised; row i belongs to row i of `text`.
- * @param text `[B, D]`, not normalised.
+ * @param image `[G · B, D]`, not normalised; row i belongs to row i of `text`.
+ * @param text `[G · B, D]`, not normalised.
  * @param logitScale Scalar, log s.
- * @returns A scalar.
+ * @param groups G: the rows are that many batches, each of which is told apart by itself.
+ * @returns A scalar, the mean over the groups.
  */
-export function contrastiveLoss(image: Value, text: Value, logitScale: Value): Value {
-  const count = image.shape[0]!;
+export function contrastiveLoss(image: Value, text: Value, logitScale: Value, groups = 1): Value {
+  const [count, width] = image.shape as [number, number];
   const scale = exponential(logitScale);
-  const [images, texts] = [l2Normalise(image), l2Normalise(text)];
+  const grouped = (rows: Value): Value => reshape(l2Normalise(rows), [groups, count / groups, width]);
+  const [images, texts] = [grouped(image), grouped(text)];
   const logits = multiply(matmul(images, texts, { transposeB: true }), scale);
   const own = total(multiply(multiply(images, texts), scale));
-  const spread = add(total(logSumExp(logits)), total(logSumExp(transpose(logits, [1, 0]))));
+  const spread = add(total(logSumExp(logits)), total(logSumExp(transpose(logits, [0, 2, 1]))));
   const sum = subtract(spread, multiply(own, Value.constant(2)));
   return multiply(sum, Value.constant(1 / (2 * count)));
 }

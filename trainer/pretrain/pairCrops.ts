@@ -22,11 +22,11 @@ export interface CropSettings {
   normalisation: ImageNormalisation;
   /** Sentences that a class can be put into. */
   prompts: number;
-  /** Steps in which scenes grow from few large things to many small ones. */
+  /** Batches in which scenes grow from few large things to many small ones. */
   rampSteps: number;
 }
 
-/** Pairs of a step. */
+/** Pairs that are told apart together. */
 export interface CropBatch {
   /** [batch, 3, cropSize, cropSize], normalised. */
   pixels: Float32Array;
@@ -73,8 +73,8 @@ function sceneSettings(share: number, sceneSize: number): SceneSettings & { thin
 const mostScenes = 500;
 
 /**
- * The pairs of a step (from 0): scenes are painted, each of things that the batch lacks, until their crops fill it.
- * Everything follows from seed and step.
+ * The pairs of a batch (from 0): scenes are painted, each of things that the batch lacks, until their crops fill it.
+ * Everything follows from seed and place.
  *
  * @param sprites Of the settings' styles.
  */

@@ -11,17 +11,18 @@ export interface PairWorkerData {
 }
 
 export interface PairLoaderOptions extends PairWorkerData {
-  totalSteps: number;
+  /** Batches of the whole run. */
+  total: number;
   /** Threads that render. */
   workers: number;
 }
 
 /**
- * Renders the pairs of steps ahead on worker threads: the same settings give the same pairs, however many threads there
+ * Renders batches of pairs ahead on worker threads: the same settings give the same pairs, however many threads there
  * are. Dispose of it when done.
  */
 export class PairLoader extends AheadLoader<null, CropBatch> {
-  constructor({ settings, sprites, totalSteps, workers }: PairLoaderOptions) {
+  constructor({ settings, sprites, total, workers }: PairLoaderOptions) {
     const data: PairWorkerData = { settings, sprites };
     super({
       program: workerProgram('pairWorker', import.meta.url),
@@ -29,7 +30,7 @@ export class PairLoader extends AheadLoader<null, CropBatch> {
       taskOf: () => null,
       threads: workers,
       ahead: 2 * workers,
-      total: totalSteps,
+      total,
     });
   }
 }

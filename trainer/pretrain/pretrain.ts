@@ -17,6 +17,7 @@ import { dualEncoderLoss } from './dualEncoder.ts';
 import { type PretrainModel, resolvePretrainModel } from './pretrainModel.ts';
 import { type PretrainOutcome, PretrainRun } from './pretrainRun.ts';
 import { resolvePretrainSettings } from './settings.ts';
+import { hashStart } from './startingWeights.ts';
 
 /**
  * Pre-trains a CLIP on Emoji World into a run directory: starts a run, or goes on with the one that is there.
@@ -92,7 +93,8 @@ async function settleConfiguration(
   engine: Engine,
 ): Promise<PretrainConfiguration> {
   if ((await prepareRunDirectory(files.directory)) === 'new') {
-    const configuration = newConfiguration(settings, model, engine);
+    const startHash = settings.from === null ? null : await hashStart(settings.from, model);
+    const configuration = { ...newConfiguration(settings, model, engine), startHash };
     await writeJson(files.configuration, configuration);
     return configuration;
   }
@@ -112,11 +114,11 @@ function newConfiguration(
   settings: PretrainSettings,
   model: PretrainModel,
   engine: Engine,
-): PretrainConfiguration {
-  const { parameters } = dualEncoderLoss(model.encoder, settings.batch);
+): Omit<PretrainConfiguration, 'startHash'> {
+  const { parameters } = dualEncoderLoss(model.encoder, settings);
   const count = [...parameters.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const heldOut = settings.evaluationCrops * styleNames.length;
-  const training = settings.steps * settings.batch;
+  const training = settings.steps * settings.batch * settings.groups;
   return {
     schema: 1,
     task: 'pretrain',

@@ -12,7 +12,6 @@ import {
   toOpenClipConfiguration,
 } from '../checkpoints/openClipConfiguration.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
-import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts';
 import { version } from '../version.ts';
 import type { DualEncoder } from './dualEncoder.ts';
 import { longestSentence, type WorldWords, worldWords } from './worldWords.ts';
@@ -89,16 +88,12 @@ export const modelFileNames = {
 export async function writePretrainedModel(
   directory: string,
   { configuration, words }: PretrainModel,
-  engine: Engine,
-  parameters: ReadonlyMap<string, DeviceTensor>,
+  weights: ReadonlyMap<string, HostTensor>,
 ): Promise<void> {
-  const tensors = new Map<string, HostTensor>();
-  for (const [name, tensor] of parameters)
-    tensors.set(name, { shape: tensor.shape, dtype: 'float32', data: await readFloats(engine, tensor) });
   const description = toOpenClipConfiguration(configuration);
   await writeJson(path.join(directory, modelFileNames.configuration), description);
   await writeJson(path.join(directory, modelFileNames.tokenizer), words.tokenizer);
-  await writeSafetensors(path.join(directory, modelFileNames.weights), tensors, {
+  await writeSafetensors(path.join(directory, modelFileNames.weights), weights, {
     format: 'pt',
     [configurationMetadataKey]: JSON.stringify(description),
     clipself: JSON.stringify({ version }),

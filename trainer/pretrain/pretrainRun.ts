@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { writeText } from '../checkpoints/atomicFile.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
-import type { Engine } from '../engines/engine.ts';
+import { disposeAll, type Engine } from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
 import type { EventRecord, PretrainConfiguration } from '../protocol.ts';
 import { CheckpointStore } from '../runs/checkpointStore.ts';
@@ -21,6 +21,7 @@ import type { CropBatch } from './pairCrops.ts';
 import { PairLoader } from './pairLoader.ts';
 import { type PretrainModel, writePretrainedModel } from './pretrainModel.ts';
 import { readPretrainState, writePretrainState } from './pretrainState.ts';
+import { readStart } from './startingWeights.ts';
 import { thingDirections } from './thingDirections.ts';
 import { describeScores, recordedScores, ZeroShotEvaluation } from './zeroShot.ts';
 
@@ -63,14 +64,14 @@ export class PretrainRun {
   constructor(context: PretrainContext) {
     this.#context = context;
     const { files, configuration, engine, model, log } = context;
-    const { beta1, beta2, epsilon, weightDecay, batch, clip, seed, keepCheckpoints } = configuration.settings;
+    const { settings } = configuration;
+    const { beta1, beta2, epsilon, weightDecay, batch, groups, clip, seed, keepCheckpoints } = settings;
     this.#metrics = MetricWriter.open(files.metrics);
     this.#checkpoints = new CheckpointStore(files.checkpoints, keepCheckpoints, message => log.warn(message));
     this.#clock = new StepClock(configuration.totalSteps);
     this.#textPrograms = new ProgramCache(engine);
     this.#trainer = new ContrastiveTrainer(engine, model.encoder, initialWeights(model.encoder, seed), {
-      batch,
-      clip,
+      ...{ batch, groups, clip },
       optimiser: { beta1, beta2, epsilon, weightDecay },
     });
   }
@@ -113,6 +114,9 @@ export class PretrainRun {
       await readPretrainState(latest, this.#trainer);
       this.#step = latest.step;
       this.#savedStep = latest.step;
+    } else if (configuration.startHash !== null) {
+      const weights = await readStart(configuration, model);
+      this.#trainer.restoreWeights(name => weights.get(name)!);
     }
     if (history.events.length > 0) {
       this.#event('resumed');
@@ -124,17 +128,17 @@ export class PretrainRun {
       this.#evaluatedStep = step;
       this.#scores = scores;
     }
-    const { seed, styles, batch, sceneSize, ramp } = this.#settings;
+    const { seed, styles, batch, groups, sceneSize, ramp } = this.#settings;
+    const { totalSteps } = configuration;
     const settings = {
       ...{ seed, batch, sceneSize, styles: parseStyleList(styles) },
       cropSize: model.encoder.image.imageSize,
       normalisation: model.configuration.normalisation,
       prompts: model.words.prompts[0]!.length,
-      rampSteps: Math.round(ramp * configuration.totalSteps),
+      rampSteps: Math.round(ramp * totalSteps) * groups,
     };
     const sprites = await loadStyles(settings.styles);
-    const { totalSteps } = configuration;
-    this.#loader = new PairLoader({ settings, sprites, totalSteps, workers });
+    this.#loader = new PairLoader({ settings, sprites, total: totalSteps * groups, workers });
   }
 
   async #train(): Promise<'finished' | 'stopped'> {
@@ -168,9 +172,9 @@ export class PretrainRun {
 
   async #oneStep(): Promise<void> {
     const { configuration, log } = this.#context;
-    const { learningRate, warmup, batch } = this.#settings;
+    const { learningRate, warmup, batch, groups } = this.#settings;
     const started = performance.now();
-    const pairs = this.#withTexts(await this.#loader!.next(this.#step));
+    const { pairs, waited } = await this.#nextPairs();
     const lr = learningRateAt(this.#step, learningRate, warmup, configuration.totalSteps);
     const result = await this.#trainer.step(pairs, this.#step + 1, lr);
     this.#step++;
@@ -182,7 +186,8 @@ export class PretrainRun {
       loss: result.loss,
       lr,
       gradNorm: result.gradNorm,
-      imagesPerSecond: batch / seconds,
+      imagesPerSecond: (batch * groups) / seconds,
+      dataWait: Math.min(1, waited / seconds),
       memoryMib: Math.round(process.memoryUsage.rss() / 2 ** 20),
       time: Date.now(),
     };
@@ -190,14 +195,34 @@ export class PretrainRun {
     log.progress(progressLine(record, configuration, this.#clock.remainingSeconds(this.#step)));
   }
 
-  #withTexts({ pixels, labels, prompts }: CropBatch): PairBatch {
+  /** The groups of a step side by side, and the seconds that they were waited for. */
+  async #nextPairs(): Promise<{ pairs: PairBatch; waited: number }> {
+    const { groups } = this.#settings;
+    const started = performance.now();
+    const items: CropBatch[] = [];
+    for (let group = 0; group < groups; group++)
+      items.push(await this.#loader!.next(this.#step * groups + group));
+    const waited = (performance.now() - started) / 1000;
+    const pixels = new Float32Array(items.reduce((sum, item) => sum + item.pixels.length, 0));
+    let start = 0;
+    for (const item of items) {
+      pixels.set(item.pixels, start);
+      start += item.pixels.length;
+    }
+    return { pairs: { pixels, ids: this.#tokens(items) }, waited };
+  }
+
+  #tokens(items: readonly CropBatch[]): Int32Array {
     const { words, encoder } = this.#context.model;
     const { contextLength } = encoder.text.architecture;
-    const ids = new Int32Array(labels.length * contextLength);
-    labels.forEach((label, row) => {
-      ids.set(words.tokens(label, prompts[row]!), row * contextLength);
+    const texts = items.flatMap(({ labels, prompts }) =>
+      Array.from(labels, (label, row) => words.tokens(label, prompts[row]!)),
+    );
+    const ids = new Int32Array(texts.length * contextLength);
+    texts.forEach((tokens, row) => {
+      ids.set(tokens, row * contextLength);
     });
-    return { pixels, ids };
+    return ids;
   }
 
   /** False when a stop cut it short. */
@@ -212,9 +237,10 @@ export class PretrainRun {
       evaluationCrops,
       seed,
     );
-    const { parameters } = this.#trainer;
+    const parameters = await this.#trainer.upload();
     const classes = await thingDirections(engine, model, parameters, this.#textPrograms);
     const measured = await this.#evaluation.measure(parameters, classes, stopRequested);
+    disposeAll(parameters.values());
     if (!measured) return false;
     const scores = recordedScores(measured, parseStyleList(styles));
     const epoch = this.#step / configuration.stepsPerEpoch;
@@ -227,21 +253,19 @@ export class PretrainRun {
 
   async #save(): Promise<void> {
     if (this.#savedStep === this.#step) return;
-    const { engine, lease, files } = this.#context;
+    const { lease, files } = this.#context;
     if (!(await lease.isHeld()))
       throw new Error(
         `${files.lease} was removed or replaced: another trainer may have taken the run. Resume it there`,
       );
-    await this.#checkpoints.save(this.#step, directory =>
-      writePretrainState(directory, engine, this.#trainer),
-    );
+    await this.#checkpoints.save(this.#step, directory => writePretrainState(directory, this.#trainer));
     this.#savedStep = this.#step;
   }
 
   async #writeModel(): Promise<void> {
     if (this.#modelStep === this.#step) return;
-    const { files, model, engine } = this.#context;
-    await writePretrainedModel(files.directory, model, engine, this.#trainer.parameters);
+    const { files, model } = this.#context;
+    await writePretrainedModel(files.directory, model, (await this.#trainer.read()).weights);
     const text = attribution(parseStyleList(this.#settings.styles), 'model');
     await writeText(path.join(files.directory, 'ATTRIBUTION.md'), text);
     this.#modelStep = this.#step;

@@ -2,8 +2,7 @@ import path from 'node:path';
 import { FileError } from '../checkpoints/fileError.ts';
 import type { HostTensor } from '../checkpoints/hostTensor.ts';
 import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts';
-import { type Engine, readFloats } from '../engines/engine.ts';
-import { formatShape, sameShape } from '../graph/shape.ts';
+import { formatShape, type Shape, sameShape } from '../graph/shape.ts';
 import type { Checkpoint } from '../runs/checkpointStore.ts';
 import type { ContrastiveTrainer } from './contrastiveTrainer.ts';
 
@@ -11,19 +10,14 @@ const stateFile = 'state.safetensors';
 const [firstMoment, secondMoment] = ['first/', 'second/'] as const;
 
 /** Writes what a pre-training needs to go on to the same bits: parameters and both moments of each. */
-export async function writePretrainState(
-  directory: string,
-  engine: Engine,
-  trainer: ContrastiveTrainer,
-): Promise<void> {
+export async function writePretrainState(directory: string, trainer: ContrastiveTrainer): Promise<void> {
+  const { weights, moments } = await trainer.read();
   const tensors = new Map<string, HostTensor>();
-  for (const [name, tensor] of trainer.parameters) {
-    const { shape } = tensor;
-    tensors.set(name, { shape, dtype: 'float32', data: await readFloats(engine, tensor) });
-    const moments = await trainer.optimiser.readMoments(name);
+  for (const [name, tensor] of weights) {
+    tensors.set(name, tensor);
     if (!moments) continue;
-    tensors.set(firstMoment + name, { shape, dtype: 'float32', data: moments.firstMoment });
-    tensors.set(secondMoment + name, { shape, dtype: 'float32', data: moments.secondMoment });
+    tensors.set(firstMoment + name, moments.first.get(name)!);
+    tensors.set(secondMoment + name, moments.second.get(name)!);
   }
   await writeSafetensors(path.join(directory, stateFile), tensors);
 }
@@ -39,7 +33,7 @@ export async function readPretrainState(
 ): Promise<void> {
   const file = path.join(directory, stateFile);
   const { tensors } = await readSafetensors(file);
-  const floats = (name: string, shape: readonly number[]): Float32Array => {
+  const floats = (name: string, shape: Shape): Float32Array => {
     const tensor = tensors.get(name);
     if (tensor && sameShape(tensor.shape, shape) && tensor.data instanceof Float32Array) return tensor.data;
     throw new FileError(
@@ -48,12 +42,10 @@ export async function readPretrainState(
       'The checkpoint belongs to another model: remove it, or train into another folder',
     );
   };
-  for (const [name, { shape }] of [...trainer.parameters]) {
-    trainer.restore(name, floats(name, shape));
-    if (step === 0) continue;
-    trainer.optimiser.restoreMoments(name, {
-      firstMoment: floats(firstMoment + name, shape),
-      secondMoment: floats(secondMoment + name, shape),
-    });
-  }
+  trainer.restoreWeights(floats);
+  if (step === 0) return;
+  trainer.restoreMoments(
+    (name, shape) => floats(firstMoment + name, shape),
+    (name, shape) => floats(secondMoment + name, shape),
+  );
 }

@@ -7,9 +7,11 @@ import { trainingStyles } from '../world/styles.ts';
 /** What a feasibility study found good for the tiny CLIP; the number of steps is for hours on one core. */
 export const pretrainDefaults: Readonly<PretrainSettings> = {
   arch: null,
+  from: null,
   styles: trainingStyles.join(','),
   sceneSize: 144,
   batch: 64,
+  groups: 1,
   steps: 20_000,
   stepsPerEpoch: 500,
   learningRate: 1.5e-3,
@@ -45,7 +47,8 @@ const range = (
 export const pretrainRanges = {
   steps: range('--steps', 1, 1e8, 'whole', 'steps of the whole run'),
   stepsPerEpoch: range('--epoch-steps', 1, 1e8, 'whole', 'steps between two evaluations and checkpoints'),
-  batch: range('--batch', 2, 76, 'whole', 'pairs of a step, each of another class'),
+  batch: range('--batch', 2, 76, 'whole', 'pairs that are told apart, each of another class'),
+  groups: range('--groups', 1, 1024, 'whole', 'batches of a step, each with a contrast of its own'),
   learningRate: range('--lr', 0, 10, 'real', 'highest learning rate'),
   weightDecay: range('--weight-decay', 0, 10, 'real', 'of matrices'),
   warmup: range('--warmup', 0, 1e9, 'whole', 'steps of linear warm-up before the cosine'),

@@ -14,9 +14,11 @@ import {
 /** What each setting holds; a setting that is missing here does not compile. */
 const settingKinds: Readonly<Record<keyof PretrainSettings, SettingKind>> = {
   arch: 'textOrNull',
+  from: 'textOrNull',
   styles: 'text',
   sceneSize: 'number',
   batch: 'number',
+  groups: 'number',
   steps: 'number',
   stepsPerEpoch: 'number',
   learningRate: 'number',
@@ -34,6 +36,9 @@ const settingKinds: Readonly<Record<keyof PretrainSettings, SettingKind>> = {
   threads: 'number',
 };
 
+/** Settings that runs of earlier versions do not have, as those versions behaved. */
+const laterSettings: Partial<PretrainSettings> = { from: null, groups: 1 };
+
 const advice = 'Train into a new folder, or restore the config.json that the run was started with';
 
 /**
@@ -45,9 +50,13 @@ const advice = 'Train into a new folder, or restore the config.json that the run
 export function parsePretrainConfiguration(content: unknown, file: string): PretrainConfiguration {
   if (!isJsonObject(content) || !isRunConfiguration(content) || !isPretraining(content))
     throw new FileError(file, 'it does not describe a pre-training', advice);
-  checkSettings(file, member(file, content, 'settings'), settingKinds);
+  const settings = { ...laterSettings, ...member(file, content, 'settings') };
+  checkSettings(file, settings, settingKinds);
   checkFacts(file, content);
-  return content as unknown as PretrainConfiguration;
+  const { startHash = null } = content;
+  if (startHash !== null && typeof startHash !== 'string')
+    throw new FileError(file, 'startHash must be text', advice);
+  return { ...content, settings, startHash } as unknown as PretrainConfiguration;
 }
 
 /** Reads the `config.json` of a pre-training; see `parsePretrainConfiguration`. */
