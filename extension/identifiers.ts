@@ -86,6 +86,8 @@ export const settingKeys = {
 
 /** Full key of a training setting in VS Code. */
 export function trainingSettingKey(setting: TunableSetting): string {
-  // What computes is a matter of the machine, for looking and evaluating as for training.
-  return setting === 'engine' ? 'clipself.engine' : `clipself.training.${setting}`;
+  // What computes, and how exactly, is a matter of the machine.
+  return setting === 'engine' || setting === 'precision'
+    ? `clipself.${setting}`
+    : `clipself.training.${setting}`;
 }
