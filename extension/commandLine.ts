@@ -49,6 +49,7 @@ export const settingFlags: Readonly<Record<TunableSetting, string>> = {
   checkpointEvery: '--checkpoint-every',
   keepCheckpoints: '--keep-checkpoints',
   engine: '--engine',
+  precision: '--precision',
   threads: '--threads',
   memoryBudgetGib: '--memory-budget',
 };

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { tf32Variable } from '../trainer/engines/tensorflow/installation.ts';
 import type { PanelCommand } from '../webview/training/protocol.ts';
 import { isAnnotationArgument } from './annotationRequest.ts';
 import { isCompareArgument } from './compareRequest.ts';
@@ -8,13 +9,15 @@ import { isEvaluationArgument } from './evaluationRequest.ts';
 import { isProgrammatic } from './fineTuneRequest.ts';
 import { type CommandId, settingKeys } from './identifiers.ts';
 import { isInspectArgument } from './inspectorRequest.ts';
-import { ModelDownloadCancelledError, ModelDownloads } from './modelDownload.ts';
+import { ModelDownloads } from './modelDownload.ts';
 import { isEvaluateCall } from './regionEvaluation.ts';
+import { CommandCancelledError } from './runCommand.ts';
 import { RunLauncher } from './runLauncher.ts';
 import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
 import { RunRegistry } from './runRegistry.ts';
-import { StartCancelledError } from './trainerProcess.ts';
+import { isInstallArgument, TensorflowSetup } from './tensorflowSetup.ts';
+import { provideEngineVariables, StartCancelledError } from './trainerProcess.ts';
 import { AnnotateCommand } from './vscode/annotateCommand.ts';
 import { checkEngines } from './vscode/checkEngines.ts';
 import { type CommandHandlers, registerCommands } from './vscode/commands.ts';
@@ -25,6 +28,7 @@ import { EvaluateCommand } from './vscode/evaluateCommand.ts';
 import { Evaluations } from './vscode/evaluations.ts';
 import { getModel } from './vscode/getModel.ts';
 import { Inspector } from './vscode/inspector.ts';
+import { installEngine } from './vscode/installEngine.ts';
 import { LogChannel } from './vscode/logChannel.ts';
 import { workspaceMemory } from './vscode/memento.ts';
 import { sayFarewell, sayModelReady, sayProblem } from './vscode/notifications.ts';
@@ -32,7 +36,7 @@ import { TrainingProgress } from './vscode/progress.ts';
 import { RunCommands } from './vscode/runCommands.ts';
 import { RunTree } from './vscode/runTree.ts';
 import { SegmentCommand } from './vscode/segmentCommand.ts';
-import { runsFolders } from './vscode/settings.ts';
+import { allowsTf32, runsFolders } from './vscode/settings.ts';
 import { StatusBar } from './vscode/statusBar.ts';
 import { TrainCommands } from './vscode/trainCommands.ts';
 import { TrainingPanels } from './vscode/trainingPanels.ts';
@@ -61,6 +65,14 @@ export function activate(context: vscode.ExtensionContext): void {
     context.extensionPath,
     path.join(context.globalStorageUri.fsPath, 'models'),
   );
+  const tensorflow = new TensorflowSetup(
+    context.extensionPath,
+    path.join(context.globalStorageUri.fsPath, 'tensorflow'),
+  );
+  provideEngineVariables(() => ({
+    ...tensorflow.variables,
+    ...(allowsTf32() ? { [tf32Variable]: '1' } : {}),
+  }));
   const models = { present: () => downloads.present(), get: () => getModel(downloads, memory) };
   const inspector = new Inspector({ extension: context, registry, memory, channel, demo, models });
   const evaluations = new Evaluations({
@@ -95,7 +107,7 @@ export function activate(context: vscode.ExtensionContext): void {
   }
 
   function tellFailure(error: unknown): void {
-    if (error instanceof StartCancelledError || error instanceof ModelDownloadCancelledError) return;
+    if (error instanceof StartCancelledError || error instanceof CommandCancelledError) return;
     const message = error instanceof Error ? error.message : String(error);
     channel.error(message);
     void sayProblem(message);
@@ -114,6 +126,7 @@ export function activate(context: vscode.ExtensionContext): void {
       isEvaluationArgument,
       isCompareArgument,
       isAnnotationArgument,
+      isInstallArgument,
     ];
     if (programmatic.some(is => is(argument))) throw error;
     tellFailure(error);
@@ -128,6 +141,7 @@ export function activate(context: vscode.ExtensionContext): void {
     inspector,
     evaluations,
     comparisons,
+    tensorflow,
     registerCommands(
       {
         ...commandHandlers(
@@ -140,6 +154,7 @@ export function activate(context: vscode.ExtensionContext): void {
           evaluations,
         ),
         'clipself.checkEngines': () => checkEngines(context.extensionPath, channel),
+        'clipself.installCudaEngine': argument => installEngine(argument, tensorflow, channel),
         'clipself.compareRuns': (argument, selection) =>
           comparisons.compare(argument, selection, panels.active?.directory ?? null),
         'clipself.propose': argument => annotateCommand.annotate(argument, false),
@@ -182,6 +197,7 @@ function commandHandlers(
   CommandHandlers,
   | 'clipself.getModel'
   | 'clipself.checkEngines'
+  | 'clipself.installCudaEngine'
   | 'clipself.compareRuns'
   | 'clipself.propose'
   | 'clipself.pseudoLabel'

@@ -75,6 +75,6 @@ function absolutePath<Name extends 'model' | 'images'>(
   return { [name]: path.normalize(value) } as { [key in Name]?: string };
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }

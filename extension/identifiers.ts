@@ -24,6 +24,7 @@ export const commandTitles = {
   'clipself.getModel': 'Get a Model',
   'clipself.openEvaluation': 'Open Evaluation',
   'clipself.checkEngines': 'Check Engines',
+  'clipself.installCudaEngine': 'Install CUDA Engine',
   'clipself.compareRuns': 'Compare Runs',
   'clipself.propose': 'Propose Regions',
   'clipself.pseudoLabel': 'Name Regions by Words',
@@ -76,6 +77,7 @@ export const settingKeys = {
   runsFolder: 'clipself.runs.folder',
   evaluationFolder: 'clipself.evaluation.folder',
   openPanelOnStart: 'clipself.trainingPanel.openOnStart',
+  tensorflowTf32: 'clipself.tensorflowTf32',
   inspectorSize: 'clipself.inspector.size',
   inspectorColourMap: 'clipself.inspector.colourMap',
   inspectorCacheImages: 'clipself.inspector.cacheImages',
@@ -84,6 +86,8 @@ export const settingKeys = {
 
 /** Full key of a training setting in VS Code. */
 export function trainingSettingKey(setting: TunableSetting): string {
-  // What computes is a matter of the machine, for looking and evaluating as for training.
-  return setting === 'engine' ? 'clipself.engine' : `clipself.training.${setting}`;
+  // What computes, and how exactly, is a matter of the machine.
+  return setting === 'engine' || setting === 'precision'
+    ? `clipself.${setting}`
+    : `clipself.training.${setting}`;
 }

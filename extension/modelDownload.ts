@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { publishedModels } from '../trainer/checkpoints/publishedModels.ts';
-import { clearLine, trainerEnvironment } from './trainerProcess.ts';
+import type { TransferProgress } from '../trainer/transferMeter.ts';
+import { runCommand } from './runCommand.ts';
 
 /** What the hub says of a model, to be agreed to. */
 export interface ModelOffer {
@@ -18,18 +17,6 @@ export interface ModelOffer {
   /** It is there already. */
   present: boolean;
   warnings: string[];
-}
-
-export interface ReceivedBytes {
-  received: number;
-  total: number;
-  bytesPerSecond: number;
-  remainingSeconds: number;
-}
-
-/** The user gave it up; what was received is kept. */
-export class ModelDownloadCancelledError extends Error {
-  override readonly name = 'ModelDownloadCancelledError';
 }
 
 /** Asks for and fetches published models with the command line that ships with the extension. */
@@ -68,60 +55,25 @@ export class ModelDownloads {
    *
    * @returns Its folder.
    */
-  async fetch(name: string, received: (bytes: ReceivedBytes) => void, signal: AbortSignal): Promise<string> {
+  async fetch(
+    name: string,
+    received: (bytes: TransferProgress) => void,
+    signal: AbortSignal,
+  ): Promise<string> {
     const outcome = await this.#run([name, '--yes'], line => tellProgress(line, received), signal);
     return (JSON.parse(outcome) as ModelOffer).directory;
   }
 
   #run(args: string[], said: (line: string) => void, signal: AbortSignal): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(
-        process.execPath,
-        [this.#script, 'download', ...args, '--json', '--out', this.#folder],
-        { stdio: ['ignore', 'pipe', 'pipe'], env: trainerEnvironment(process.env), windowsHide: true },
-      );
-      let stdout = '';
-      let lastLine = '';
-      child.stdout.setEncoding('utf8').on('data', (text: string) => {
-        stdout += text;
-      });
-      createInterface({ input: child.stderr }).on('line', line => {
-        lastLine = line;
-        said(line);
-      });
-      const cancel = () => child.kill('SIGTERM');
-      signal.addEventListener('abort', cancel, { once: true });
-      if (signal.aborted) cancel();
-      child.once('error', reject);
-      child.once('close', status => {
-        signal.removeEventListener('abort', cancel);
-        if (signal.aborted) reject(new ModelDownloadCancelledError('The download was cancelled.'));
-        else if (status === 0) resolve(stdout);
-        else reject(new Error(clearLine(lastLine) ?? `The download ended with status ${status}.`));
-      });
-    });
+    const all = ['download', ...args, '--json', '--out', this.#folder];
+    return runCommand(this.#script, all, 'The download', said, signal);
   }
 }
 
 /** Progress comes as JSON, one object a line; anything else is left out. */
-function tellProgress(line: string, received: (bytes: ReceivedBytes) => void): void {
+function tellProgress(line: string, received: (bytes: TransferProgress) => void): void {
   if (!line.startsWith('{"received":')) return;
-  received(JSON.parse(line) as ReceivedBytes);
-}
-
-/** `120 MB of 599 MB, 12.3 MB/s, 39 s left` */
-export function describeReceived({
-  received,
-  total,
-  bytesPerSecond,
-  remainingSeconds,
-}: ReceivedBytes): string {
-  const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
-  const left =
-    remainingSeconds < 90
-      ? `${Math.ceil(remainingSeconds)} s left`
-      : `${Math.ceil(remainingSeconds / 60)} min left`;
-  return `${megabytes(received)} of ${megabytes(total)}, ${(bytesPerSecond / 1e6).toFixed(1)} MB/s, ${left}`;
+  received(JSON.parse(line) as TransferProgress);
 }
 
 /** What is agreed to, for a dialogue. */

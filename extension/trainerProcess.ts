@@ -77,12 +77,19 @@ function spawnDetached(launch: TrainerLaunch): ChildProcess {
   }
 }
 
-/** The environment without what VS Code sets for its own extension host: it would change how Node behaves. */
+let engineVariables: () => NodeJS.ProcessEnv = () => ({});
+
+/** Says what every trainer is told about engines beside its arguments; asked anew for each. */
+export function provideEngineVariables(read: () => NodeJS.ProcessEnv): void {
+  engineVariables = read;
+}
+
+/** The environment without what VS Code sets for its own extension host: it would change how Node behaves. What is set there wins over `provideEngineVariables`. */
 export function trainerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(environment).filter(
     ([name]) => !name.startsWith('VSCODE_') && !name.startsWith('ELECTRON_') && name !== 'NODE_OPTIONS',
   );
-  return { ...Object.fromEntries(kept), ELECTRON_RUN_AS_NODE: '1' };
+  return { ...engineVariables(), ...Object.fromEntries(kept), ELECTRON_RUN_AS_NODE: '1' };
 }
 
 /** How a process ended: exit status, or the signal or system error that ended it. */

@@ -68,6 +68,7 @@ export const settingRules: Readonly<Record<TunableSetting, SettingRule>> = {
   checkpointEvery: integer(1, 1e9),
   keepCheckpoints: integer(1, 1000),
   engine: { kind: 'text', optional: false },
+  precision: { kind: 'text', optional: false },
   threads: integer(0, 1024),
   memoryBudgetGib: number(0, 4096),
 };

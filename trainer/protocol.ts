@@ -81,6 +81,8 @@ export interface TrainingSettings {
   /** Only this many latest checkpoints are kept. */
   keepCheckpoints: number;
   engine: string;
+  /** `fp16` computes in mixed precision, with float32 weights and a dynamic loss scale. */
+  precision: 'fp32' | 'fp16';
   /** Threads of the CPU engine; 0 lets the engine decide. */
   threads: number;
   /** Memory that the trainer may take, GiB: activations that do not fit beside the rest are computed again. */
@@ -167,6 +169,10 @@ export interface StepRecord {
   imagesPerSecond: number;
   /** Share of the step in which the trainer waited for its images; earlier versions did not measure it. */
   dataWait?: number;
+  /** In mixed precision, what the loss was multiplied by. */
+  lossScale?: number;
+  /** In mixed precision, steps whose gradients overflowed and that changed nothing, up to this one. */
+  skippedSteps?: number;
   /** Resident memory of the trainer, MiB. */
   memoryMib: number;
   /** Milliseconds since the Unix epoch. */

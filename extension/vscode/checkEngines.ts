@@ -1,13 +1,16 @@
 import * as vscode from 'vscode';
 import { describeCheck, type EngineCheck, runEngineCheck } from '../engineCheck.ts';
-import { trainingSettingKey } from '../identifiers.ts';
+import type { CommandId } from '../identifiers.ts';
+import { withCancel } from './cancellable.ts';
 import type { LogChannel } from './logChannel.ts';
 import { ask, type ChoiceItem, heading } from './quickPicks.ts';
-import { engineSetting } from './settings.ts';
+import { engineSetting, useEngine } from './settings.ts';
 
 const TITLE = 'Check Engines';
 
-type Answer = { use: string } | { report: true } | { forget: true };
+const INSTALL: CommandId = 'clipself.installCudaEngine';
+
+type Answer = { use: string } | { install: true } | { report: true } | { forget: true };
 
 /** Check Engines: tries each, shows which work here and why the others do not, and lets the user take one. */
 export async function checkEngines(extensionFolder: string, channel: LogChannel): Promise<EngineCheck> {
@@ -21,7 +24,11 @@ export async function checkEngines(extensionFolder: string, channel: LogChannel)
     });
     if (answer.kind !== 'answered') return check;
     if ('use' in answer.value) {
-      await take(answer.value.use);
+      await useEngine(answer.value.use);
+      return check;
+    }
+    if ('install' in answer.value) {
+      await vscode.commands.executeCommand(INSTALL);
       return check;
     }
     if ('report' in answer.value) {
@@ -46,9 +53,9 @@ function itemsOf({ engines, choices }: EngineCheck): ChoiceItem<Answer>[] {
         ? { label: `$(pass) ${engine}`, description: 'works here', detail, choice: { use: engine } }
         : {
             label: `$(error) ${engine}`,
-            description: 'does not work here',
+            description: engine === 'tensorflow' ? 'does not work here: install it' : 'does not work here',
             detail,
-            choice: { report: true as const },
+            choice: engine === 'tensorflow' ? { install: true as const } : { report: true as const },
           },
     ),
     heading(''),
@@ -57,27 +64,5 @@ function itemsOf({ engines, choices }: EngineCheck): ChoiceItem<Answer>[] {
   ];
 }
 
-/** Where the setting is in force already, there it is changed; otherwise for this user on this machine. */
-async function take(engine: string): Promise<void> {
-  const configuration = vscode.workspace.getConfiguration();
-  const key = trainingSettingKey('engine');
-  const inWorkspace = configuration.inspect(key)?.workspaceValue !== undefined;
-  await configuration.update(
-    key,
-    engine,
-    inWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global,
-  );
-}
-
-function runWithProgress(extensionFolder: string, remeasure: boolean): Thenable<EngineCheck> {
-  const options = {
-    location: vscode.ProgressLocation.Notification,
-    cancellable: true,
-    title: 'Trying the engines',
-  };
-  return vscode.window.withProgress(options, (_progress, token) => {
-    const controller = new AbortController();
-    token.onCancellationRequested(() => controller.abort());
-    return runEngineCheck(extensionFolder, remeasure, controller.signal);
-  });
-}
+const runWithProgress = (extensionFolder: string, remeasure: boolean): Thenable<EngineCheck> =>
+  withCancel('Trying the engines', signal => runEngineCheck(extensionFolder, remeasure, signal));

@@ -5,7 +5,7 @@ import { writeFeatures } from '../featureExport.ts';
 import { reproducingLine } from '../inspectorCommandLine.ts';
 import type { InspectorDialogues } from '../inspectorHandlers.ts';
 import type { InspectorModels } from '../inspectorModels.ts';
-import { ModelDownloadCancelledError } from '../modelDownload.ts';
+import { CommandCancelledError } from '../runCommand.ts';
 import type { WorkspaceMemory } from './memento.ts';
 import { browse } from './quickPicks.ts';
 
@@ -59,7 +59,7 @@ export function inspectorDialogues(
         await models.refresh();
         return { kind: 'file', path: directory };
       } catch (error) {
-        if (error instanceof ModelDownloadCancelledError) return null;
+        if (error instanceof CommandCancelledError) return null;
         throw error;
       }
     },

@@ -50,6 +50,23 @@ export function engineSetting(): string {
   return vscode.workspace.getConfiguration().get(trainingSettingKey('engine'), 'auto');
 }
 
+/** Sets the engine: where the setting is in force already, there it is changed; otherwise for this user on this machine. */
+export async function useEngine(engine: string): Promise<void> {
+  const configuration = vscode.workspace.getConfiguration();
+  const key = trainingSettingKey('engine');
+  const inWorkspace = configuration.inspect(key)?.workspaceValue !== undefined;
+  await configuration.update(
+    key,
+    engine,
+    inWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global,
+  );
+}
+
+/** Whether TensorFlow may round the operands of products on NVIDIA cards to TensorFloat-32. */
+export function allowsTf32(): boolean {
+  return vscode.workspace.getConfiguration().get(settingKeys.tensorflowTf32) === true;
+}
+
 /** Workspace folders on the disk of this machine. */
 export function workspaceFolders(): string[] {
   const folders = vscode.workspace.workspaceFolders ?? [];

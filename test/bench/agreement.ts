@@ -1,6 +1,7 @@
 /**
- * The same training on two engines: forward, every gradient of the first step, losses and weights after five AdamW
- * steps. `tsx test/bench/agreement.ts --engine webgpu --arch tiny|ViT-B-16|… [--size 224] [--crops 4]` prints one JSON line.
+ * The same training on two engines, or at two precisions: forward, every gradient of the first step, losses and weights after five AdamW
+ * steps. `tsx test/bench/agreement.ts --engine webgpu --arch tiny|ViT-B-16|…  [--precision fp16]
+ * [--size 224] [--crops 4]` prints one JSON line.
  */
 import { parseArgs } from 'node:util';
 import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
@@ -10,6 +11,7 @@ import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
 import { readFloats } from '../../trainer/engines/engine.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
+import { type Precision, precisions } from '../../trainer/models/stagePrecision.ts';
 import { randomWeights } from '../support/randomTower.ts';
 import { tinyArchitecture } from '../support/trainingFixture.ts';
 import { gridBatch } from './gridBatch.ts';
@@ -29,6 +31,7 @@ interface Trace {
 
 async function trace(
   name: string,
+  precision: Precision,
   architecture: VisionArchitecture,
   size: number,
   crops: number,
@@ -46,6 +49,7 @@ async function trace(
       maxBoxes: crops,
       optimiser: { ...publishedAdamW(architecture.kind), weightDecay: 0.1 },
       activationBudget: 2 * 2 ** 30,
+      precision,
     },
   );
   const read = async (tensor: string): Promise<Float32Array> =>
@@ -62,7 +66,13 @@ async function trace(
   const { optimiser } = distiller;
   const apply = optimiser.apply.bind(optimiser);
   optimiser.apply = async (tensor, gradient) => {
-    found.gradients.set(tensor, await readFloats(engine, gradient));
+    // Of a scaled loss, a power of two.
+    const scale = distiller.lossScale?.scale ?? 1;
+    const values = await readFloats(engine, gradient);
+    found.gradients.set(
+      tensor,
+      values.map(value => value / scale),
+    );
     await apply(tensor, gradient);
   };
   const before = new Map<string, Float32Array>();
@@ -121,6 +131,7 @@ function withoutKeyRows(tensors: ReadonlyMap<string, Float32Array>): Map<string,
 const { values } = parseArgs({
   options: {
     engine: { type: 'string', default: 'webgpu' },
+    precision: { type: 'string', default: 'fp32' },
     against: { type: 'string', default: 'cpu' },
     arch: { type: 'string', default: 'tiny' },
     size: { type: 'string' },
@@ -131,11 +142,14 @@ const architecture = values.arch === 'tiny' ? tinyArchitecture : knownArchitectu
 if (!architecture) throw new Error(`there is no architecture '${values.arch}'`);
 const size = Number(values.size ?? architecture.imageSize);
 const crops = Number(values.crops);
-const own = await trace(values.engine, architecture, size, crops);
-const reference = await trace(values.against, architecture, size, crops);
+const precision = precisions.find(known => known === values.precision);
+if (!precision) throw new Error(`--precision is one of ${precisions.join(', ')}`);
+const own = await trace(values.engine, precision, architecture, size, crops);
+const reference = await trace(values.against, 'fp32', architecture, size, crops);
 console.log(
   JSON.stringify({
     engine: values.engine,
+    precision,
     against: values.against,
     arch: values.arch,
     size,

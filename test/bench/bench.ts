@@ -7,6 +7,7 @@ import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
 import type { Engine } from '../../trainer/engines/engine.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
+import { type Precision, precisions } from '../../trainer/models/stagePrecision.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import { randomWeights } from '../support/randomTower.ts';
 import { gridBatch } from './gridBatch.ts';
@@ -23,6 +24,7 @@ interface Options {
   crops: number;
   runs: number;
   engine: string;
+  precision: Precision;
   threads: number;
   /** GiB of student activations that a step may keep. */
   activation_budget: number;
@@ -39,6 +41,7 @@ function readOptions(): Options & { json: boolean; peer: string } {
       crops: { type: 'string', default: '9' },
       runs: { type: 'string', default: '5' },
       engine: { type: 'string', default: 'cpu' },
+      precision: { type: 'string', default: 'fp32' },
       threads: { type: 'string', default: '2' },
       'activation-budget': { type: 'string', default: '8' },
       peer: { type: 'string', default: process.env.CLIPSELF_PEER_PYTHON ?? 'python3' },
@@ -49,6 +52,8 @@ function readOptions(): Options & { json: boolean; peer: string } {
   });
   const task = tasks.find(known => known === values.task);
   if (!task) throw new Error(`--task is one of ${tasks.join(', ')}`);
+  const precision = precisions.find(known => known === values.precision);
+  if (!precision) throw new Error(`--precision is one of ${precisions.join(', ')}`);
   const count = (name: 'size' | 'crops' | 'runs' | 'threads'): number => {
     const number = Number(values[name]);
     if (!Number.isInteger(number) || number < (name === 'threads' ? 0 : 1))
@@ -66,6 +71,7 @@ function readOptions(): Options & { json: boolean; peer: string } {
     threads: count('threads'),
     activation_budget: Number(values['activation-budget']),
     engine: values.engine,
+    precision,
     peer_device: device,
     peer_tf32: values['peer-tf32'],
     peer: values.peer,
@@ -101,6 +107,7 @@ async function prepare(options: Options): Promise<Prepared> {
         maxBoxes: options.crops,
         optimiser: { ...publishedAdamW(architecture.kind), weightDecay: 0.1 },
         activationBudget: options.activation_budget * 2 ** 30,
+        precision: options.precision,
       },
     );
     const run = async (index: number): Promise<void> => {
@@ -114,6 +121,7 @@ async function prepare(options: Options): Promise<Prepared> {
     weights,
     programs,
     new PositionInterpolations(engine, architecture),
+    options.precision,
   );
   const pixels =
     options.task === 'dense'
@@ -176,7 +184,7 @@ const { json, peer: python, ...options } = readOptions();
 const { own, peer } = await measure(options, python);
 const perSecond = round(1 / own.median_s);
 console.error(
-  `${options.task} ${options.arch} ${options.size} px, ${options.crops} crops, ${own.engineVersion}, ${options.threads} threads`,
+  `${options.task} ${options.arch} ${options.size} px, ${options.crops} crops, ${own.engineVersion}, ${options.precision}, ${options.threads} threads`,
 );
 console.error(
   `  clipself  ${own.median_s} s (${own.min_s} to ${own.max_s}), ${perSecond} images/s, ${own.tflops} TFLOP/s in products, peak ${own.peak_rss_gib} GiB`,

@@ -1,8 +1,8 @@
 /**
- * Bundles the tests of this folder and runs them inside the extension host of a real VS Code, with the repository as
- * the extension under development and a workspace that holds the sample images.
+ * Bundles the tests of this folder, or those whose names begin with an argument, and runs them inside the extension host
+ * of a real VS Code, with the repository as the extension under development and a workspace that holds the sample images.
  *
- *     npx tsx test/extension/run.ts
+ *     npx tsx test/extension/run.ts [engines]
  */
 
 import { readdir, rm } from 'node:fs/promises';
@@ -19,7 +19,10 @@ const outputFolder = join(repositoryRoot, 'dist/test/extension');
 
 async function bundleTests(): Promise<string> {
   const sources = join(repositoryRoot, 'test/extension');
-  const tests = (await readdir(sources)).filter(name => name.endsWith('.test.ts'));
+  const chosen = process.argv.slice(2);
+  const tests = (await readdir(sources))
+    .filter(name => name.endsWith('.test.ts'))
+    .filter(name => chosen.length === 0 || chosen.some(part => name.startsWith(part)));
   await rm(outputFolder, { recursive: true, force: true });
   await build({
     entryPoints: ['index.ts', ...tests].map(name => join(sources, name)),
@@ -57,7 +60,11 @@ async function main(): Promise<number> {
       extensionPath: repositoryRoot.replace(/\/$/, ''),
       testsPath: await bundleTests(),
       workspaceFolder: workspace.path,
-      environment: { CLIPSELF_TEST_REPORTER: join(repositoryRoot, 'test/support/countingReporter.cjs') },
+      environment: {
+        CLIPSELF_TEST_REPORTER: join(repositoryRoot, 'test/support/countingReporter.cjs'),
+        // Nothing of the user's: a test tries to install there.
+        CLIPSELF_TENSORFLOW: join(workspace.path, 'none', 'tensorflow'),
+      },
       timeout: TIMEOUT,
     });
   } finally {

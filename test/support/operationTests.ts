@@ -11,7 +11,7 @@ import { type DataType, Value } from '../../trainer/graph/value.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { centralDifferences, type DoubleTensor, dot, tabulate } from './doubleTensor.ts';
 import { heldTensors, testTensorflow } from './tensorflow.ts';
-import { startTestEngine } from './testEngine.ts';
+import { startTestEngine, testsOnCard } from './testEngine.ts';
 
 export interface CaseInput {
   dtype: DataType;
@@ -149,7 +149,8 @@ export function describeOperations<Module extends object>(
     before(async () => {
       heldBefore = heldTensors();
       engines['ONNX Runtime'] = await startTestEngine();
-      engines.TensorFlow = await testTensorflow();
+      // On a card the operations of the processor's engines have been tested already.
+      if (!testsOnCard()) engines.TensorFlow = await testTensorflow();
     });
     after(async () => {
       for (const engine of Object.values(engines)) {

@@ -5,6 +5,8 @@ import { OnnxRuntimeWebGpuEngine } from '../../trainer/engines/onnx/onnxRuntimeW
 /** Names the engine on which the tests of operations and models run: `cpu`, the default, or `webgpu`. */
 export const testEngineVariable = 'CLIPSELF_TEST_ENGINE';
 
+export const testsOnCard = (): boolean => process.env[testEngineVariable] === 'webgpu';
+
 /** The engine that the tests of operations and models are run on. */
 export async function startTestEngine(): Promise<Engine> {
   const name = process.env[testEngineVariable] ?? 'cpu';

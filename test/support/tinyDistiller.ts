@@ -4,6 +4,7 @@ import { vitAdamW } from '../../trainer/distill/optimiser.ts';
 import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import type { Engine } from '../../trainer/engines/engine.ts';
+import type { Precision } from '../../trainer/models/stagePrecision.ts';
 import { randomWeights, uniform } from './randomTower.ts';
 import { tinyArchitecture } from './trainingFixture.ts';
 
@@ -11,7 +12,11 @@ const size = 32;
 const maxBoxes = 3;
 
 /** A distiller of a tiny random tower; two images a batch. */
-export async function createTinyDistiller(engine: Engine, activationBudget = 2 ** 30): Promise<Distiller> {
+export async function createTinyDistiller(
+  engine: Engine,
+  activationBudget = 2 ** 30,
+  precision: Precision = 'fp32',
+): Promise<Distiller> {
   const weights = randomWeights(engine, tinyArchitecture);
   const trainable = trainableNames(tinyArchitecture, weights.keys(), tinyArchitecture.layers);
   return Distiller.create(engine, tinyArchitecture, weights, trainable, {
@@ -20,6 +25,7 @@ export async function createTinyDistiller(engine: Engine, activationBudget = 2 *
     maxBoxes,
     optimiser: { ...vitAdamW, weightDecay: 0.1 },
     activationBudget,
+    precision,
   });
 }
 

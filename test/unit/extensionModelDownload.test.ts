@@ -4,13 +4,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  describeReceived,
-  licenceText,
-  ModelDownloadCancelledError,
-  ModelDownloads,
-  type ReceivedBytes,
-} from '../../extension/modelDownload.ts';
+import { licenceText, ModelDownloads } from '../../extension/modelDownload.ts';
+import { CommandCancelledError } from '../../extension/runCommand.ts';
+import { describeTransfer } from '../../extension/transferText.ts';
+import type { TransferProgress } from '../../trainer/transferMeter.ts';
 import { type HubServer, startHubServer } from '../support/hubServer.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { buildTrainer, trainerProgram } from '../support/trainingFixture.ts';
@@ -54,7 +51,7 @@ describe('models for the extension', function () {
   });
 
   it('gives progress, and the reason when what came is no model', async () => {
-    const seen: ReceivedBytes[] = [];
+    const seen: TransferProgress[] = [];
     const fetched = downloads.fetch(name, bytes => seen.push(bytes), never);
     await assert.rejects(fetched, /EVA02_CLIP_B_psz16_s8B\.pt: not a valid PyTorch file/);
     assert.equal(seen.at(-1)!.received, 1 << 20);
@@ -63,10 +60,10 @@ describe('models for the extension', function () {
   it('can be cancelled', async () => {
     hub.trouble.slow = 100;
     const controller = new AbortController();
-    const cancel = ({ received }: ReceivedBytes): void => {
+    const cancel = ({ received }: TransferProgress): void => {
       if (received > 0) controller.abort();
     };
-    await assert.rejects(downloads.fetch(name, cancel, controller.signal), ModelDownloadCancelledError);
+    await assert.rejects(downloads.fetch(name, cancel, controller.signal), CommandCancelledError);
   });
 
   it('says clearly that there is no network', async () => {
@@ -85,7 +82,7 @@ describe('models for the extension', function () {
 
   it('words progress', () => {
     const bytes = { received: 120e6, total: 599e6, bytesPerSecond: 12.34e6, remainingSeconds: 38.2 };
-    assert.equal(describeReceived(bytes), '120 MB of 599 MB, 12.3 MB/s, 39 s left');
-    assert.match(describeReceived({ ...bytes, remainingSeconds: 600 }), /10 min left$/);
+    assert.equal(describeTransfer(bytes), '120 MB of 599 MB, 12.3 MB/s, 39 s left');
+    assert.match(describeTransfer({ ...bytes, remainingSeconds: 600 }), /10 min left$/);
   });
 });

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type StopEnvironment, stopRun, thisMachine } from '../../extension/stopRun.ts';
 import {
   clearLine,
+  provideEngineVariables,
   StartCancelledError,
   startTrainer,
   trainerEnvironment,
@@ -85,6 +86,18 @@ describe('starting a trainer', () => {
       NODE_OPTIONS: '--inspect',
     };
     assert.deepEqual(trainerEnvironment(environment), { PATH: '/bin', ELECTRON_RUN_AS_NODE: '1' });
+  });
+
+  it('tells the trainer of its engines, unless the environment says otherwise', () => {
+    const provided = { CLIPSELF_TENSORFLOW: '/here', CLIPSELF_TENSORFLOW_TF32: '1' };
+    provideEngineVariables(() => provided);
+    try {
+      assert.deepEqual(trainerEnvironment({}), { ...provided, ELECTRON_RUN_AS_NODE: '1' });
+      const own = trainerEnvironment({ CLIPSELF_TENSORFLOW: '/mine' });
+      assert.equal(own.CLIPSELF_TENSORFLOW, '/mine');
+    } finally {
+      provideEngineVariables(() => ({}));
+    }
   });
 
   it('finds the clear line among other output', () => {

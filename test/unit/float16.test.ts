@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { fromFloat16, toFloat16 } from '../../trainer/dense/float16.ts';
+import { fromFloat16, toFloat16 } from '../../trainer/float16.ts';
 
 const bitsOf = (value: number): number => toFloat16(Float32Array.of(value))[0]!;
 const valueOfBits = (bits: number): number => fromFloat16(Uint16Array.of(bits))[0]!;

@@ -8,15 +8,11 @@ import { FileError } from '../../trainer/checkpoints/fileError.ts';
 import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
 import { defaultModelsFolder, modelPath } from '../../trainer/checkpoints/modelsFolder.ts';
 import { type PublishedModel, publishedModels } from '../../trainer/checkpoints/publishedModels.ts';
-import {
-  type DownloadOptions,
-  type DownloadProgress,
-  downloadFile,
-  partialName,
-} from '../../trainer/hub/downloadFile.ts';
+import { type DownloadOptions, downloadFile, partialName } from '../../trainer/hub/downloadFile.ts';
 import { offerModel } from '../../trainer/hub/downloadModel.ts';
 import { type HubFile, HubRepository } from '../../trainer/hub/hubClient.ts';
 import { DownloadCancelledError, HubError } from '../../trainer/hub/hubError.ts';
+import type { TransferProgress } from '../../trainer/transferMeter.ts';
 import { type HubServer, sha256, startHubServer } from '../support/hubServer.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
@@ -29,7 +25,7 @@ describe('downloads from the hub', function () {
   let folder: TemporaryFolder;
   let target: string;
   let repository: HubRepository;
-  let progress: DownloadProgress[];
+  let progress: TransferProgress[];
 
   beforeEach(async () => {
     hub = await startHubServer();
@@ -140,7 +136,7 @@ describe('downloads from the hub', function () {
     const controller = new AbortController();
     repository = new HubRepository('some/model', { endpoint: hub.address, signal: controller.signal });
     const { signal } = controller;
-    const cancel = (at: DownloadProgress): void => {
+    const cancel = (at: TransferProgress): void => {
       if (at.received > 0) controller.abort(new DownloadCancelledError('cancelled'));
     };
     await assert.rejects(fetchIt({ signal, progress: cancel }), DownloadCancelledError);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { openReference } from '../../trainer/commands/openTower.ts';
-import { fromFloat16 } from '../../trainer/dense/float16.ts';
+import { fromFloat16 } from '../../trainer/float16.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
 import type { FeaturesParams, FeaturesResult, ReadOut } from '../../trainer/inspect/protocol.ts';
 import {

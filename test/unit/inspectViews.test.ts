@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type OpenTower, openReference } from '../../trainer/commands/openTower.ts';
 import { type CocoSegmentation, maskOfPolygons } from '../../trainer/dense/cocoMask.ts';
-import { fromFloat16 } from '../../trainer/dense/float16.ts';
+import { fromFloat16 } from '../../trainer/float16.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
 import { cropImage, type PixelBox, teacherImage } from '../../trainer/images/geometry.ts';
 import type { Raster } from '../../trainer/images/raster.ts';

@@ -65,6 +65,7 @@ const configuration: RunConfiguration = {
     checkpointEvery: 50,
     keepCheckpoints: 2,
     engine: 'onnx',
+    precision: 'fp32',
     threads: 0,
     memoryBudgetGib: 4,
   },

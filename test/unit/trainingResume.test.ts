@@ -144,6 +144,33 @@ describe('a training run that is ended and resumed', function () {
     }
   }
 
+  it('comes to the same bits in mixed precision, which skips steps and remembers its loss scale', async () => {
+    // So heavy a loss overflows at the first scales.
+    const half = (run: string) => [...command(run, few), '--precision', 'fp16', '--cosine-weight', '1000'];
+    const { status, stderr } = await runTrainer(half('half'));
+    assert.equal(status, 0, stderr);
+    for (const enough of [2, 5]) {
+      const trainer = start(half('half-killed'));
+      await waitForSteps(trainer, folder.file('half-killed'), enough);
+      trainer.child.kill('SIGKILL');
+      assert.equal((await trainer.ended).signal, 'SIGKILL');
+    }
+    assert.equal((await start(half('half-killed')).ended).status, 0);
+    await assertSameRun('half-killed', 'half');
+    const stepsOf = async (run: string) =>
+      (await readMetricHistory(runFiles(folder.file(run)).metrics)).steps.map(
+        ({ lossScale, skippedSteps }) => [lossScale, skippedSteps],
+      );
+    const scales = await stepsOf('half');
+    assert.deepEqual(await stepsOf('half-killed'), scales);
+    assert.deepEqual(scales[0], [65536, 1]);
+    assert.ok(scales.at(-1)![1]! > 0 && scales.at(-1)![1]! < 20, String(scales.at(-1)));
+    assert.match(
+      stderr,
+      /step 1 was skipped: its gradients overflowed half precision; the loss scale is 32768 now/,
+    );
+  });
+
   it('comes to the same bits however often it is killed', async () => {
     const args = command('killed', many);
     const moments = new Map<string, number>();

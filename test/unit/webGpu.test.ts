@@ -59,6 +59,12 @@ describe('the WebGPU engine, on a card or SwiftShader', () => {
     assert.equal(await mocha('test/parity/clipself.test.ts', '--grep', which), 2);
   });
 
+  it('trains in half precision where the card has it', async function () {
+    this.timeout(120_000);
+    const passed = await mocha('test/unit/mixedPrecision.test.ts');
+    assert.ok(passed === 0 || passed === 5, `${passed} passed`);
+  });
+
   it('runs every node of a training step on the card, and moves no weights over the host', async function () {
     this.timeout(180_000);
     const { stdout, stderr } = await runNode(['test/webgpu/step.ts']);

@@ -186,6 +186,7 @@ describe('configuration in the training panel', () => {
       checkpointEvery: 200,
       keepCheckpoints: 2,
       engine: 'onnx-cpu',
+      precision: 'fp32',
       threads: 0,
       memoryBudgetGib: 4,
     },

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { disposeAll, readFloats } from '../../trainer/engines/engine.ts';
 import { EngineError } from '../../trainer/engines/engineError.ts';
+import { requireHalfPrecision } from '../../trainer/engines/halfPrecisionCheck.ts';
 import { OnnxRuntimeWebGpuEngine } from '../../trainer/engines/onnx/onnxRuntimeWebGpu.ts';
 import { add, lessThan } from '../../trainer/graph/operations/arithmetic.ts';
 import { broadcastTo, total } from '../../trainer/graph/operations/reduction.ts';
@@ -81,6 +82,16 @@ describe('WebGPU engine', () => {
     await assert.rejects(program.run({ x: foreign }), /another engine/);
     assert.throws(() => engine.upload([3], new Float32Array(2)), /2 elements do not fill shape \[3\]/);
     wrong.dispose();
+  });
+
+  it('computes in half precision, or says that the card has no 16-bit numbers and what to do', async () => {
+    const lacking = await requireHalfPrecision(engine).catch((error: unknown) => error);
+    if (lacking !== undefined) {
+      assert.ok(lacking instanceof EngineError, String(lacking));
+      assert.match(lacking.message, /--precision fp16 does not work with the engine webgpu/);
+      assert.match(lacking.message, /offers no 16-bit numbers \(shader-f16\)\. Take --precision fp32/);
+    }
+    assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
   });
 
   for (const rows of [2 ** 14, ...(process.env[ownCardVariable] ? [] : [2 ** 11])])

@@ -2,10 +2,10 @@ import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { defaultModelsFolder } from '../checkpoints/modelsFolder.ts';
 import { megabytes, type PublishedModel, publishedModels } from '../checkpoints/publishedModels.ts';
-import type { DownloadProgress } from '../hub/downloadFile.ts';
 import type { DownloadOffer } from '../hub/downloadModel.ts';
 import { DownloadCancelledError } from '../hub/hubError.ts';
 import { formatDuration } from '../training/progress.ts';
+import type { TransferProgress } from '../transferMeter.ts';
 import { UsageError } from '../usageError.ts';
 
 const help = `usage: clipself download NAME [--out DIR] [--yes] [--dry-run] [--json]
@@ -147,7 +147,7 @@ class ProgressLine {
     this.#json = json;
   }
 
-  show(progress: DownloadProgress): void {
+  show(progress: TransferProgress): void {
     if (this.#json) {
       console.error(JSON.stringify(progress));
       return;
@@ -174,7 +174,7 @@ class ProgressLine {
 }
 
 /** `120 MB of 599 MB  12.3 MB/s  0:39 left` */
-function progressText({ received, total, bytesPerSecond, remainingSeconds }: DownloadProgress): string {
+function progressText({ received, total, bytesPerSecond, remainingSeconds }: TransferProgress): string {
   const speed = `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
   return `${megabytes(received)} of ${megabytes(total)}  ${speed}  ${formatDuration(remainingSeconds)} left`;
 }

@@ -2,7 +2,7 @@
 import { FileError } from '../checkpoints/fileError.ts';
 import type { HostTensor } from '../checkpoints/hostTensor.ts';
 import type { ModelFiles } from '../checkpoints/modelFiles.ts';
-import { toFloat16 } from '../dense/float16.ts';
+import { toFloat16 } from '../float16.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
 import { UsageError } from '../usageError.ts';
 

@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { writeAtomically, writeFully } from '../checkpoints/atomicFile.ts';
 import type { FeatureMap, MapSize } from '../dense/featureMap.ts';
-import { fromFloat16, toFloat16 } from '../dense/float16.ts';
 import { blendLayer, drawLayer, type Layer, type Placement } from '../dense/overlay.ts';
+import { fromFloat16, toFloat16 } from '../float16.ts';
 import { placeAsRgb, type Raster } from '../images/raster.ts';
 import { denseOptions, type ImageSubject, withImage } from './imageSubject.ts';
 import type { OverlayOptions } from './overlayOptions.ts';

@@ -2,11 +2,14 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
+import { ChoiceMemory } from '../engineChoice/choiceMemory.ts';
 import { describeInstallation, installationFolder } from '../engines/tensorflow/installation.ts';
 import type { SetupOutcome, SetupProgress, SetupStage } from '../engines/tensorflow/setup/setUp.ts';
+import { gigabytes, type LibraryKind, setupSizes } from '../engines/tensorflow/setup/sizes.ts';
+import { formatDuration } from '../training/progress.ts';
 import { UsageError } from '../usageError.ts';
 
-const help = `usage: clipself setup-tensorflow [--cuda | --cpu] [--out DIR] [--yes] [--json]
+const help = `usage: clipself setup-tensorflow [--cuda | --cpu | --remove] [--out DIR] [--yes] [--json]
 
 Installs TensorFlow for --engine tensorflow into DIR: the libraries of its newest Python wheel, for CUDA with those of NVIDIA,
 and the npm package tfjs-node, whose addon is compiled against them. Needs npm, Python with pip and a C++ compiler on Linux;
@@ -15,6 +18,7 @@ elsewhere the old libraries of tfjs-node take their place (TensorFlow 2.9.1, CUD
   --cuda      for NVIDIA cards: about 3.4 GB to download, 6 GB on the disk; the default where a card's driver is found
   --cpu       for the processor: about 0.35 GB to download, 1.3 GB on the disk
   --out DIR   default ${installationFolder()}; others are found through the variable CLIPSELF_TENSORFLOW
+  --remove    removes an installation from DIR instead
   --yes       begin without being asked
   --json      the outcome as one JSON line on stdout, progress as JSON lines on stderr`;
 
@@ -25,6 +29,7 @@ export async function setupTensorflowCommand(args: string[]): Promise<void> {
     options: {
       cuda: { type: 'boolean', default: false },
       cpu: { type: 'boolean', default: false },
+      remove: { type: 'boolean', default: false },
       out: { type: 'string' },
       yes: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -35,9 +40,12 @@ export async function setupTensorflowCommand(args: string[]): Promise<void> {
     console.log(help);
     return;
   }
-  if (values.cuda && values.cpu) throw new UsageError('--cuda and --cpu exclude each other');
+  if ([values.cuda, values.cpu, values.remove].filter(Boolean).length > 1)
+    throw new UsageError('--cuda, --cpu and --remove exclude each other');
+  const folder = path.resolve(values.out ?? installationFolder());
+  if (values.remove) return remove(folder, values.json);
   const cuda = values.cuda || (!values.cpu && hasCudaDriver());
-  await install(path.resolve(values.out ?? installationFolder()), cuda, values);
+  await install(folder, cuda ? 'cuda' : 'cpu', values);
 }
 
 /** Whether a driver of NVIDIA is loaded. */
@@ -47,38 +55,49 @@ const hasCudaDriver = (): boolean =>
 
 async function install(
   folder: string,
-  cuda: boolean,
+  libraries: LibraryKind,
   { yes, json }: { yes: boolean; json: boolean },
 ): Promise<void> {
   // Loaded when it is needed: --help is instant.
-  const { setUpTensorflow, sizes } = await import('../engines/tensorflow/setup/setUp.ts');
+  const { setUpTensorflow } = await import('../engines/tensorflow/setup/setUp.ts');
   const controller = new AbortController();
   const cancel = (): void => controller.abort();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, cancel);
   try {
-    const { download, disk } = sizes[cuda ? 'cuda' : 'cpu'];
-    if (!yes && !(await agrees(question(folder, cuda, download, disk), controller.signal))) {
+    if (!yes && !(await agrees(question(folder, libraries), controller.signal))) {
       console.error('Nothing was installed.');
       return;
     }
     const reporter = new SetupReporter(json);
     const outcome = await setUpTensorflow({
       folder,
-      cuda,
+      libraries,
       signal: controller.signal,
       progress: progress => reporter.show(progress),
       fallingBack: reason => reporter.fallingBack(reason),
     }).finally(() => reporter.end());
+    await measureAgain();
     console.log(json ? JSON.stringify(outcome) : summary(outcome));
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, cancel);
   }
 }
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+async function remove(folder: string, json: boolean): Promise<void> {
+  const { removeTensorflow } = await import('../engines/tensorflow/setup/remove.ts');
+  await removeTensorflow(folder);
+  await measureAgain();
+  console.log(json ? JSON.stringify({ removed: folder }) : `Removed ${folder}`);
+}
 
-const question = (folder: string, cuda: boolean, download: number, disk: number): string =>
-  `TensorFlow for ${cuda ? 'NVIDIA cards (CUDA)' : 'the processor'}: downloads about ${gigabytes(download)} and takes ${gigabytes(disk)} in ${folder}.`;
+/** What `auto` remembers was measured with other engines. A cache that cannot be written is lost anyway. */
+const measureAgain = (): Promise<void> => new ChoiceMemory().forget().catch(() => undefined);
+
+function question(folder: string, libraries: LibraryKind): string {
+  const { download, disk } = setupSizes[libraries];
+  const where = libraries === 'cuda' ? 'NVIDIA cards (CUDA)' : 'the processor';
+  return `TensorFlow for ${where}: downloads about ${gigabytes(download)} and takes ${gigabytes(disk)} in ${folder}.`;
+}
 
 async function agrees(text: string, signal: AbortSignal): Promise<boolean> {
   console.error(text);
@@ -136,9 +155,10 @@ class SetupReporter {
       this.#stage = progress.stage;
       console.error(text);
     }
-    const { received, total } = progress;
-    if (this.#terminal && received !== undefined && total !== undefined)
-      process.stderr.write(`\r  ${gigabytes(received)} of about ${gigabytes(total)}\u001b[K`);
+    const { received, total, remainingSeconds } = progress;
+    if (!this.#terminal || received === undefined || total === undefined) return;
+    const left = remainingSeconds ? `  ${formatDuration(remainingSeconds)} left` : '';
+    process.stderr.write(`\r  ${gigabytes(received)} of about ${gigabytes(total)}${left}\u001b[K`);
   }
 
   fallingBack(reason: string): void {

@@ -1,11 +1,11 @@
 import { sizeOf } from '../graph/shape.ts';
 import { type ForwardBackward, type SavePolicy, splitForBackward } from '../graph/split.ts';
+import { activationBytes, type PlacedStage, type Precision, placeStages } from '../models/stagePrecision.ts';
 import type { VisionStage } from '../models/visionStage.ts';
 
 /** What a stage of the student keeps of its forward pass, and the programs that follow from it. */
-export interface StagePlan {
-  stage: VisionStage;
-  /** Key of the stage's programs. */
+export interface StagePlan extends PlacedStage {
+  /** Key of its programs that keep activations or go backward. */
   key: string;
   /** Null for a frozen stage before every trainable one: it needs no backward pass. */
   split: ForwardBackward | null;
@@ -29,8 +29,7 @@ interface Choice {
   bytes: number;
 }
 
-interface Candidate {
-  stage: VisionStage;
+interface Candidate extends PlacedStage {
   wanted: readonly string[];
   /** Null where nothing is wanted. */
   choices: Readonly<Record<SavePolicy, Choice>> | null;
@@ -42,13 +41,15 @@ interface Candidate {
  *
  * @param trainable checkpoint names of the parameters that train.
  * @param budget bytes.
+ * @param precision of the tower: what is kept takes half the memory in fp16.
  */
 export function planActivations(
   stages: readonly VisionStage[],
   trainable: ReadonlySet<string>,
   budget: number,
+  precision: Precision = 'fp32',
 ): ActivationPlan {
-  const candidates = candidatesOf(stages, trainable);
+  const candidates = candidatesOf(placeStages(stages, precision), trainable, activationBytes(precision));
   const chosen = new Map<Candidate, SavePolicy>(candidates.map(candidate => [candidate, 'recompute']));
   const counts = { keep: 0, compact: 0, recompute: 0 };
   let keptBytes = 0;
@@ -62,32 +63,41 @@ export function planActivations(
       chosen.set(candidate, policy);
     }
   const plans = candidates.map((candidate): StagePlan => {
-    const { stage, wanted, choices } = candidate;
-    if (!choices) return { stage, wanted, key: stage.key, split: null };
+    const { wanted, choices, ...placed } = candidate;
+    if (!choices) return { ...placed, key: placed.placeKey, wanted, split: null };
     const policy = chosen.get(candidate)!;
     counts[policy]++;
-    return { stage, wanted, key: `${stage.key} ${policy} ${wanted.join(' ')}`, split: choices[policy].split };
+    const key = `${placed.placeKey} ${policy} ${wanted.join(' ')}`;
+    return { ...placed, wanted, key, split: choices[policy].split };
   });
   return { stages: plans, keptBytes, counts };
 }
 
-function candidatesOf(stages: readonly VisionStage[], trainable: ReadonlySet<string>): Candidate[] {
+function candidatesOf(
+  stages: readonly PlacedStage[],
+  trainable: ReadonlySet<string>,
+  bytesPerNumber: number,
+): Candidate[] {
   let reached = false;
-  return stages.map(stage => {
+  return stages.map(placed => {
+    const { stage } = placed;
     const wanted = Object.entries(stage.parameters)
       .filter(([, checkpointName]) => trainable.has(checkpointName))
       .map(([name]) => name);
     if (reached) wanted.push('input');
     reached ||= wanted.length > 0;
-    if (!reached) return { stage, wanted, choices: null };
+    if (!reached) return { ...placed, wanted, choices: null };
     const outputs = { output: stage.output };
     const choices = Object.fromEntries(
       policies.map(policy => {
         const split = splitForBackward(outputs, wanted, policy);
-        const bytes = split.savedNames.reduce((sum, name) => sum + 4 * sizeOf(split.forward[name]!.shape), 0);
+        const bytes = split.savedNames.reduce(
+          (sum, name) => sum + bytesPerNumber * sizeOf(split.forward[name]!.shape),
+          0,
+        );
         return [policy, { split, bytes }];
       }),
     );
-    return { stage, wanted, choices: choices as Record<SavePolicy, Choice> };
+    return { ...placed, wanted, choices: choices as Record<SavePolicy, Choice> };
   });
 }

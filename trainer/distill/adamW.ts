@@ -1,6 +1,8 @@
 import type { DeviceTensor, Engine } from '../engines/engine.ts';
 import { takeScalar } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
+import { add, multiply } from '../graph/operations/arithmetic.ts';
+import { total } from '../graph/operations/reduction.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { inputsOf, type Outputs, substitute } from '../graph/split.ts';
 import { Value } from '../graph/value.ts';
@@ -33,26 +35,35 @@ export class AdamW {
   readonly #settings: AdamWSettings;
   readonly #parameters: Map<string, DeviceTensor>;
   readonly #moments = new Map<string, Moments>();
+  readonly #scaled: boolean;
   #scalars: Record<string, DeviceTensor> = {};
 
+  /** @param scaled whether gradients are those of a scaled loss. */
   constructor(
     engine: Engine,
     programs: ProgramCache,
     settings: AdamWSettings,
     parameters: Map<string, DeviceTensor>,
+    scaled = false,
   ) {
+    this.#scaled = scaled;
     this.#engine = engine;
     this.#programs = programs;
     this.#settings = settings;
     this.#parameters = parameters;
   }
 
-  /** Starts update `step` (from 1): every `apply` until `end` belongs to it. */
-  begin(step: number, learningRate: number): void {
+  /**
+   * Starts update `step` (from 1): every `apply` until `end` belongs to it.
+   *
+   * @param lossScale what gradients are divided by, where the optimiser was made for a scaled loss.
+   */
+  begin(step: number, learningRate: number, lossScale = 1): void {
     this.#disposeScalars();
     const scalars = adamWScalars(this.#settings, learningRate, step);
     for (const name of adamWScalarNames) this.#scalars[name] = this.#upload(scalars[name]);
     this.#scalars.squaredNorm = this.#upload(0);
+    if (this.#scaled) this.#scalars.unscale = this.#upload(1 / lossScale);
   }
 
   /** Updates one parameter; disposes of the gradient. */
@@ -61,7 +72,9 @@ export class AdamW {
     if (!parameter) throw new Error(`no parameter '${name}' to update`);
     const decays = this.#decays(name);
     const key = `adamw [${parameter.shape.join(', ')}] ${decays ? 'with' : 'without'} decay`;
-    const program = await this.#programs.get(key, () => adamWUpdate(parameter.shape, this.#settings, decays));
+    const program = await this.#programs.get(key, () =>
+      adamWUpdate(parameter.shape, this.#settings, decays, this.#scaled),
+    );
     const moments = this.#momentsOf(name, parameter);
     const { keep, ...others } = this.#scalars;
     const feeds = { ...others, ...(decays ? { keep: keep! } : {}), ...moments, parameter, gradient };
@@ -101,6 +114,26 @@ export class AdamW {
         secondMoment: updated[inputName(index, 'secondMoment')]!,
       });
     }
+  }
+
+  /** Whether every number of these gradients of a scaled loss is finite; they stay. One run for all of them. */
+  async areFinite(gradients: ReadonlyMap<string, DeviceTensor>, lossScale: number): Promise<boolean> {
+    const tensors = [...gradients.values()];
+    const key = `squares of ${tensors.map(({ shape }) => shape.join('x')).join(', ')}`;
+    const factor = Value.input('unscale', []);
+    const program = await this.#programs.get(key, () => ({
+      sum: tensors
+        .map(({ shape }, index) => multiply(Value.input(inputName(index, 'gradient'), shape), factor))
+        .map(gradient => total(multiply(gradient, gradient)))
+        .reduce((sum, each) => add(sum, each)),
+    }));
+    const unscale = this.#upload(1 / lossScale);
+    const feeds = Object.fromEntries(
+      tensors.map((gradient, index) => [inputName(index, 'gradient'), gradient]),
+    );
+    const { sum } = await program.run({ ...feeds, unscale });
+    unscale.dispose();
+    return Number.isFinite(await takeScalar(this.#engine, sum!));
   }
 
   /** The updates of several parameters as one graph; the scalars are shared. */

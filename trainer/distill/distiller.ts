@@ -11,11 +11,13 @@ import { ProgramCache } from '../engines/programCache.ts';
 import { gradientName, splitForBackward, upstreamName } from '../graph/split.ts';
 import type { Value } from '../graph/value.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
+import type { Precision } from '../models/stagePrecision.ts';
 import { denseStages, imageStages } from '../models/visionStages.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
 import type { ActivationPlan } from './activationPlan.ts';
 import { AdamW } from './adamW.ts';
 import { GradientSum } from './gradientSum.ts';
+import { initialLossScale, isExhausted, type LossScale, nextLossScale } from './lossScale.ts';
 import { type Nouns, NounTargets } from './nounTargets.ts';
 import type { AdamWSettings } from './optimiser.ts';
 import { passesOf } from './passes.ts';
@@ -31,14 +33,20 @@ export interface StepResult {
   gradNorm: number;
   /** Cosine of every box with the teacher's crop embedding, or with its noun; by image. */
   cosines: number[][];
+  /** In mixed precision the scale of the loss in this step; null otherwise. */
+  lossScale: number | null;
+  /** The gradients overflowed: nothing was updated, `gradNorm` is infinite, and the next scale is half of this one. */
+  skipped: boolean;
 }
 
 /** The loss left the finite numbers; nothing was updated in that step. */
 export class NonFiniteLossError extends Error {
-  constructor(step: number, loss: number) {
+  constructor(step: number, loss: number, precision: Precision = 'fp32') {
     super(
       `the loss became ${loss} at step ${step}: the weights up to the step before are intact. ` +
-        'Lower the learning rate (--lr) or look for a damaged checkpoint',
+        (precision === 'fp16'
+          ? 'Activations may be too large for half precision: take --precision fp32 in a new run'
+          : 'Lower the learning rate (--lr) or look for a damaged checkpoint'),
     );
     this.name = 'NonFiniteLossError';
   }
@@ -55,6 +63,18 @@ export class NonFiniteGradientError extends Error {
   }
 }
 
+/** Gradients overflow half precision at any scale of the loss; nothing was updated in that step. */
+export class LossScaleError extends Error {
+  override readonly name = 'LossScaleError';
+
+  constructor(step: number, { skippedSteps }: LossScale) {
+    super(
+      `the gradients overflow half precision at step ${step} although the loss is no longer scaled (${skippedSteps} steps skipped): ` +
+        'take --precision fp32 in a new run',
+    );
+  }
+}
+
 /**
  * The number of crops changes from step to step, and a compiled program holds on to the memory of its size. A tower
  * takes four programs, and one more brings its embeddings to the loss: those of the latest two numbers stay.
@@ -68,6 +88,8 @@ export interface DistillerSettings {
   cropSize: number;
   maxBoxes: number;
   optimiser: AdamWSettings;
+  /** What both towers compute in; fp32 by default. */
+  precision?: Precision;
   /** Bytes of student activations kept for the backward pass. */
   activationBudget: number;
   /** Images that go through the student together; the gradients of a larger batch add up. All of them by default. */
@@ -103,6 +125,9 @@ export class Distiller {
   readonly #studentTower: Student;
   /** The student's embeddings of whole images, for their retention. */
   readonly #wholeImages: Student;
+  readonly #precision: Precision;
+  /** Null in fp32, where the loss is as it is. */
+  #lossScale: LossScale | null;
 
   /**
    * @param teacher parameters by checkpoint name; the distiller disposes of them.
@@ -141,7 +166,16 @@ export class Distiller {
     this.#programs = new ProgramCache(engine);
     this.#cropPrograms = new ProgramCache(engine, cropProgramCapacity);
     this.#interpolations = new PositionInterpolations(engine, architecture);
-    this.#teacherTower = new VisionTower(architecture, teacher, this.#cropPrograms, this.#interpolations);
+    const { precision = 'fp32' } = settings;
+    this.#precision = precision;
+    this.#lossScale = precision === 'fp16' ? initialLossScale : null;
+    this.#teacherTower = new VisionTower(
+      architecture,
+      teacher,
+      this.#cropPrograms,
+      this.#interpolations,
+      precision,
+    );
     const { cropSize, activationBudget, cosineWeight = 1, nouns } = settings;
     this.#teacherTargets = new TeacherTargets(
       engine,
@@ -160,10 +194,12 @@ export class Distiller {
         this.#interpolations,
         activationBudget,
         stages,
+        precision,
       );
     this.#studentTower = studentWith(denseStages);
     this.#wholeImages = studentWith(imageStages);
-    this.optimiser = new AdamW(engine, this.#programs, settings.optimiser, student);
+    const scaled = precision === 'fp16';
+    this.optimiser = new AdamW(engine, this.#programs, settings.optimiser, student, scaled);
   }
 
   /** What the student keeps of the forward pass of `images` images. */
@@ -176,13 +212,21 @@ export class Distiller {
   async step(batch: DistillationBatch, step: number, learningRate: number): Promise<StepResult> {
     const { imagesPerPass = batch.boxCounts.length, retention = 0, peers = null } = this.#settings;
     const passes = passesOf(batch, imagesPerPass);
+    const lossScale = this.#lossScale;
     let begun = false;
-    const update: GradientReceiver = (name, gradient) => {
+    const apply: GradientReceiver = (name, gradient) => {
       // Not before: a loss that is no number leaves everything as it was.
-      if (!begun) this.optimiser.begin(step, learningRate);
+      if (!begun) {
+        // As GradScaler does it, steps that were skipped are none for the optimiser.
+        this.optimiser.begin(step - (lossScale?.skippedSteps ?? 0), learningRate, lossScale?.scale);
+      }
       begun = true;
       return this.optimiser.apply(name, gradient);
     };
+    // Of a scaled loss all gradients must be known to be finite before the first one counts.
+    const held = new Map<string, DeviceTensor>();
+    const hold: GradientReceiver = async (name, gradient) => void held.set(name, gradient);
+    const update = lossScale ? hold : apply;
     const share: GradientReceiver = peers ? (name, gradient) => peers.add(name, gradient, update) : update;
     const gradients = new GradientSum(this.#programs);
     const several = passes.length > 1 || retention > 0;
@@ -202,11 +246,24 @@ export class Distiller {
       await gradients.deliver(share);
       await peers?.finish(update);
       if (peers) loss = await peers.sumLoss(loss);
+      const scale = lossScale?.scale ?? null;
+      if (lossScale) {
+        const finite = await this.optimiser.areFinite(held, lossScale.scale);
+        this.#lossScale = nextLossScale(lossScale, finite);
+        if (isExhausted(this.#lossScale)) throw new LossScaleError(step, this.#lossScale);
+        if (!finite)
+          return { loss, gradNorm: Number.POSITIVE_INFINITY, cosines, lossScale: scale, skipped: true };
+        for (const [name, gradient] of held) {
+          held.delete(name);
+          await apply(name, gradient);
+        }
+      }
       const gradNorm = await this.optimiser.end();
       if (!Number.isFinite(gradNorm)) throw new NonFiniteGradientError(step, gradNorm);
-      return { loss, gradNorm, cosines };
+      return { loss, gradNorm, cosines, lossScale: scale, skipped: false };
     } finally {
       gradients.dispose();
+      disposeAll(held.values());
     }
   }
 
@@ -216,7 +273,7 @@ export class Distiller {
     whole: StepImages,
     step: number,
     receive: GradientReceiver,
-  ): Promise<Omit<StepResult, 'gradNorm'>> {
+  ): Promise<Pick<StepResult, 'loss' | 'cosines'>> {
     const regionLoss = await this.#targets.lossOf(part, whole, this.#shapeOf(part), step);
     const pixels = this.#uploadImages(part);
     const { output: dense, tape } = await this.#studentTower.forward(pixels);
@@ -226,7 +283,7 @@ export class Distiller {
       const { loss, cosines } = await program.run(feeds);
       const lossValue = await takeScalar(this.#engine, loss!);
       const agreement = await this.#takeCosines(cosines!, part);
-      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue);
+      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue, this.#precision);
       const denseGradient = await this.#lossGradient(regionLoss, feeds);
       await this.#studentTower.backward(tape, denseGradient, receive);
       return { loss: lossValue, cosines: agreement };
@@ -257,7 +314,7 @@ export class Distiller {
       const program = await this.#programs.get(`retention ${images}`, graph);
       const { loss } = await program.run(feeds);
       const lossValue = await takeScalar(this.#engine, loss!);
-      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue);
+      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue, this.#precision);
       const gradient = await this.#gradientOf(`retention gradient ${images}`, graph, 'student', feeds);
       await this.#wholeImages.backward(tape, gradient, receive);
       return lossValue;
@@ -275,12 +332,29 @@ export class Distiller {
   ): Promise<number[][]> {
     const regionLoss = await this.#teacherTargets.lossOf(batch, batch, this.#shapeOf(batch));
     const pixels = this.#uploadImages(batch);
-    const tower = new VisionTower(this.#architecture, student, this.#programs, this.#interpolations);
+    const tower = new VisionTower(
+      this.#architecture,
+      student,
+      this.#programs,
+      this.#interpolations,
+      this.#precision,
+    );
     const dense = await tower.encodeDense(pixels);
     const program = await this.#lossProgram(regionLoss);
     const { loss, cosines } = await program.run({ ...regionLoss.feeds, dense });
     disposeAll([...Object.values(regionLoss.feeds), dense, pixels, loss!]);
     return this.#takeCosines(cosines!, batch);
+  }
+
+  /** The state of the loss scale, for a checkpoint; null in fp32. */
+  get lossScale(): LossScale | null {
+    return this.#lossScale;
+  }
+
+  /** Takes up the loss scale of a checkpoint. */
+  restoreLossScale(state: LossScale): void {
+    if (!this.#lossScale) throw new Error('in fp32 the loss is not scaled');
+    this.#lossScale = state;
   }
 
   /** Replaces one of the student's parameters, to resume from a checkpoint. */
@@ -329,7 +403,7 @@ export class Distiller {
       key,
       () => splitForBackward(graph(), [input], 'recompute').backward,
     );
-    const upstream = this.#engine.upload([], Float32Array.of(1));
+    const upstream = this.#engine.upload([], Float32Array.of(this.#lossScale?.scale ?? 1));
     const results = await program.run({ ...feeds, [upstreamName('loss')]: upstream });
     upstream.dispose();
     return results[gradientName(input)]!;

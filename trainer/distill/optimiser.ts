@@ -52,10 +52,18 @@ export function adamWScalars(
  *
  * Inputs `parameter`, `gradient`, `firstMoment`, `secondMoment` of `shape`, the scalars, and `squaredNorm`; outputs
  * the new three and `squaredNorm` plus this gradient's squared norm, so that one number is read after all updates.
+ *
+ * @param scaled whether gradients are those of a scaled loss: each is multiplied by the scalar `unscale` first.
  */
-export function adamWUpdate(shape: Shape, { beta1, beta2 }: AdamWSettings, decays: boolean): Outputs {
+export function adamWUpdate(
+  shape: Shape,
+  { beta1, beta2 }: AdamWSettings,
+  decays: boolean,
+  scaled = false,
+): Outputs {
   const parameter = Value.input('parameter', shape);
-  const gradient = Value.input('gradient', shape);
+  const given = Value.input('gradient', shape);
+  const gradient = scaled ? multiply(given, Value.input('unscale', [])) : given;
   const [stepSize, floor] = [Value.input('stepSize', []), Value.input('floor', [])];
   const scale = (value: Value, factor: number): Value => multiply(value, Value.constant(factor));
 

@@ -3,6 +3,7 @@ import type { ProgramCache } from '../engines/programCache.ts';
 import type { Shape } from '../graph/shape.ts';
 import { gradientName, upstreamName } from '../graph/split.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
+import type { Precision } from '../models/stagePrecision.ts';
 import type { ImageBatch, VisionStage } from '../models/visionStage.ts';
 import { denseStages } from '../models/visionStages.ts';
 import {
@@ -41,6 +42,7 @@ export class Student {
   readonly #activationBudget: number;
   readonly #plans = new Map<string, ActivationPlan>();
   readonly #stagesOf: StagesOf;
+  readonly #precision: Precision;
 
   /**
    * @param activationBudget bytes of activations kept for the backward pass; stages beyond it recompute theirs.
@@ -54,7 +56,9 @@ export class Student {
     interpolations: PositionInterpolations,
     activationBudget: number,
     stagesOf: StagesOf = denseStages,
+    precision: Precision = 'fp32',
   ) {
+    this.#precision = precision;
     this.#architecture = architecture;
     this.#parameters = parameters;
     this.#trainable = new Set(trainable);
@@ -127,20 +131,21 @@ export class Student {
         this.#stagesOf(this.#architecture, batch),
         this.#trainable,
         this.#activationBudget,
+        this.#precision,
       );
       this.#plans.set(key, plan);
     }
     return plan;
   }
 
-  #forwardProgram({ stage, key, split }: StagePlan): Promise<Program> {
+  #forwardProgram({ stage, key, split, atPrecision, placeKey }: StagePlan): Promise<Program> {
     if (!split || split.savedNames.length === 0)
-      return this.#programs.get(stage.key, () => ({ output: stage.output }));
-    return this.#programs.get(`forward ${key}`, () => split.forward);
+      return this.#programs.get(placeKey, () => atPrecision({ output: stage.output }));
+    return this.#programs.get(`forward ${key}`, () => atPrecision(split.forward));
   }
 
-  #backwardProgram({ key, split }: StagePlan): Promise<Program> {
-    return this.#programs.get(`backward ${key}`, () => split!.backward);
+  #backwardProgram({ key, split, atPrecision }: StagePlan): Promise<Program> {
+    return this.#programs.get(`backward ${key}`, () => atPrecision(split!.backward));
   }
 }
 

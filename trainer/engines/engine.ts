@@ -2,11 +2,19 @@ import type { Shape } from '../graph/shape.ts';
 import type { Outputs } from '../graph/split.ts';
 import type { DataType, TensorType } from '../graph/value.ts';
 
-/** Elements of a tensor on the host; bool as 0 and 1. */
-export type HostData = Float32Array | Int32Array | Uint8Array;
+/** Elements of a tensor on the host; bool as 0 and 1, float16 by its bits. */
+export type HostData = Float32Array | Uint16Array | Int32Array | Uint8Array;
 
 /** Arrays of the host by element type. */
-export const arrayOf = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+export const arrayOf = {
+  float32: Float32Array,
+  float16: Uint16Array,
+  int32: Int32Array,
+  bool: Uint8Array,
+} as const;
+
+/** Bytes of an element. */
+export const bytesOf = (dtype: DataType): number => arrayOf[dtype].BYTES_PER_ELEMENT;
 
 /**
  * A tensor where an engine keeps it: host memory for a CPU engine, a buffer of the card for a GPU engine.

@@ -33,5 +33,6 @@ export function requireFeed(name: string, type: TensorType, feed: DeviceTensor |
 /** The type of a tensor that is uploaded from `data`. */
 export function typeOf(data: HostData): DataType {
   if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Uint16Array) return 'float16';
   return data instanceof Int32Array ? 'int32' : 'bool';
 }

@@ -1,4 +1,4 @@
-import { fromFloat16, toFloat16 } from '../dense/float16.ts';
+import { fromFloat16, toFloat16 } from '../float16.ts';
 import type {
   Accuracy,
   ClassKind,

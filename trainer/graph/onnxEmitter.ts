@@ -1,3 +1,5 @@
+import type { DataType } from './value.ts';
+
 /** An attribute of an ONNX node; the format keeps integers and floats apart. */
 export type OnnxAttribute =
   | { int: number }
@@ -18,8 +20,8 @@ export interface OnnxEmitter {
   ): string;
   /** An int64 vector as a constant: shapes, axes, bounds. */
   integers(values: readonly number[]): string;
-  /** A float32 scalar constant. */
-  scalar(value: number): string;
-  /** A tensor filled with one number. */
-  filled(value: number, shape: readonly number[]): string;
+  /** A scalar constant, float32 unless told otherwise. */
+  scalar(value: number, dtype?: DataType): string;
+  /** A tensor filled with one number, float32 unless told otherwise. */
+  filled(value: number, shape: readonly number[], dtype?: DataType): string;
 }

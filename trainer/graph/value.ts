@@ -2,7 +2,12 @@ import type { OnnxEmitter } from './onnxEmitter.ts';
 import { formatShape, type Shape, sizeOf } from './shape.ts';
 import type { TfjsEmitter, TfjsTensor } from './tfjsEmitter.ts';
 
-export type DataType = 'float32' | 'int32' | 'bool';
+/** `float16` appears in programs of half precision alone, see `halfPrecision.ts`. */
+export type DataType = 'float32' | 'float16' | 'int32' | 'bool';
+
+export type FloatType = Extract<DataType, 'float32' | 'float16'>;
+
+export const isFloat = (dtype: DataType): dtype is FloatType => dtype === 'float32' || dtype === 'float16';
 
 /** What is known of a value before anything runs. */
 export interface TensorType {
@@ -74,9 +79,9 @@ export class Value {
     return new Value({ shape, dtype }, { name });
   }
 
-  /** A float32 scalar, or a tensor filled with it. */
-  static constant(constant: number, shape: Shape = []): Value {
-    return new Value({ shape, dtype: 'float32' }, { constant });
+  /** A scalar, or a tensor filled with it. */
+  static constant(constant: number, shape: Shape = [], dtype: FloatType = 'float32'): Value {
+    return new Value({ shape, dtype }, { constant });
   }
 
   static apply<Attributes>(
@@ -93,13 +98,15 @@ export class Value {
   }
 }
 
-/** Throws when an operation that computes with float32 alone gets anything else. */
-export function requireFloat(operation: string, inputs: readonly Value[]): void {
-  for (const input of inputs)
-    if (input.dtype !== 'float32')
-      throw new TypeError(
-        `${operation}: takes float32, got ${inputs.map(value => value.dtype).join(' and ')}`,
-      );
+/**
+ * The one floating-point type of the operands.
+ *
+ * @throws TypeError when they are anything else, or differ.
+ */
+export function requireFloat(operation: string, inputs: readonly Value[]): FloatType {
+  const { dtype } = inputs[0]!;
+  if (isFloat(dtype) && inputs.every(input => input.dtype === dtype)) return dtype;
+  throw new TypeError(`${operation}: takes float32, got ${inputs.map(value => value.dtype).join(' and ')}`);
 }
 
 /** Every value that `roots` depend on, operands before results. Iterative: graphs are deep. */

@@ -4,20 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { syncDirectory, writeFully } from '../checkpoints/atomicFile.ts';
 import { asFileError, FileError, naming, systemErrorCode } from '../checkpoints/fileError.ts';
 import { hashFile } from '../checkpoints/modelFiles.ts';
+import { TransferMeter, type TransferProgress } from '../transferMeter.ts';
 import type { HubFile, HubRepository } from './hubClient.ts';
 import { HubError } from './hubError.ts';
 
-export interface DownloadProgress {
-  /** Bytes on the disk, those of earlier tries included. */
-  received: number;
-  total: number;
-  bytesPerSecond: number;
-  remainingSeconds: number;
-}
-
 export interface DownloadOptions {
   /** Told at most a few times a second, and at the end. */
-  progress?: (progress: DownloadProgress) => void;
+  progress?: (progress: TransferProgress) => void;
   /** Told that the connection broke off and is made again. */
   retrying?: (reason: string) => void;
   signal?: AbortSignal;
@@ -27,7 +20,6 @@ export interface DownloadOptions {
 
 /** Tries that bring nothing, one after the other, before it is given up. */
 const mostFruitlessTries = 4;
-const reportEvery = 250;
 
 /** Name of what is there so far: hidden, and of this content alone, so that another is not continued with it. */
 export function partialName(target: string, { sha256 }: Pick<HubFile, 'sha256'>): string {
@@ -89,7 +81,7 @@ async function receive(
     await checkSpace(partial, file.bytes - received);
     const handle = await open(partial, 'a');
     try {
-      const meter = new Meter(file.bytes, received, progress);
+      const meter = new TransferMeter(file.bytes, received, progress);
       if (received < file.bytes)
         for await (const piece of repository.read(file, received)) {
           signal?.throwIfAborted();
@@ -140,33 +132,5 @@ async function sizeOf(file: string): Promise<number> {
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return 0;
     throw asFileError(error, file, 'read');
-  }
-}
-
-/** Speed over the latest seconds, and from it the time that is left. */
-class Meter {
-  readonly #total: number;
-  readonly #progress: DownloadOptions['progress'];
-  /** Moments of the latest ten seconds, the oldest first. */
-  readonly #marks: { time: number; received: number }[];
-  #shown = Number.NEGATIVE_INFINITY;
-
-  constructor(total: number, received: number, progress: DownloadOptions['progress']) {
-    this.#total = total;
-    this.#progress = progress;
-    this.#marks = [{ time: performance.now(), received }];
-  }
-
-  show(received: number, always = false): void {
-    const time = performance.now();
-    if (!this.#progress || (!always && time - this.#shown < reportEvery)) return;
-    this.#shown = time;
-    this.#marks.push({ time, received });
-    while (this.#marks.length > 2 && time - this.#marks[0]!.time > 10_000) this.#marks.shift();
-    const [oldest] = this.#marks;
-    const seconds = Math.max(1e-3, (time - oldest!.time) / 1000);
-    const bytesPerSecond = (received - oldest!.received) / seconds;
-    const remainingSeconds = bytesPerSecond > 0 ? (this.#total - received) / bytesPerSecond : 0;
-    this.#progress({ received, total: this.#total, bytesPerSecond, remainingSeconds });
   }
 }

@@ -1,5 +1,5 @@
-import { fromFloat16, toFloat16 } from '../dense/float16.ts';
 import type { ImageFeatures } from '../dense/imageFeatures.ts';
+import { fromFloat16, toFloat16 } from '../float16.ts';
 import { unfittableReason } from '../images/geometry.ts';
 import type { Raster } from '../images/raster.ts';
 import { unsuitableSize } from '../models/architecture.ts';

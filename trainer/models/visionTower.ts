@@ -9,6 +9,7 @@ import {
 import { firstReaders, hasMaskAttention, maskAttentionBlock, visibleInput } from './maskAttention.ts';
 import { interpolationMatrix } from './positionInterpolation.ts';
 import { rotaryTables } from './rotaryPositions.ts';
+import { type PlacedStage, type Precision, placeStages } from './stagePrecision.ts';
 import { imageHead, interpolationInput, needsInterpolation } from './stemAndHead.ts';
 import { type ImageBatch, keyOf, type VisionStage } from './visionStage.ts';
 import { attentionStage, type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
@@ -101,19 +102,25 @@ export function stageFeeds(
   return feeds;
 }
 
+/** A stage on its own, in float32. */
+const placed = (stage: VisionStage): PlacedStage => placeStages([stage], 'fp32')[0]!;
+
 /** Runs an image tower without gradients, block by block, so that memory holds one block's activations. */
 export class VisionTower {
   readonly architecture: VisionArchitecture;
   readonly #parameters: Parameters;
   readonly #programs: ProgramCache;
   readonly #interpolations: PositionInterpolations;
+  readonly #precision: Precision;
 
   constructor(
     architecture: VisionArchitecture,
     parameters: Parameters,
     programs: ProgramCache,
     interpolations: PositionInterpolations,
+    precision: Precision = 'fp32',
   ) {
+    this.#precision = precision;
     this.architecture = architecture;
     this.#parameters = parameters;
     this.#programs = programs;
@@ -161,10 +168,14 @@ export class VisionTower {
     try {
       // After the stem come the weights of block 1, after block k those of block k + 1.
       for (const [index, stage] of trunkStages(this.architecture, batch, layers - 1).entries()) {
-        const next = await this.#runStage(stage, tokens, tables);
+        const next = await this.#runStage(placed(stage), tokens, tables);
         if (tokens !== pixels) tokens.dispose();
         tokens = next;
-        const weights = await this.#runStage(attentionStage(this.architecture, batch, index), tokens, tables);
+        const weights = await this.#runStage(
+          placed(attentionStage(this.architecture, batch, index)),
+          tokens,
+          tables,
+        );
         try {
           await receive(weights);
         } finally {
@@ -221,7 +232,7 @@ export class VisionTower {
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {
     const tables = this.#interpolations.feedsFor(imageBatchOf(this.architecture, pixels));
     let current = pixels;
-    for (const stage of stages) {
+    for (const stage of placeStages(stages, this.#precision)) {
       try {
         const output = await this.#runStage(stage, current, tables);
         if (current !== pixels) current.dispose();
@@ -234,8 +245,12 @@ export class VisionTower {
     return current;
   }
 
-  async #runStage(stage: VisionStage, input: DeviceTensor, tables: Feeds): Promise<DeviceTensor> {
-    const program = await this.#programs.get(stage.key, () => ({ output: stage.output }));
+  async #runStage(
+    { stage, placeKey, atPrecision }: PlacedStage,
+    input: DeviceTensor,
+    tables: Feeds,
+  ): Promise<DeviceTensor> {
+    const program = await this.#programs.get(placeKey, () => atPrecision({ output: stage.output }));
     const { output } = await program.run(stageFeeds(stage, input, this.#parameters, tables));
     return output!;
   }

@@ -39,7 +39,11 @@ function parseStep(value: Record<string, unknown>): StepRecord | null {
   const memoryMib = measured(value.memoryMib ?? null) ?? Number.NaN;
   const dataWait = measured(value.dataWait);
   const waited = dataWait === undefined ? {} : { dataWait };
-  return { step, epoch, loss, lr, gradNorm, imagesPerSecond, ...waited, memoryMib, time };
+  const scaled =
+    typeof value.lossScale === 'number' && isCount(value.skippedSteps)
+      ? { lossScale: value.lossScale, skippedSteps: value.skippedSteps }
+      : {};
+  return { step, epoch, loss, lr, gradNorm, imagesPerSecond, ...waited, ...scaled, memoryMib, time };
 }
 
 function parseEvaluation(value: Record<string, unknown>): EvaluationRecord | null {

@@ -46,6 +46,7 @@ const settingKinds: Readonly<Record<keyof TrainingSettings, SettingKind>> = {
   checkpointEvery: 'number',
   keepCheckpoints: 'number',
   engine: 'text',
+  precision: 'text',
   threads: 'number',
   memoryBudgetGib: 'number',
 };
@@ -70,6 +71,7 @@ const laterSettings: Partial<TrainingSettings> = {
   evaluateMasks: null,
   evaluateEmbeddings: null,
   evaluateLimit: 0,
+  precision: 'fp32',
 };
 
 const settingNames = Object.keys(settingKinds) as (keyof TrainingSettings)[];

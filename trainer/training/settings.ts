@@ -1,6 +1,7 @@
 import { publishedAdamW, vitAdamW } from '../distill/optimiser.ts';
 import { engineNames } from '../engines/createEngine.ts';
 import { unsuitableSize, type VisionArchitecture } from '../models/architecture.ts';
+import { precisions } from '../models/stagePrecision.ts';
 import type { TrainingSettings } from '../protocol.ts';
 
 /** What a run is asked for: model, images and any settings; the rest takes the published values. */
@@ -51,6 +52,7 @@ export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>
   checkpointEvery: 500,
   keepCheckpoints: 2,
   engine: 'auto',
+  precision: 'fp32',
   threads: 0,
   memoryBudgetGib: 6,
 };
@@ -63,6 +65,7 @@ export const settingChoices = {
   method: { option: '--method', words: ['clipself', 'regionclip'] },
   regions: { option: '--regions', words: ['grid', 'proposals', 'boxes-file'] },
   engine: { option: '--engine', words: engineNames },
+  precision: { option: '--precision', words: precisions },
   exchange: { option: '--exchange', words: ['average', 'none'] },
 } as const;
 

@@ -8,6 +8,7 @@ import { StepExchange } from '../distributed/stepExchange.ts';
 import { compareWeights } from '../distributed/weightCheck.ts';
 import { agreeing, anyRank, gatherNumbers, leads, type World } from '../distributed/world.ts';
 import type { DeviceTensor, Engine } from '../engines/engine.ts';
+import { requireHalfPrecision } from '../engines/halfPrecisionCheck.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
 import { BatchLoader, loaderThreads } from '../images/batchLoader.ts';
@@ -150,7 +151,8 @@ export class TrainingRun {
   async #prepare(): Promise<void> {
     const { engine, plan, files, configuration, log } = this.#context;
     const { beta1, beta2, epsilon, weightDecay, size, maxBoxes, batch, memoryBudgetGib } = this.#settings;
-    const { cosineWeight, retention, seed } = this.#settings;
+    const { cosineWeight, retention, seed, precision } = this.#settings;
+    if (precision === 'fp16') await requireHalfPrecision(engine);
     const { world } = this.#context;
     this.#exchange = this.#startExchange();
     const latest = await this.#latestCheckpoint();
@@ -163,6 +165,7 @@ export class TrainingRun {
       cropSize: plan.model.architecture.imageSize,
       maxBoxes,
       optimiser: { beta1, beta2, epsilon, weightDecay },
+      precision,
       activationBudget: activationBudget(memoryBudget, memoryUse),
       imagesPerPass: batch,
       cosineWeight,
@@ -324,12 +327,21 @@ export class TrainingRun {
       gradNorm: result.gradNorm,
       imagesPerSecond: imagesPerStep(this.#settings) / seconds,
       dataWait: waited / seconds,
+      ...(result.lossScale === null ? {} : this.#scaleRecord(result.lossScale)),
       memoryMib: Math.round(process.memoryUsage.rss() / 2 ** 20),
       time: Date.now(),
     };
     this.#metrics?.write(record);
+    if (result.skipped)
+      log.info(
+        `step ${this.#step} was skipped: its gradients overflowed half precision; the loss scale is ${this.#distiller!.lossScale!.scale} now`,
+      );
     log.progress(progressLine(record, configuration, this.#clock.remainingSeconds(this.#step)));
     await this.#preview(batch, result);
+  }
+
+  #scaleRecord(lossScale: number): { lossScale: number; skippedSteps: number } {
+    return { lossScale, skippedSteps: this.#distiller!.lossScale!.skippedSteps };
   }
 
   /** Each unusable image is named once in a trainer's life. */

@@ -1,14 +1,18 @@
 import path from 'node:path';
 import { FileError } from '../checkpoints/fileError.ts';
 import type { HostTensor } from '../checkpoints/hostTensor.ts';
+import { isJsonObject, readJson, writeJson } from '../checkpoints/jsonFile.ts';
 import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts';
 import type { Distiller } from '../distill/distiller.ts';
+import type { LossScale } from '../distill/lossScale.ts';
 import { type Engine, readFloats } from '../engines/engine.ts';
 import { formatShape, sameShape } from '../graph/shape.ts';
 import type { Checkpoint } from '../runs/checkpointStore.ts';
 
 const studentFile = 'student.safetensors';
 const optimiserFile = 'optimiser.safetensors';
+/** Of mixed precision alone. */
+const lossScaleFile = 'lossScale.json';
 const firstMomentPrefix = 'first/';
 const secondMomentPrefix = 'second/';
 
@@ -19,7 +23,8 @@ const float32 = (shape: readonly number[], data: Float32Array): HostTensor => ({
 });
 
 /**
- * Writes what a run needs to go on to the same bits: the raw student's trained tensors and both moments of each.
+ * Writes what a run needs to go on to the same bits: the raw student's trained tensors, both moments of each, and in mixed
+ * precision the loss scale.
  * Sampling follows from seed and step alone, so there is no random state beside the step in the folder's name.
  */
 export async function writeTrainingState(
@@ -40,10 +45,11 @@ export async function writeTrainingState(
   }
   await writeSafetensors(path.join(directory, studentFile), student);
   await writeSafetensors(path.join(directory, optimiserFile), optimiser);
+  if (distiller.lossScale) await writeJson(path.join(directory, lossScaleFile), distiller.lossScale);
 }
 
 /**
- * Restores what `writeTrainingState` wrote. Before the first step there are no moments.
+ * Restores what `writeTrainingState` wrote. Before the first update there are no moments.
  *
  * @throws FileError when a tensor is missing or has another shape; the files stay as they are.
  */
@@ -54,17 +60,33 @@ export async function readTrainingState(
 ): Promise<void> {
   const student = await readSafetensors(path.join(directory, studentFile));
   const optimiser = await readSafetensors(path.join(directory, optimiserFile));
+  if (distiller.lossScale)
+    distiller.restoreLossScale(await readLossScale(path.join(directory, lossScaleFile)));
+  const updates = step - (distiller.lossScale?.skippedSteps ?? 0);
   for (const name of trainable) {
     const { shape } = distiller.studentParameters.get(name)!;
     const expect = (tensors: ReadonlyMap<string, HostTensor>, tensor: string, file: string): Float32Array =>
       expectFloats(tensors, tensor, shape, path.join(directory, file));
     distiller.restore(name, expect(student.tensors, name, studentFile));
-    if (step === 0) continue;
+    if (updates === 0) continue;
     distiller.optimiser.restoreMoments(name, {
       firstMoment: expect(optimiser.tensors, firstMomentPrefix + name, optimiserFile),
       secondMoment: expect(optimiser.tensors, secondMomentPrefix + name, optimiserFile),
     });
   }
+}
+
+async function readLossScale(file: string): Promise<LossScale> {
+  const content = await readJson(file);
+  const { scale, goodSteps, skippedSteps } = isJsonObject(content) ? content : {};
+  const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (typeof scale === 'number' && scale > 0 && isCount(goodSteps) && isCount(skippedSteps))
+    return { scale, goodSteps, skippedSteps };
+  throw new FileError(
+    file,
+    'it holds no loss scale',
+    'Remove this checkpoint: an earlier one takes its place',
+  );
 }
 
 function expectFloats(

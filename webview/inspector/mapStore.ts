@@ -1,5 +1,5 @@
-import { fromFloat16 } from '../../trainer/dense/float16.ts';
 import { toUnitMap, type UnitMap } from '../../trainer/dense/similarity.ts';
+import { fromFloat16 } from '../../trainer/float16.ts';
 import { gridOf } from './featureMap.ts';
 import type { FeatureQuery, FeaturesResult } from './protocol/requests.ts';
 import type { LoadedMap } from './views/view.ts';

@@ -54,6 +54,7 @@ const sectionOfSetting: Record<keyof TrainingSettings, 'Data' | 'Optimisation' |
   checkpointEvery: 'Run',
   keepCheckpoints: 'Run',
   engine: 'Run',
+  precision: 'Run',
   threads: 'Run',
   memoryBudgetGib: 'Run',
 };

@@ -1,3 +1,4 @@
+import type { StepRecord } from '../../trainer/protocol.ts';
 import { element, setText } from '../dom.ts';
 import {
   formatChange,
@@ -57,6 +58,8 @@ export class Figures {
   readonly #learningRate = new Figure('Learning rate');
   readonly #speed = new Figure('Images/s');
   readonly #memory = new Figure('Memory');
+  /** Of mixed precision alone. */
+  readonly #lossScale = new Figure('Loss scale');
   readonly #evaluations = new Map<string, Figure>();
 
   constructor() {
@@ -73,7 +76,16 @@ export class Figures {
     this.#learningRate.show(last ? formatScientific(last.lr) : UNKNOWN);
     this.#speed.show(last ? formatSignificant(last.imagesPerSecond) : UNKNOWN, waitNote(last?.dataWait));
     this.#memory.show(last ? formatMemory(last.memoryMib) : UNKNOWN);
+    this.#showLossScale(last ?? null);
     this.#showEvaluations(evaluations);
+  }
+
+  #showLossScale(last: StepRecord | null): void {
+    if (last?.lossScale === undefined) return;
+    if (!this.#lossScale.root.isConnected) this.#memory.root.after(this.#lossScale.root);
+    const { lossScale, skippedSteps = 0 } = last;
+    const steps = skippedSteps === 1 ? 'step' : 'steps';
+    this.#lossScale.show(formatCount(lossScale), `${formatCount(skippedSteps)} ${steps} skipped`);
   }
 
   #showEvaluations(evaluations: readonly EvaluationSummary[]): void {

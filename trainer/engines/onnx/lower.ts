@@ -1,4 +1,6 @@
+import { toFloat16 } from '../../float16.ts';
 import type { OnnxAttribute, OnnxEmitter } from '../../graph/onnxEmitter.ts';
+import { onnxTypes } from '../../graph/onnxTypes.ts';
 import type { Outputs } from '../../graph/split.ts';
 import { type DataType, topologicalOrder, type Value } from '../../graph/value.ts';
 import {
@@ -7,7 +9,6 @@ import {
   type OnnxTensor,
   type OnnxValueInfo,
   onnxAttributeTypes,
-  onnxTypes,
 } from './schema.ts';
 
 /** First operator set with ScatterElements' sum and with LayerNormalization. */
@@ -49,7 +50,8 @@ export function lowerToOnnx(
       const numbers = external.get(value.name);
       if (numbers) nodes.constants.push(externalTensor(value.name, value, numbers));
       else inputs.push(describe(value.name, value));
-    } else if (value.constant !== null) names.set(value, nodes.filled(value.constant, value.shape));
+    } else if (value.constant !== null)
+      names.set(value, nodes.filled(value.constant, value.shape, value.dtype));
     else {
       const output = resultNames.get(value) ?? nodes.freshName();
       names.set(value, output);
@@ -144,14 +146,16 @@ class NodeList implements OnnxEmitter {
     });
   }
 
-  scalar(value: number): string {
+  scalar(value: number, dtype: DataType = 'float32'): string {
     // As text, −0 would pass for 0.
-    const key = Object.is(value, -0) ? '-0' : String(value);
-    return this.#constant(`scalar ${key}`, { dims: [], dataType: onnxTypes.float32, floatData: [value] });
+    const key = `scalar ${dtype} ${Object.is(value, -0) ? '-0' : value}`;
+    const number =
+      dtype === 'float16' ? { int32Data: [...toFloat16(Float32Array.of(value))] } : { floatData: [value] };
+    return this.#constant(key, { dims: [], dataType: onnxTypes[dtype], ...number });
   }
 
-  filled(value: number, shape: readonly number[]): string {
-    const scalar = this.scalar(value);
+  filled(value: number, shape: readonly number[], dtype: DataType = 'float32'): string {
+    const scalar = this.scalar(value, dtype);
     return shape.length === 0 ? scalar : this.node('Expand', [scalar, this.integers(shape)]);
   }
 

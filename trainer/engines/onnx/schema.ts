@@ -1,8 +1,5 @@
 import protobuf from 'protobufjs';
 
-/** ONNX element types (TensorProto.DataType). */
-export const onnxTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
-
 /** ONNX attribute types (AttributeProto.AttributeType). */
 export const onnxAttributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
@@ -20,7 +17,7 @@ message NodeProto {
 }
 message StringStringEntryProto { string key = 1; string value = 2; }
 message TensorProto {
-  repeated int64 dims = 1; int32 data_type = 2; repeated float float_data = 4; repeated int64 int64_data = 7; string name = 8;
+  repeated int64 dims = 1; int32 data_type = 2; repeated float float_data = 4; repeated int32 int32_data = 5; repeated int64 int64_data = 7; string name = 8;
   repeated StringStringEntryProto external_data = 13; int32 data_location = 14;
 }
 message TensorShapeProto { message Dimension { oneof value { int64 dim_value = 1; } } repeated Dimension dim = 1; }
@@ -51,6 +48,8 @@ export interface OnnxTensor {
   dims: readonly number[];
   dataType: number;
   floatData?: readonly number[];
+  /** Bits of float16. */
+  int32Data?: readonly number[];
   int64Data?: readonly number[];
   externalData?: readonly { key: string; value: string }[];
   /** 1 (TensorProto.DataLocation.EXTERNAL) when the numbers are in `externalData`. */

@@ -1,11 +1,10 @@
 import type { Tensor } from 'onnxruntime-node';
-import { formatShape, type Shape } from '../../graph/shape.ts';
+import { formatShape, type Shape, sizeOf } from '../../graph/shape.ts';
 import type { DataType, TensorType } from '../../graph/value.ts';
-import type { DeviceTensor } from '../engine.ts';
+import { bytesOf, type DeviceTensor } from '../engine.ts';
 
-/** Bytes of a tensor on the card; truth values take one byte. */
-export const byteLengthOf = ({ shape, dtype }: TensorType): number =>
-  shape.reduce((size, length) => size * length, dtype === 'bool' ? 1 : 4);
+/** Bytes of a tensor on the card. */
+export const byteLengthOf = ({ shape, dtype }: TensorType): number => bytesOf(dtype) * sizeOf(shape);
 
 /** Tensors not disposed of, and what they hold. */
 export interface Tally {

@@ -7,6 +7,9 @@ import { dataFolder } from '../../dataFolder.ts';
 /** Written last into an installation: a folder without it is none. */
 export const installationFile = 'installation.json';
 
+/** `1` lets CUDA's libraries round the operands of products to TensorFloat-32. */
+export const tf32Variable = 'CLIPSELF_TENSORFLOW_TF32';
+
 /** A TensorFlow that was installed for the engine. */
 export interface Installation {
   /** Where it lies. */

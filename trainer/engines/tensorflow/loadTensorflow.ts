@@ -1,5 +1,11 @@
 import util from 'node:util';
-import { findInstallation, type Installation, installationFolder, requireFrom } from './installation.ts';
+import {
+  findInstallation,
+  type Installation,
+  installationFolder,
+  requireFrom,
+  tf32Variable,
+} from './installation.ts';
 import { TensorflowEngine } from './tensorflowEngine.ts';
 import type { Tfjs } from './tfjs.ts';
 
@@ -9,9 +15,6 @@ export class TensorflowUnavailableError extends Error {
 }
 
 const advice = "Install it with 'clipself setup-tensorflow', or choose another engine";
-
-/** `1` lets CUDA's libraries round the operands of products to TensorFloat-32. */
-export const tf32Variable = 'CLIPSELF_TENSORFLOW_TF32';
 
 /** What `@tensorflow/tfjs-node` adds to the library: the backend that holds the native binding. */
 interface NativeTfjs extends Tfjs {

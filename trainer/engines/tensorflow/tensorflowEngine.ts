@@ -2,13 +2,18 @@ import { setImmediate } from 'node:timers/promises';
 import { formatShape, type Shape, sizeOf } from '../../graph/shape.ts';
 import type { Outputs } from '../../graph/split.ts';
 import { type DataType, type TensorType, topologicalOrder, type Value } from '../../graph/value.ts';
-import type { DeviceTensor, Engine, Feeds, HostData, Program } from '../engine.ts';
+import {
+  bytesOf,
+  type DeviceTensor,
+  type Engine,
+  type Feeds,
+  type HostData,
+  type Program,
+} from '../engine.ts';
 import { inputTypes, outputTypes, requireFeed, typeOf } from '../programTypes.ts';
 import { SerialQueue } from '../serialQueue.ts';
 import { KernelEmitter } from './kernelEmitter.ts';
 import type { NativeTensor, Tfjs } from './tfjs.ts';
-
-const bytesOf = { float32: 4, int32: 4, bool: 1 } as const;
 
 /** Tensors that were handed out and not disposed of. */
 interface Live {
@@ -32,7 +37,7 @@ class TensorflowTensor implements DeviceTensor {
   }
 
   get #bytes(): number {
-    return bytesOf[this.dtype] * sizeOf(this.shape);
+    return bytesOf(this.dtype) * sizeOf(this.shape);
   }
 
   get native(): NativeTensor {
@@ -84,6 +89,7 @@ export class TensorflowEngine implements Engine {
     if (data.length !== sizeOf(shape))
       throw new RangeError(`upload: ${data.length} elements do not fill shape ${formatShape(shape)}`);
     const dtype = typeOf(data);
+    if (dtype === 'float16') throw new TypeError('TensorFlow.js has no half precision');
     // The library keeps the array that it is given until a kernel wants it.
     const native = this.#tf.tensor(data.slice(), [...shape], dtype);
     return new TensorflowTensor({ shape, dtype }, native, this.#live);

@@ -3,22 +3,28 @@ import type { TfjsEmitter, TfjsTensor } from '../tfjsEmitter.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
 import { add, errorFunction, exponential, multiply, sigmoid, subtract } from './arithmetic.ts';
 
+/** Nodes and scalars of the type of the operation that is lowered. */
+type NodeEmitter = Pick<OnnxEmitter, 'node'> & { scalar(value: number): string };
+
 /** An activation function with a gradient of few passes; ONNX Runtime knows its lowering as a whole and fuses it. */
 function activation(
   name: string,
   slope: (x: Value, result: Value) => Value,
-  emitNodes: (emit: OnnxEmitter, x: string, output: string) => void,
+  emitNodes: (emit: NodeEmitter, x: string, output: string) => void,
   runKernels: (emit: TfjsEmitter, x: TfjsTensor) => TfjsTensor,
 ): (x: Value) => Value {
   const operation: Operation<null> = {
     name,
     backward: 'recompute',
     type(inputs) {
-      requireFloat(name, inputs);
-      return { shape: inputs[0]!.shape, dtype: 'float32' };
+      const dtype = requireFloat(name, inputs);
+      return { shape: inputs[0]!.shape, dtype };
     },
     gradient: (value, upstream) => [multiply(upstream, slope(value.inputs[0]!, value))],
-    onnx: (emit, _value, _attributes, inputs, output) => emitNodes(emit, inputs[0]!, output),
+    onnx: (emit, { dtype }, _attributes, inputs, output) => {
+      const node: NodeEmitter['node'] = (...all) => emit.node(...all);
+      emitNodes({ node, scalar: number => emit.scalar(number, dtype) }, inputs[0]!, output);
+    },
     tfjs: (emit, _value, _attributes, inputs) => runKernels(emit, inputs[0]!),
   };
   return x => Value.apply(operation, [x], null);

@@ -16,8 +16,8 @@ function binary(
     name,
     backward: 'recompute',
     type(inputs) {
-      requireFloat(name, inputs);
-      return { shape: broadcastShapes(name, inputs[0]!.shape, inputs[1]!.shape), dtype: 'float32' };
+      const dtype = requireFloat(name, inputs);
+      return { shape: broadcastShapes(name, inputs[0]!.shape, inputs[1]!.shape), dtype };
     },
     gradient(value, upstream) {
       const [a, b] = value.inputs as [Value, Value];
@@ -40,8 +40,8 @@ function unary(name: string, onnxType: string, kernel: string, gradient: UnaryGr
     name,
     backward: 'recompute',
     type(inputs) {
-      requireFloat(name, inputs);
-      return { shape: inputs[0]!.shape, dtype: 'float32' };
+      const dtype = requireFloat(name, inputs);
+      return { shape: inputs[0]!.shape, dtype };
     },
     gradient: (value, upstream) => [gradient(value.inputs[0]!, upstream, value)],
     onnx: (emit, _value, _attributes, inputs, output) => {
@@ -128,9 +128,9 @@ const selectOperation: Operation<null> = {
         condition.shape,
         a.shape,
       );
-    requireFloat('select', [a, b]);
+    const dtype = requireFloat('select', [a, b]);
     const branches = broadcastShapes('select', a.shape, b.shape);
-    return { shape: broadcastShapes('select', condition.shape, branches), dtype: 'float32' };
+    return { shape: broadcastShapes('select', condition.shape, branches), dtype };
   },
   gradient(value, upstream) {
     const [condition, a, b] = value.inputs as [Value, Value, Value];

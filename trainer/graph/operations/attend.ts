@@ -14,8 +14,8 @@ const weightsOperation: Operation<null> = {
   name: 'attention weights',
   backward: 'keep',
   type([scores]) {
-    requireFloat('attend', [scores!]);
-    return { shape: scores!.shape, dtype: 'float32' };
+    const dtype = requireFloat('attend', [scores!]);
+    return { shape: scores!.shape, dtype };
   },
   gradient: (value, upstream) => [multiply(value, upstream)],
   onnx: (emit, _value, _attributes, inputs, output) => {
@@ -32,11 +32,11 @@ const likenessOperation: Operation<null> = {
   name: 'attention weights by likeness',
   backward: 'keepWhenAmple',
   type([query, key]) {
-    requireFloat('attend', [query!, key!]);
+    const dtype = requireFloat('attend', [query!, key!]);
     const [left, right] = [query!.shape, key!.shape];
     const fit = sameShape(left.slice(0, -2), right.slice(0, -2)) && left.at(-1) === right.at(-1);
     if (left.length < 2 || !fit) throw new ShapeError('attend', 'queries and keys do not fit', left, right);
-    return { shape: [...left.slice(0, -1), right.at(-2)!], dtype: 'float32' };
+    return { shape: [...left.slice(0, -1), right.at(-2)!], dtype };
   },
   gradient(value, upstream) {
     const [query, key] = value.inputs as [Value, Value];
@@ -58,11 +58,11 @@ const mixOperation: Operation<null> = {
   name: 'attend',
   backward: 'keep',
   type([weights, values]) {
-    requireFloat('attend', [weights!, values!]);
+    const dtype = requireFloat('attend', [weights!, values!]);
     const [left, right] = [weights!.shape, values!.shape];
     if (left.length < 2 || !sameShape(left.slice(0, -2), right.slice(0, -2)) || left.at(-1) !== right.at(-2))
       throw new ShapeError('attend', 'scores and values do not fit', left, right);
-    return { shape: [...left.slice(0, -1), right.at(-1)!], dtype: 'float32' };
+    return { shape: [...left.slice(0, -1), right.at(-1)!], dtype };
   },
   /**
    * The mean of u = ∂O·Vᵀ under the weights is ∂O·O, a number a row: one more column of ∂O against −1 in V takes it off

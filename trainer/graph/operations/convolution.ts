@@ -63,7 +63,7 @@ const convolutionOperation: Operation<ConvolutionSettings> = {
   name: 'convolution2d',
   backward: 'keep',
   type([x, kernel], settings) {
-    requireFloat('convolution2d', [x!, kernel!]);
+    const dtype = requireFloat('convolution2d', [x!, kernel!]);
     const [image, filters] = [x!.shape, kernel!.shape];
     if (image.length !== 4 || filters.length !== 4 || image[1] !== filters[1])
       throw new ShapeError('convolution2d', 'takes images and kernels of the same channels', image, filters);
@@ -72,7 +72,7 @@ const convolutionOperation: Operation<ConvolutionSettings> = {
       1;
     if (side(2) < 1 || side(3) < 1)
       throw new ShapeError('convolution2d', 'the kernel is larger than the padded image', image, filters);
-    return { shape: [image[0]!, filters[0]!, side(2), side(3)], dtype: 'float32' };
+    return { shape: [image[0]!, filters[0]!, side(2), side(3)], dtype };
   },
   gradient(value, upstream, settings) {
     const [x, kernel] = value.inputs as [Value, Value];
@@ -114,7 +114,7 @@ const transposedConvolutionOperation: Operation<TransposedSettings> = {
   name: 'transposedConvolution2d',
   backward: 'keep',
   type([x, kernel], settings) {
-    requireFloat('transposedConvolution2d', [x!, kernel!]);
+    const dtype = requireFloat('transposedConvolution2d', [x!, kernel!]);
     const [image, filters] = [x!.shape, kernel!.shape];
     if (image.length !== 4 || filters.length !== 4 || image[1] !== filters[0])
       throw new ShapeError(
@@ -132,7 +132,7 @@ const transposedConvolutionOperation: Operation<TransposedSettings> = {
           image,
           filters,
         );
-    return { shape: [image[0]!, filters[1]!, ...settings.size], dtype: 'float32' };
+    return { shape: [image[0]!, filters[1]!, ...settings.size], dtype };
   },
   gradient(value, upstream, { size: _, ...settings }) {
     const [x, kernel] = value.inputs as [Value, Value];

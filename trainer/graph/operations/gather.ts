@@ -12,8 +12,8 @@ const gatherRowsOperation: Operation<null> = {
         table!.shape,
         indices!.shape,
       );
-    requireFloat('gatherRows', [table!]);
-    return { shape: [indices!.shape[0]!, table!.shape[1]!], dtype: 'float32' };
+    const dtype = requireFloat('gatherRows', [table!]);
+    return { shape: [indices!.shape[0]!, table!.shape[1]!], dtype };
   },
   gradient(value, upstream) {
     const [table, indices] = value.inputs as [Value, Value];
@@ -42,14 +42,14 @@ const scatterAddRowsOperation: Operation<{ rows: number }> = {
         updates!.shape,
         indices!.shape,
       );
-    requireFloat('scatterAddRows', [updates!]);
-    return { shape: [rows, updates!.shape[1]!], dtype: 'float32' };
+    const dtype = requireFloat('scatterAddRows', [updates!]);
+    return { shape: [rows, updates!.shape[1]!], dtype };
   },
   gradient: (value, upstream) => [gatherRows(upstream, value.inputs[1]!), null],
   onnx: (emit, value, _attributes, [updates, indices], output) => {
     const [rows, width] = value.shape as [number, number];
     const count = value.inputs[0]!.shape[0]!;
-    const zeros = emit.node('Expand', [emit.scalar(0), emit.integers([rows, width])]);
+    const zeros = emit.node('Expand', [emit.scalar(0, value.dtype), emit.integers([rows, width])]);
     const column = emit.node('Reshape', [indices!, emit.integers([count, 1])]);
     const wide = emit.node('Expand', [column, emit.integers([count, width])]);
     const attributes = { axis: { int: 0 }, reduction: { string: 'add' } };

@@ -123,7 +123,12 @@ const padOperation: Operation<Padding> = {
   },
   onnx: (emit, value, { axis, before, after }, inputs, output) => {
     const at = (count: number): number[] => value.shape.map((_, index) => (index === axis ? count : 0));
-    emit.node('Pad', [inputs[0]!, emit.integers([...at(before), ...at(after)]), emit.scalar(0)], {}, output);
+    emit.node(
+      'Pad',
+      [inputs[0]!, emit.integers([...at(before), ...at(after)]), emit.scalar(0, value.dtype)],
+      {},
+      output,
+    );
   },
   tfjs: (emit, value, { axis, before, after }, [x]) =>
     padded(

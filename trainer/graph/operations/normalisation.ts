@@ -9,9 +9,9 @@ const softmaxOperation: Operation<null> = {
   name: 'softmax',
   backward: 'keep',
   type([x]) {
-    requireFloat('softmax', [x!]);
+    const dtype = requireFloat('softmax', [x!]);
     if (x!.shape.length === 0) throw new ShapeError('softmax', 'a scalar has no last axis', x!.shape);
-    return { shape: x!.shape, dtype: 'float32' };
+    return { shape: x!.shape, dtype };
   },
   gradient(value, upstream) {
     const weighted = multiply(value, upstream);
@@ -30,7 +30,7 @@ const layerNormOperation: Operation<{ epsilon: number }> = {
   name: 'layerNorm',
   backward: 'recompute',
   type([x, scale, shift]) {
-    requireFloat('layerNorm', [x!, scale!, shift!]);
+    const dtype = requireFloat('layerNorm', [x!, scale!, shift!]);
     const width = x!.shape.at(-1);
     for (const parameter of [scale!, shift!])
       if (width === undefined || !sameShape(parameter.shape, [width]))
@@ -40,7 +40,7 @@ const layerNormOperation: Operation<{ epsilon: number }> = {
           x!.shape,
           parameter.shape,
         );
-    return { shape: x!.shape, dtype: 'float32' };
+    return { shape: x!.shape, dtype };
   },
   gradient(value, upstream, { epsilon }) {
     const [x, scale, shift] = value.inputs as [Value, Value, Value];

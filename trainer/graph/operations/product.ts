@@ -1,7 +1,7 @@
 import type { OnnxEmitter } from '../onnxEmitter.ts';
 import { ShapeError, sameShape } from '../shape.ts';
 import { matrixProduct } from '../tfjsFunctions.ts';
-import { type Operation, requireFloat, Value } from '../value.ts';
+import { type DataType, type Operation, requireFloat, Value } from '../value.ts';
 import { reshape } from './layout.ts';
 import { sum } from './reduction.ts';
 
@@ -34,8 +34,10 @@ function emitGemm(
   const operands =
     emit.forProcessor && collide
       ? [
-          padded(emit, left, rows, 1),
-          transposeB ? padded(emit, right, columns, 1) : padded(emit, right, columns, 0),
+          padded(emit, left, value.dtype, rows, 1),
+          transposeB
+            ? padded(emit, right, value.dtype, columns, 1)
+            : padded(emit, right, value.dtype, columns, 0),
         ]
       : [left, right];
   const sides = { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } };
@@ -43,16 +45,20 @@ function emitGemm(
 }
 
 /** Appends zeros along `axis` to a matrix whose other axis has `length`. */
-const padded = (emit: OnnxEmitter, matrix: string, length: number, axis: 0 | 1): string =>
-  emit.node('Concat', [matrix, emit.filled(0, axis === 1 ? [length, rowPadding] : [rowPadding, length])], {
-    axis: { int: axis },
-  });
+const padded = (emit: OnnxEmitter, matrix: string, dtype: DataType, length: number, axis: 0 | 1): string =>
+  emit.node(
+    'Concat',
+    [matrix, emit.filled(0, axis === 1 ? [length, rowPadding] : [rowPadding, length], dtype)],
+    {
+      axis: { int: axis },
+    },
+  );
 
 const matmulOperation: Operation<Sides> = {
   name: 'matmul',
   backward: 'keep',
   type([a, b], { transposeA, transposeB }) {
-    requireFloat('matmul', [a!, b!]);
+    const dtype = requireFloat('matmul', [a!, b!]);
     const left = a!.shape;
     const right = b!.shape;
     const batch = left.slice(0, -2);
@@ -64,7 +70,7 @@ const matmulOperation: Operation<Sides> = {
       : [right.at(-2)!, right.at(-1)!];
     if (inner !== innerRight)
       throw new ShapeError('matmul', `inner lengths ${inner} and ${innerRight} differ`, left, right);
-    return { shape: [...batch, rows, columns], dtype: 'float32' };
+    return { shape: [...batch, rows, columns], dtype };
   },
   gradient(value, upstream, { transposeA, transposeB }) {
     const [a, b] = value.inputs as [Value, Value];
@@ -103,12 +109,12 @@ const affineOperation: Operation<null> = {
   name: 'affine',
   backward: 'keep',
   type([x, weight, bias]) {
-    requireFloat('affine', [x!, weight!, bias!]);
+    const dtype = requireFloat('affine', [x!, weight!, bias!]);
     if (x!.shape.length !== 2 || weight!.shape.length !== 2 || x!.shape[1] !== weight!.shape[1])
       throw new ShapeError('affine', 'the inner lengths differ', x!.shape, weight!.shape);
     if (!sameShape(bias!.shape, [weight!.shape[0]!]))
       throw new ShapeError('affine', 'the bias does not fit the weight', weight!.shape, bias!.shape);
-    return { shape: [x!.shape[0]!, weight!.shape[0]!], dtype: 'float32' };
+    return { shape: [x!.shape[0]!, weight!.shape[0]!], dtype };
   },
   gradient(value, upstream) {
     const [x, weight, bias] = value.inputs as [Value, Value, Value];

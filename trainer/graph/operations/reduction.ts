@@ -8,12 +8,12 @@ const sumOperation: Operation<{ axes: readonly number[] }> = {
   name: 'sum',
   backward: 'recompute',
   type(inputs, { axes }) {
-    requireFloat('sum', inputs);
+    const dtype = requireFloat('sum', inputs);
     const { shape } = inputs[0]!;
     const reduced = axes.map(axis => normaliseAxis('sum', axis, shape));
     if (new Set(reduced).size !== axes.length)
       throw new ShapeError('sum', 'an axis is named twice', shape, axes);
-    return { shape: shape.map((length, axis) => (reduced.includes(axis) ? 1 : length)), dtype: 'float32' };
+    return { shape: shape.map((length, axis) => (reduced.includes(axis) ? 1 : length)), dtype };
   },
   gradient: (value, upstream) => [broadcastTo(upstream, value.inputs[0]!.shape)],
   onnx: (emit, _value, { axes }, inputs, output) => {

@@ -1,33 +1,26 @@
-import { mkdir, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { identifyProcess } from '../../../runs/processIdentity.ts';
+import { TransferMeter, type TransferProgress } from '../../../transferMeter.ts';
 import { type Installation, installationFile } from '../installation.ts';
 import { buildAddon } from './addon.ts';
 import { MissingToolError, runTool, SetupCancelledError, SetupError } from './runTool.ts';
+import { gigabytes, type LibraryKind, setupSizes } from './sizes.ts';
 import { fetchLibraries, hasWheels } from './wheels.ts';
 
 const tfjsVersion = '4.22.0';
 const headersVersion = '1.9.0';
 const nodePackage = '@tensorflow/tfjs-node';
 
-/** Bytes that an installation fetches and takes, as measured with TensorFlow 2.21 and the wheels of NVIDIA of that time. */
-export const sizes = {
-  cpu: { download: 0.35e9, disk: 1.3e9, whileInstalling: 2e9 },
-  cuda: { download: 3.4e9, disk: 6e9, whileInstalling: 10e9 },
-} as const;
-
 export type SetupStage = 'packages' | 'libraries' | 'addon' | 'stock' | 'check';
 
-export interface SetupProgress {
-  stage: SetupStage;
-  /** Bytes of the libraries; only in their stage. The total is an estimate. */
-  received?: number;
-  total?: number;
-}
+/** Bytes of the libraries come in their stage only, and their total is an estimate. */
+export type SetupProgress = { stage: SetupStage } & Partial<TransferProgress>;
 
 export interface SetupOptions {
   /** Where the installation will be; an older one is replaced once the new one works. */
   folder: string;
-  cuda: boolean;
+  libraries: LibraryKind;
   signal: AbortSignal;
   progress: (progress: SetupProgress) => void;
   /** Told when TensorFlow's own libraries cannot be had and the old ones of the npm package take their place. */
@@ -45,14 +38,17 @@ export interface SetupOutcome extends Installation {
  * @throws SetupError
  */
 export async function setUpTensorflow(options: SetupOptions): Promise<SetupOutcome> {
-  const { folder, cuda, signal } = options;
+  const { folder, libraries, signal } = options;
   const partial = `${folder}.partial`;
+  await requireNobodyElse(partial);
   try {
     await rm(partial, { recursive: true, force: true });
     await mkdir(path.join(partial, 'scratch'), { recursive: true });
-    await requireSpace(partial, sizes[cuda ? 'cuda' : 'cpu'].whileInstalling);
+    await writeFile(path.join(partial, ownerFile), String(process.pid));
+    await requireSpace(partial, setupSizes[libraries].whileInstalling);
     const outcome = await build(partial, options);
     await rm(path.join(partial, 'scratch'), { recursive: true, force: true });
+    await rm(path.join(partial, ownerFile));
     signal.throwIfAborted();
     const { folder: _, gpu: __, ...installation } = outcome;
     await writeFile(path.join(partial, installationFile), `${JSON.stringify(installation, null, 2)}\n`);
@@ -75,24 +71,38 @@ async function build(partial: string, options: SetupOptions): Promise<SetupOutco
     } catch (error) {
       // Without a tool the old libraries may do; a failed download or a full disk would fail there as well.
       if (!(error instanceof MissingToolError)) throw error;
-      options.fallingBack(error.message);
+      return installInstead(partial, error.message, options);
     }
-  } else options.fallingBack(reason);
-  return installStock(partial, options);
+  }
+  return installInstead(partial, reason, options);
+}
+
+async function installInstead(partial: string, reason: string, options: SetupOptions): Promise<SetupOutcome> {
+  options.fallingBack(reason);
+  try {
+    return await installStock(partial, options);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    throw new SetupError(
+      `${reason}. The old libraries of tfjs-node cannot take their place: ${error.message}`,
+    );
+  }
 }
 
 async function buildFromWheels(
   partial: string,
-  { cuda, signal, progress }: SetupOptions,
+  { libraries, signal, progress }: SetupOptions,
 ): Promise<SetupOutcome> {
   progress({ stage: 'libraries' });
-  const libraries = path.join(partial, 'libraries');
-  await mkdir(libraries, { recursive: true });
-  const total = sizes[cuda ? 'cuda' : 'cpu'].download;
-  const found = await fetchLibraries(libraries, cuda, {
+  const folder = path.join(partial, 'libraries');
+  await mkdir(folder, { recursive: true });
+  const meter = new TransferMeter(setupSizes[libraries].download, 0, received =>
+    progress({ stage: 'libraries', ...received }),
+  );
+  const found = await fetchLibraries(folder, libraries === 'cuda', {
     scratch: path.join(partial, 'scratch'),
     signal,
-    received: received => progress({ stage: 'libraries', received, total }),
+    received: bytes => meter.show(bytes),
   });
   progress({ stage: 'packages' });
   await installPackages(
@@ -110,9 +120,9 @@ async function buildFromWheels(
 /** The npm package with the libraries that it brings: TensorFlow 2.9.1, for CUDA 11.2 and cuDNN 8.1. */
 async function installStock(
   partial: string,
-  { cuda, signal, progress }: SetupOptions,
+  { libraries, signal, progress }: SetupOptions,
 ): Promise<SetupOutcome> {
-  const gpuPackage = cuda && process.platform !== 'darwin';
+  const gpuPackage = libraries === 'cuda' && process.platform !== 'darwin';
   const name = gpuPackage ? `${nodePackage}-gpu` : nodePackage;
   progress({ stage: 'stock' });
   await installPackages(partial, [`${name}@${tfjsVersion}`], signal);
@@ -178,10 +188,19 @@ async function check(
   return { tensorflow, gpu: gpu === true };
 }
 
+/** Holds the process that installs into a folder, while it does. */
+const ownerFile = 'installing.pid';
+
+async function requireNobodyElse(partial: string): Promise<void> {
+  const text = await readFile(path.join(partial, ownerFile), 'utf8').catch(() => null);
+  const owner = Number(text);
+  if (text === null || owner === process.pid || (await identifyProcess(owner)) === null) return;
+  throw new SetupError(`TensorFlow is being installed there already, by process ${owner}: wait for it`);
+}
+
 async function requireSpace(folder: string, needed: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= needed) return;
-  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
   throw new SetupError(
     `installing takes ${gigabytes(needed)} on the disk of ${path.dirname(folder)}, and ${gigabytes(bavail * bsize)} are free: free some space, or name another folder with --out`,
   );

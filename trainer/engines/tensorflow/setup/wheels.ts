@@ -35,10 +35,12 @@ export async function fetchLibraries(
   const python = await findPython(options);
   const [wheel] = await download(python, [cuda ? 'tensorflow' : 'tensorflow-cpu'], options);
   if (wheel === undefined) throw new SetupError('pip downloaded no TensorFlow');
+  const first = (await stat(wheel)).size;
   await unpack(wheel, folder, wanted, options.signal);
   if (cuda) {
     const requirements = cudaRequirements(await readMetadata(folder));
-    for (const requirement of await download(python, requirements, options))
+    const rest = { ...options, received: (bytes: number) => options.received(first + bytes) };
+    for (const requirement of await download(python, requirements, rest))
       await unpack(requirement, folder, wanted, options.signal);
   }
   return describeLibraries(path.basename(wheel), await readBuildInfo(folder));

@@ -1,6 +1,6 @@
 /** 16-bit floats (IEEE 754 binary16), the form in which feature maps travel and are cached. */
 
-import { widenFloat16 } from '../checkpoints/halfPrecision.ts';
+import { widenFloat16 } from './checkpoints/halfPrecision.ts';
 
 /** Widens half-precision values given by their bits; exact. */
 export function fromFloat16(bits: Uint16Array): Float32Array {
