@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { tf32Variable } from '../trainer/engines/tensorflow/installation.ts';
+import { readQueue } from '../trainer/slurm/queue.ts';
 import type { PanelCommand } from '../webview/training/protocol.ts';
 import { isAnnotationArgument } from './annotationRequest.ts';
 import { isCompareArgument } from './compareRequest.ts';
@@ -16,6 +17,7 @@ import { RunLauncher } from './runLauncher.ts';
 import { RunLogs } from './runLogs.ts';
 import { stageOf } from './runPresentation.ts';
 import { RunRegistry } from './runRegistry.ts';
+import { SlurmJobs } from './slurmJobs.ts';
 import { isInstallArgument, TensorflowSetup } from './tensorflowSetup.ts';
 import { provideEngineVariables, StartCancelledError } from './trainerProcess.ts';
 import { AnnotateCommand } from './vscode/annotateCommand.ts';
@@ -37,6 +39,7 @@ import { RunCommands } from './vscode/runCommands.ts';
 import { RunTree } from './vscode/runTree.ts';
 import { SegmentCommand } from './vscode/segmentCommand.ts';
 import { allowsTf32, runsFolders } from './vscode/settings.ts';
+import { SlurmCommand } from './vscode/slurmCommand.ts';
 import { StatusBar } from './vscode/statusBar.ts';
 import { TrainCommands } from './vscode/trainCommands.ts';
 import { TrainingPanels } from './vscode/trainingPanels.ts';
@@ -59,7 +62,8 @@ export function activate(context: vscode.ExtensionContext): void {
     directory => void registry.register(directory),
   );
   const progress = new TrainingProgress(directory => guarded(() => runCommands.stop(directory)));
-  const runCommands = new RunCommands({ registry, memory, panels, logs, channel });
+  const jobs = new SlurmJobs({ readQueue, now: () => performance.now() }, tellMessage);
+  const runCommands = new RunCommands({ registry, memory, panels, logs, channel, jobs });
   const demo = demoAssets(context.extensionPath);
   const downloads = new ModelDownloads(
     context.extensionPath,
@@ -89,6 +93,9 @@ export function activate(context: vscode.ExtensionContext): void {
     models,
   });
 
+  const slurmCommand = new SlurmCommand({
+    ...{ extensionPath: context.extensionPath, jobs, registry, memory, panels, demo, models, channel },
+  });
   const picks = { memory, registry, demo, models };
   const evaluateCommand = new EvaluateCommand(picks, context.extensionPath);
   const segmentCommand = new SegmentCommand(picks, context.extensionPath);
@@ -108,9 +115,18 @@ export function activate(context: vscode.ExtensionContext): void {
 
   function tellFailure(error: unknown): void {
     if (error instanceof StartCancelledError || error instanceof CommandCancelledError) return;
-    const message = error instanceof Error ? error.message : String(error);
+    tellMessage(error instanceof Error ? error.message : String(error));
+  }
+
+  function tellMessage(message: string): void {
     channel.error(message);
     void sayProblem(message);
+  }
+
+  function watchRuns(): void {
+    registry.watch(runsFolders());
+    // Jobs are asked for by a program of the system.
+    if (vscode.workspace.isTrusted) void jobs.watch(runsFolders());
   }
 
   async function guarded(task: () => Promise<void>): Promise<void> {
@@ -152,7 +168,10 @@ export function activate(context: vscode.ExtensionContext): void {
           evaluateCommand,
           segmentCommand,
           evaluations,
+          jobs,
         ),
+        'clipself.fineTuneOnSlurm': argument => slurmCommand.fineTune(argument),
+        'clipself.cancelJob': argument => slurmCommand.cancel(argument),
         'clipself.checkEngines': () => checkEngines(context.extensionPath, channel),
         'clipself.installCudaEngine': argument => installEngine(argument, tensorflow, channel),
         'clipself.compareRuns': (argument, selection) =>
@@ -171,14 +190,14 @@ export function activate(context: vscode.ExtensionContext): void {
       },
       failed,
     ),
-    ...presentRuns({ registry, channel, logs, panels, progress, guarded }),
-    vscode.workspace.onDidChangeWorkspaceFolders(() => registry.watch(runsFolders())),
+    ...presentRuns({ registry, channel, logs, panels, progress, jobs, slurmCommand, guarded }),
+    vscode.workspace.onDidChangeWorkspaceFolders(watchRuns),
     vscode.workspace.onDidChangeConfiguration(event => {
-      if (event.affectsConfiguration(settingKeys.runsFolder)) registry.watch(runsFolders());
+      if (event.affectsConfiguration(settingKeys.runsFolder)) watchRuns();
     }),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => registry.watch(runsFolders())),
+    vscode.workspace.onDidGrantWorkspaceTrust(watchRuns),
   );
-  registry.watch(runsFolders());
+  watchRuns();
   void guarded(() => demoCommands.goOn());
   for (const directory of memory.runs.list()) void registry.register(directory);
 }
@@ -193,9 +212,12 @@ function commandHandlers(
   evaluateCommand: EvaluateCommand,
   segmentCommand: SegmentCommand,
   evaluations: Evaluations,
+  jobs: SlurmJobs,
 ): Omit<
   CommandHandlers,
   | 'clipself.getModel'
+  | 'clipself.fineTuneOnSlurm'
+  | 'clipself.cancelJob'
   | 'clipself.checkEngines'
   | 'clipself.installCudaEngine'
   | 'clipself.compareRuns'
@@ -221,7 +243,10 @@ function commandHandlers(
     'clipself.showLog': argument => runCommands.showLog(argument),
     'clipself.evaluate': argument => evaluateCommand.evaluate(argument),
     'clipself.segment': argument => segmentCommand.segment(argument),
-    'clipself.refreshRuns': () => registry.refresh(),
+    'clipself.refreshRuns': async () => {
+      await registry.refresh();
+      await jobs.refresh();
+    },
     'clipself.inspectDenseFeatures': (argument, selection) => inspector.inspect(argument, selection),
     'clipself.openEvaluation': argument => evaluations.open(argument),
   };
@@ -233,20 +258,35 @@ interface Presented {
   logs: RunLogs;
   panels: TrainingPanels;
   progress: TrainingProgress;
+  jobs: SlurmJobs;
+  slurmCommand: SlurmCommand;
   guarded: (task: () => Promise<void>) => Promise<void>;
 }
 
 /** Shows the runs wherever they show: view, status bar, notification, log, `when` clauses. */
-function presentRuns({ registry, channel, logs, panels, progress, guarded }: Presented): vscode.Disposable[] {
+function presentRuns({
+  registry,
+  channel,
+  logs,
+  panels,
+  progress,
+  jobs,
+  slurmCommand,
+  guarded,
+}: Presented): vscode.Disposable[] {
   const tree = new RunTree();
   const statusBar = new StatusBar();
   const contextKeys = new ContextKeys();
+  const show = (): void => {
+    tree.show(registry.runs, jobs.jobs);
+    statusBar.show(registry.live, jobs.jobs);
+  };
   return [
     tree,
     statusBar,
     registry.onDidChange(runs => {
-      tree.show(runs);
-      statusBar.show(registry.live);
+      show();
+      slurmCommand.show(runs);
       progress.update(runs);
       logs.follow(registry.live);
       contextKeys.showRuns(runs);
@@ -254,8 +294,16 @@ function presentRuns({ registry, channel, logs, panels, progress, guarded }: Pre
     registry.onDidTransition(({ before, after }) => {
       channel.write('info', `[${after.name}] ${before.state} → ${after.state} at step ${after.step}`);
       const ended = stageOf(before.state) === 'live' && stageOf(after.state) !== 'live';
-      if (ended) void guarded(() => sayFarewell(after));
+      // Slurm may have made it save and queued it again.
+      const isQueued = after.state !== 'finished' && jobs.of(after.directory) !== undefined;
+      if (ended && !isQueued) void guarded(() => sayFarewell(after));
     }),
+    jobs,
+    jobs.onDidChange(() => {
+      show();
+      contextKeys.showJobs(jobs.jobs.length);
+    }),
+    jobs.onDidEnd(job => void guarded(() => slurmCommand.tellEnd(job))),
     panels.onDidChangeActive(panel => contextKeys.showActivePanel(panel?.summary ?? null)),
   ];
 }

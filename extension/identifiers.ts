@@ -12,6 +12,8 @@ export const COMMAND_CATEGORY = 'CLIPSelf';
 /** Command identifiers and their titles. */
 export const commandTitles = {
   'clipself.fineTune': 'Fine-tune CLIPSelf',
+  'clipself.fineTuneOnSlurm': 'Fine-tune on Slurm',
+  'clipself.cancelJob': 'Cancel Slurm Job',
   'clipself.openTrainingPanel': 'Open Training Panel',
   'clipself.stop': 'Stop',
   'clipself.resume': 'Resume',
@@ -56,6 +58,8 @@ export const contextKeys = {
   hasRuns: 'clipself.hasRuns',
   /** A trainer is at work on a known run. */
   hasLiveRun: 'clipself.hasLiveRun',
+  /** A Slurm job of this workspace is in the queue. */
+  hasJobs: 'clipself.hasJobs',
   /** A known run can be resumed. */
   hasResumableRun: 'clipself.hasResumableRun',
   /** `live`, `resumable` or `finished`: the run of the focused training panel; empty without one. */

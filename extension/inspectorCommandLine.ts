@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ModelReference } from '../trainer/inspect/protocol.ts';
+import { quoteWord } from '../trainer/shellWord.ts';
 import type { CopyCommandQuery } from '../webview/inspector/protocol/requests.ts';
 import type { InspectorState, InspectorView, WordsSettings } from '../webview/inspector/protocol/state.ts';
 
@@ -138,17 +139,6 @@ export function inspectArguments(
 }
 
 const boxesFileOf = (image: string): string => `${path.parse(image).name}-boxes.json`;
-
-/** A word that no shell takes apart or fills in. */
-const plainWord = /^[\w@%+=:,./-]+$/;
-
-/** One word of a POSIX shell, or of PowerShell, which double a quote differently. */
-export function quoteWord(word: string, platform: NodeJS.Platform): string {
-  const plain = platform === 'win32' ? /^[\w@%+=:./\\-]+$/ : plainWord;
-  if (plain.test(word)) return word;
-  const quote = platform === 'win32' ? "''" : "'\\''";
-  return `'${word.replaceAll("'", quote)}'`;
-}
 
 export function commandLineOf(args: readonly string[], platform: NodeJS.Platform): string {
   return ['clipself', ...args].map(word => quoteWord(word, platform)).join(' ');

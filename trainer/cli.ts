@@ -16,6 +16,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'fine-tune a CLIP vision transformer with CLIPSelf, or resume a run',
     load: async () => (await import('./commands/train.ts')).trainCommand,
   },
+  slurm: {
+    summary: 'fine-tune as a job of a Slurm cluster: writes the batch script, and hands it in',
+    load: async () => (await import('./commands/slurm.ts')).slurmCommand,
+  },
   features: {
     summary: 'dense features and embedding of an image as a safetensors file',
     load: async () => (await import('./commands/features.ts')).featuresCommand,

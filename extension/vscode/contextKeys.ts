@@ -14,6 +14,10 @@ export class ContextKeys {
     this.#set(contextKeys.hasResumableRun, stages.has('resumable'));
   }
 
+  showJobs(count: number): void {
+    this.#set(contextKeys.hasJobs, count > 0);
+  }
+
   showActivePanel(run: RunSummary | null): void {
     this.#set(contextKeys.activePanelRun, run === null ? '' : stageOf(run.state));
   }

@@ -41,6 +41,7 @@ export async function askForRun(
   memory: WorkspaceMemory,
   demo: DemoAssets,
   supply: ModelSupply,
+  title: string = TITLE,
 ): Promise<FineTuneChoice | null> {
   const steps: WizardStep<FineTuneChoice>[] = [];
   if (given.model === undefined) {
@@ -48,7 +49,7 @@ export async function askForRun(
       named(
         'model',
         await askForPath({
-          title: TITLE,
+          title,
           placeholder: 'Which CLIP model?',
           items: modelItems(memory, demo, supply),
           position,
@@ -61,7 +62,7 @@ export async function askForRun(
       named(
         'images',
         await askForPath({
-          title: TITLE,
+          title,
           placeholder: 'Which images?',
           items: imageItems(memory, demo, state.model === demo.model),
           position,
@@ -72,7 +73,7 @@ export async function askForRun(
   if (given.preset === undefined) {
     steps.push(async (state, position) => {
       const items = presetItems(memory, state.model === demo.model);
-      return named('preset', await ask({ title: TITLE, placeholder: 'Which preset?', items, position }));
+      return named('preset', await ask({ title, placeholder: 'Which preset?', items, position }));
     });
   }
   const answers = await runWizard(steps, given);

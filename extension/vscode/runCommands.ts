@@ -1,10 +1,12 @@
 import * as vscode from 'vscode';
 import type { RunSummary } from '../../trainer/protocol.ts';
+import { stopJob } from '../../trainer/slurm/queue.ts';
 import { isInside } from '../candidates.ts';
 import { directoryOfArgument } from '../runArgument.ts';
 import type { RunLogs } from '../runLogs.ts';
 import { type RunStage, stageOf } from '../runPresentation.ts';
 import type { RunRegistry } from '../runRegistry.ts';
+import type { SlurmJobs } from '../slurmJobs.ts';
 import { stopRun } from '../stopRun.ts';
 import type { LogChannel } from './logChannel.ts';
 import type { WorkspaceMemory } from './memento.ts';
@@ -20,6 +22,7 @@ export interface RunCommandContext {
   panels: TrainingPanels;
   logs: RunLogs;
   channel: LogChannel;
+  jobs: SlurmJobs;
 }
 
 /** The commands on runs that exist. */
@@ -79,6 +82,13 @@ export class RunCommands {
 
   async stop(directory: string): Promise<void> {
     if (!vscode.workspace.isTrusted) throw new Error('Stopping a trainer needs a trusted workspace.');
+    const job = this.#context.jobs.of(directory);
+    if (job !== undefined) {
+      // It trains on another machine; told so, it saves and is not queued again.
+      await stopJob(job.job);
+      this.#context.channel.write('info', `${directory}: job ${job.job} stops after its step`);
+      return;
+    }
     const outcome = await stopRun(directory);
     if (outcome.kind === 'notRunning') {
       void vscode.window.showInformationMessage('No trainer is at work on this run.');

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { knownArchitectures } from '../../trainer/checkpoints/knownArchitectures.ts';
 import { clipNormalisation } from '../../trainer/checkpoints/openClipConfiguration.ts';
 import { ImageFeatures, normaliseRows } from '../../trainer/dense/imageFeatures.ts';
+import { soloWorld } from '../../trainer/distributed/world.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import { evaluate } from '../../trainer/evaluate/evaluation.ts';
@@ -76,10 +77,16 @@ try {
   };
   const request = { data, folders, words, wordsSource: 'random', sizes: [size], skipBroken: false };
   const start = performance.now();
-  const report = (await evaluate(model, { ...request, report: path.join(folder, 'report.json') }, null, {
-    stopped: () => false,
-    progress: () => undefined,
-  }))!;
+  const report = (await evaluate(
+    soloWorld,
+    model,
+    { ...request, report: path.join(folder, 'report.json') },
+    null,
+    {
+      stopped: () => false,
+      progress: () => undefined,
+    },
+  ))!;
   const seconds = (performance.now() - start) / 1000;
   const { counts } = report;
   const forward = counts.images * denseSeconds + counts.regions * cropSeconds;

@@ -9,8 +9,10 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import type { HostTestOptions } from '../e2e/support/hostTestOptions.ts';
+import { clusterProblem, type SlurmCluster, startCluster } from '../slurm/cluster.ts';
 import { missingPrerequisite, repositoryRoot } from '../support/browserPrerequisites.ts';
 import { sampleWorkspace } from '../support/sampleWorkspace.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
 
 /** Milliseconds for all tests of the extension host together. */
 const TIMEOUT = 15 * 60_000;
@@ -54,13 +56,19 @@ async function main(): Promise<number> {
     return 0;
   }
   const workspace = await sampleWorkspace();
+  const clusterFolder = await temporaryFolder();
+  const problem = clusterProblem();
+  if (problem !== null) console.log(`Slurm jobs from VS Code are skipped: ${problem}`);
+  let cluster: SlurmCluster | null = null;
   try {
+    cluster = problem === null ? await startCluster(clusterFolder) : null;
     const runInExtensionHost = await loadRunner();
     return await runInExtensionHost({
       extensionPath: repositoryRoot.replace(/\/$/, ''),
       testsPath: await bundleTests(),
       workspaceFolder: workspace.path,
       environment: {
+        ...cluster?.environment,
         CLIPSELF_TEST_REPORTER: join(repositoryRoot, 'test/support/countingReporter.cjs'),
         // Nothing of the user's: a test tries to install there.
         CLIPSELF_TENSORFLOW: join(workspace.path, 'none', 'tensorflow'),
@@ -68,6 +76,8 @@ async function main(): Promise<number> {
       timeout: TIMEOUT,
     });
   } finally {
+    await cluster?.stop();
+    await clusterFolder.remove();
     await workspace.remove();
   }
 }

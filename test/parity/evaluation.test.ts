@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { ImageFeatures } from '../../trainer/dense/imageFeatures.ts';
+import { soloWorld } from '../../trainer/distributed/world.ts';
 import { type DeviceTensor, disposeAll } from '../../trainer/engines/engine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
@@ -154,7 +155,7 @@ describe('region classification against the published evaluation', () => {
         report: folder.file('report.json'),
       };
       const hooks = { stopped: () => false, progress: () => undefined };
-      report = (await evaluate(model, request, null, hooks))!;
+      report = (await evaluate(soloWorld, model, request, null, hooks))!;
       const lines = await readFile(regionsFileOf(folder.file('report.json')), 'utf8');
       regions = lines
         .trim()

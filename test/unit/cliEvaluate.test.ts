@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { evaluateCommand } from '../../trainer/commands/evaluate.ts';
 import { openReference } from '../../trainer/commands/openTower.ts';
 import { textCommand } from '../../trainer/commands/text.ts';
+import { soloWorld } from '../../trainer/distributed/world.ts';
 import { type EvaluationRequest, evaluate } from '../../trainer/evaluate/evaluation.ts';
 import { openData } from '../../trainer/evaluate/openData.ts';
 import type { EvaluationReport } from '../../trainer/evaluate/protocol.ts';
@@ -150,7 +151,7 @@ describe('clipself evaluate', function () {
               seen.push(done);
             },
           };
-          return { report: await evaluate(evaluated, { ...request, report }, null, hooks), seen };
+          return { report: await evaluate(soloWorld, evaluated, { ...request, report }, null, hooks), seen };
         } finally {
           await tower.dispose();
         }

@@ -136,6 +136,26 @@ for (const name of ['Open MPI', 'MPICH'])
       assert.ok((await difference('alone-more', 'shared-more', 5)) <= summationError);
     });
 
+    it('add up gradients in many small buckets, while the backward pass goes on, to the same bits', async () => {
+      const args = ['--batch', '4'];
+      await train(2, [...command('one-bucket'), ...args]);
+      process.env.CLIPSELF_GRADIENT_BUCKET_MIB = '0.004';
+      try {
+        await train(2, [...command('many-buckets'), ...args]);
+      } finally {
+        delete process.env.CLIPSELF_GRADIENT_BUCKET_MIB;
+      }
+      assert.equal(await difference('one-bucket', 'many-buckets', 5), 0);
+      const exchanged = (run: string): number[] =>
+        /exchanged [\d.]+ MiB of gradients in (\d+) buckets \((\d+) % back/
+          .exec(textOf(runFiles(folder.file(run)).log))!
+          .slice(1)
+          .map(Number);
+      assert.deepEqual(exchanged('one-bucket'), [1, 0]);
+      const [buckets, meanwhile] = exchanged('many-buckets') as [number, number];
+      assert.ok(buckets >= 10 && meanwhile > 0, `${buckets} buckets, ${meanwhile} % meanwhile`);
+    });
+
     it('keep their gradients to themselves with --no-average', async () => {
       await train(2, [...command('apart'), '--batch', '4', '--no-average']);
       const { settings } = await readRunConfiguration(runFiles(folder.file('apart')).configuration);

@@ -4,18 +4,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { readCocoBoxes } from '../../extension/cocoBoxes.ts';
 import { readFeatures, writeFeatures } from '../../extension/featureExport.ts';
-import {
-  commandLineOf,
-  inspectArguments,
-  quoteWord,
-  reproducingLine,
-} from '../../extension/inspectorCommandLine.ts';
+import { commandLineOf, inspectArguments, reproducingLine } from '../../extension/inspectorCommandLine.ts';
 import { checkImages, isInspectArgument, parseInspectArguments } from '../../extension/inspectorRequest.ts';
 import { defaultState, parseState, rememberedPart, withWishes } from '../../extension/inspectorState.ts';
 import { panelHtml } from '../../extension/webviewDocument.ts';
 import { npyBytes } from '../../trainer/checkpoints/npyFile.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import type { FeaturesResult } from '../../trainer/inspect/protocol.ts';
+import { quoteWord } from '../../trainer/shellWord.ts';
 import type { CopyCommandQuery } from '../../webview/inspector/protocol/requests.ts';
 
 let folder: string;

@@ -19,9 +19,11 @@ import {
   VIEW_CONTAINER,
 } from '../../extension/identifiers.ts';
 import { presetIds, presetOf } from '../../extension/presets.ts';
+import { slurmSettingKey, slurmSettingNames } from '../../extension/slurmRequest.ts';
 import { isTunableSetting, problemWithSetting, settingRules } from '../../extension/trainingSettings.ts';
 import { colourMapNames } from '../../trainer/dense/colourMaps.ts';
 import { runReportPath } from '../../trainer/evaluate/protocol.ts';
+import { slurmDefaults } from '../../trainer/slurm/batchScript.ts';
 import { settingRanges, trainingDefaults } from '../../trainer/training/settings.ts';
 
 interface Command {
@@ -84,6 +86,8 @@ describe('the manifest and the code', () => {
       guarded.map(({ command }) => command),
       [
         'clipself.fineTune',
+        'clipself.fineTuneOnSlurm',
+        'clipself.cancelJob',
         'clipself.stop',
         'clipself.resume',
         'clipself.evaluate',
@@ -177,7 +181,11 @@ describe('the manifest and the code', () => {
   });
 
   it('name the same settings', () => {
-    const known = [...names.map(trainingSettingKey), ...Object.values(settingKeys)];
+    const known = [
+      ...names.map(trainingSettingKey),
+      ...slurmSettingNames.map(slurmSettingKey),
+      ...Object.values(settingKeys),
+    ];
     assert.deepEqual(Object.keys(properties).sort(), known.sort());
     for (const [key, { scope, order, markdownDescription }] of Object.entries(properties)) {
       assert.ok(scope && order && markdownDescription, `${key} lacks scope, order or description`);
@@ -218,6 +226,17 @@ describe('the manifest and the code', () => {
       // Null leaves the value to the trainer, whatever it is.
       if (shown !== null) assert.equal(shown, defaults[name], name);
     }
+  });
+
+  it('have the defaults of clipself slurm', () => {
+    for (const name of slurmSettingNames) {
+      const { default: shown, scope } = properties[slurmSettingKey(name)]!;
+      assert.deepEqual(shown, slurmDefaults[name], name);
+      assert.equal(scope, 'resource');
+    }
+    // Shell that comes with a folder is not run before the folder is trusted.
+    const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
+    for (const name of slurmSettingNames) assert.ok(restricted.includes(slurmSettingKey(name)), name);
   });
 
   it('have presets within the bounds', () => {

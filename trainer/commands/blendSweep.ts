@@ -2,6 +2,8 @@ import path from 'node:path';
 import { writeAtomically, writeFully } from '../checkpoints/atomicFile.ts';
 import { FileError } from '../checkpoints/fileError.ts';
 import { hashFile } from '../checkpoints/modelFiles.ts';
+import { findLaunch } from '../distributed/launcher.ts';
+import { soloWorld } from '../distributed/world.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
@@ -28,6 +30,7 @@ export async function blendSweepCommand(args: string[]): Promise<void> {
     console.log(help);
     return;
   }
+  if (findLaunch()) throw new UsageError('blend-sweep runs on one process: start it without mpirun or srun');
   const { alphas, folder, options } = readOptions(args);
   const log = new RunLog(process.stderr);
   const stop = new StopSwitch();
@@ -101,7 +104,7 @@ async function evaluateBlends(
   for (const [index, alpha] of alphas.entries()) {
     log.info(`α = ${alpha}, ${index + 1} of ${alphas.length}`);
     const out = path.join(folder, `alpha-${alpha}.json`);
-    const evaluated = await evaluateModel({ ...options, blend: alpha, out }, log, stop);
+    const evaluated = await evaluateModel(soloWorld, { ...options, blend: alpha, out }, log, stop);
     if (!evaluated) return null;
     const { numbers, retention } = evaluated;
     points.push({ alpha, numbers, wholeImages: retention?.student.top1 ?? null });

@@ -2,23 +2,27 @@ import path from 'node:path';
 import { hashFile, hashWeights } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
-import { findLaunch } from '../distributed/launcher.ts';
+import { inWorld } from '../distributed/inWorld.ts';
+import { threadsOfRank } from '../distributed/rankThreads.ts';
+import { agreeing, leads, shareBytes, shareValue, type World } from '../distributed/world.ts';
 import { openEngine } from '../engineChoice/openEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import { type EvaluatedModel, evaluate } from '../evaluate/evaluation.ts';
-import { readImageLabels } from '../evaluate/imageLabels.ts';
+import { type LabelledImages, readImageLabels } from '../evaluate/imageLabels.ts';
 import { openData } from '../evaluate/openData.ts';
 import { type EvaluationReport, regionReadings } from '../evaluate/protocol.ts';
+import type { RegionData } from '../evaluate/regionData.ts';
 import { type EmbeddingModel, retentionOf } from '../evaluate/retention.ts';
-import { findWords } from '../evaluate/words.ts';
+import { type FoundWords, findWords } from '../evaluate/words.ts';
 import { MapCache } from '../inspect/mapCache.ts';
 import { type Hashes, type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
+import type { VisionArchitecture } from '../models/architecture.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
+import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
 import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
 import { formatDuration } from '../training/progress.ts';
 import { checkSize } from '../training/settings.ts';
-import { UsageError } from '../usageError.ts';
 import { type EvaluateOptions, evaluateHelp, readEvaluateOptions } from './evaluateOptions.ts';
 
 /** `clipself evaluate`. */
@@ -28,13 +32,19 @@ export async function evaluateCommand(args: string[]): Promise<void> {
     console.log(evaluateHelp);
     return;
   }
-  if (findLaunch()) throw new UsageError('evaluate runs on one process: start it without mpirun or srun');
-  const log = new RunLog(process.stderr);
-  const stop = new StopSwitch();
+  await inWorld(world => evaluateInWorld(world, options));
+}
+
+/** Of several ranks the leading one speaks to the user. */
+async function evaluateInWorld(world: World, options: EvaluateOptions): Promise<void> {
+  const log = new RunLog(leads(world) ? process.stderr : { write: () => undefined });
+  // mpirun ends its processes soon after it has passed on the other signals.
+  const stop = new StopSwitch(world.size > 1 ? ['SIGUSR2'] : []);
   const signals = stop.listen();
   try {
-    const report = await evaluateModel(options, log, stop);
+    const report = await evaluateModel(world, options, log, stop);
     log.endProgress();
+    if (!leads(world)) return;
     if (report) printReport(report, options);
     else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
     else console.log(`stopped; the same command goes on: ${options.out}`);
@@ -47,14 +57,77 @@ export async function evaluateCommand(args: string[]): Promise<void> {
 /**
  * Evaluates what the options name, or goes on where it was stopped.
  *
- * @returns null when it was stopped.
+ * @param world The processes that share the images; every one of them calls this.
+ * @returns null when it was stopped, and on ranks that do not lead.
  */
 export async function evaluateModel(
+  world: World,
   options: EvaluateOptions,
   log: RunLog,
   stop: StopSwitch,
 ): Promise<EvaluationReport | null> {
   const hashes = rememberingHashes();
+  const plan = await agreeing(world, () => planEvaluation(options, hashes, log));
+  const { model, original, architecture } = plan;
+  // Ranks must all have the same engine, and share the cores of their machine.
+  const name = options.engine === 'auto' && world.size > 1 ? 'cpu' : options.engine;
+  const threads = options.threads || (await threadsOfRank(world));
+  const engine = await openEngine({ name, threads, architecture }, line => log.info(line));
+  try {
+    const words = await sharedWords(world, plan.words, engine, log, stop);
+    const tower = await openModel(model, engine);
+    try {
+      const evaluated = await evaluatedModel(options, model, tower, engine, hashes);
+      const retention =
+        plan.labels &&
+        retentionOf({
+          labels: plan.labels,
+          words,
+          skipBroken: options.skipBroken,
+          openStudent: async () => ({ ...embeddingModel(tower), dispose: async () => undefined }),
+          teacher: original && {
+            sha256: await hashWeights(original.files, file => hashes.of(file)),
+            open: async () => embeddingModel(await openModel(original, engine)),
+          },
+        });
+      const request = {
+        data: plan.data,
+        folders: options.folders,
+        words,
+        wordsSource: plan.words.source,
+        sizes: plan.sizes,
+        skipBroken: options.skipBroken,
+        report: options.out,
+      };
+      return await evaluate(world, evaluated, request, retention, {
+        stopped: () => stop.requested,
+        progress: (done, total, secondsLeft) =>
+          log.progress(`image ${done}/${total}  ${formatDuration(secondsLeft)} left`),
+      });
+    } finally {
+      await tower.dispose();
+    }
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** Everything that is read and checked before anything is computed. */
+interface EvaluationPlan {
+  model: ResolvedModel;
+  original: ResolvedModel | null;
+  architecture: VisionArchitecture;
+  sizes: number[];
+  data: RegionData;
+  words: FoundWords;
+  labels: LabelledImages | null;
+}
+
+async function planEvaluation(
+  options: EvaluateOptions,
+  hashes: Hashes,
+  log: RunLog,
+): Promise<EvaluationPlan> {
   const reference = {
     path: await modelPath(options.model),
     arch: options.arch,
@@ -81,46 +154,27 @@ export async function evaluateModel(
     options.imageLabels === null
       ? null
       : await readImageLabels(options.imageLabels, options.folders.images, data.classes);
-  const engine = await openEngine({ name: options.engine, threads: options.threads, architecture }, line =>
-    log.info(line),
+  return { model, original, architecture, sizes, data, words, labels };
+}
+
+/** The leading rank embeds the words for all of them. */
+async function sharedWords(
+  world: World,
+  words: FoundWords,
+  engine: Engine,
+  log: RunLog,
+  stop: StopSwitch,
+): Promise<ClassEmbeddings> {
+  const own = await agreeing(world, async () =>
+    leads(world) ? words.load(engine, { cache: await openCache(log), ...textProgress(log, stop) }) : null,
   );
-  try {
-    const embeddings = await words.load(engine, { cache: await openCache(log), ...textProgress(log, stop) });
-    const tower = await openModel(model, engine);
-    try {
-      const evaluated = await evaluatedModel(options, model, tower, engine, hashes);
-      const retention =
-        labels &&
-        retentionOf({
-          labels,
-          words: embeddings,
-          skipBroken: options.skipBroken,
-          openStudent: async () => ({ ...embeddingModel(tower), dispose: async () => undefined }),
-          teacher: original && {
-            sha256: await hashWeights(original.files, file => hashes.of(file)),
-            open: async () => embeddingModel(await openModel(original, engine)),
-          },
-        });
-      const request = {
-        data,
-        folders: options.folders,
-        words: embeddings,
-        wordsSource: words.source,
-        sizes,
-        skipBroken: options.skipBroken,
-        report: options.out,
-      };
-      return await evaluate(evaluated, request, retention, {
-        stopped: () => stop.requested,
-        progress: (done, total, secondsLeft) =>
-          log.progress(`image ${done}/${total}  ${formatDuration(secondsLeft)} left`),
-      });
-    } finally {
-      await tower.dispose();
-    }
-  } finally {
-    await engine.dispose();
-  }
+  if (own && world.size === 1) return own;
+  const { names, dimension } = await shareValue(world, {
+    names: own?.names ?? [],
+    dimension: own?.dimension ?? 0,
+  });
+  const bytes = await shareBytes(world, own ? new Uint8Array(own.data.slice().buffer) : new Uint8Array(0));
+  return { names, dimension, data: new Float32Array(bytes.buffer as ArrayBuffer) };
 }
 
 /** The model that the evaluated one came from: as told, or what its run started from where that is still there. */

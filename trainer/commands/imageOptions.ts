@@ -72,8 +72,11 @@ export function readImageOptions<ReadOut extends string>(
 ): { options: ImageOptions<ReadOut>; own: OwnValues } | null {
   const { values } = parseArgs({ args, options: { ...own, ...shared } });
   if (values.help) return null;
-  const { model, image, out } = values;
-  if (model === undefined || image === undefined || out === undefined)
+  const { model, out } = values;
+  // A command may take many images instead of one, as an option of its own.
+  const given: Readonly<Record<string, unknown>> = values;
+  const image = values.image ?? given.images;
+  if (model === undefined || typeof image !== 'string' || out === undefined)
     throw new UsageError(`${command} needs --model, --image and --out (clipself ${command} --help)`);
   const readOut = readOuts.find(name => name === values['read-out']);
   if (!readOut)

@@ -1,6 +1,7 @@
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { decodeImage } from '../images/decode.ts';
 import type { Raster } from '../images/raster.ts';
+import type { VisionArchitecture } from '../models/architecture.ts';
 import type { DenseOptions, DenseReadOut } from '../models/visionStages.ts';
 import { checkSize, SettingError } from '../training/settings.ts';
 import type { ImageOptions } from './imageOptions.ts';
@@ -27,16 +28,29 @@ export async function withImage<T>(
   };
   const tower = await openReference(reference, options.engine, options.threads);
   try {
-    const { architecture } = tower.model;
-    const { imageSize, layers } = architecture;
-    const size = options.size ?? 2 * imageSize;
-    checkSize(size, architecture);
-    if (options.layer !== null && options.layer > layers)
-      throw new SettingError(`--layer takes 1 to ${layers} for this model; got ${options.layer}`);
+    const size = checkedSize(options.size, options.layer, tower.model.architecture);
     return await work({ tower, image: await decodeImage(options.image), size });
   } finally {
     await tower.dispose();
   }
+}
+
+/**
+ * Longest side of the image as the model sees it, pixels; twice the pretraining size when none was asked for.
+ *
+ * @throws SettingError when size or layer do not fit the model.
+ */
+export function checkedSize(
+  asked: number | null,
+  layer: number | null,
+  architecture: VisionArchitecture,
+): number {
+  const { imageSize, layers } = architecture;
+  const size = asked ?? 2 * imageSize;
+  checkSize(size, architecture);
+  if (layer !== null && layer > layers)
+    throw new SettingError(`--layer takes 1 to ${layers} for this model; got ${layer}`);
+  return size;
 }
 
 /** What `dense` takes of the options. */

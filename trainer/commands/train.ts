@@ -131,12 +131,24 @@ export async function trainCommand(args: string[]): Promise<void> {
   await inWorld(world => trainInWorld(world, values));
 }
 
+/**
+ * What `clipself train` would do with these options.
+ *
+ * @throws UsageError or SettingError when it would refuse them at once.
+ */
+export function readTrainArguments(
+  args: string[],
+): Promise<{ directory: string; request: TrainingRequest | null }> {
+  return readRequest(parseArgs({ args, options }).values);
+}
+
 /** Of several ranks the leading one speaks to the user; the others write their logs. */
 async function trainInWorld(world: World, values: Values): Promise<void> {
   const { directory, request } = await agreeing(world, () => readRequest(values));
   const log = new RunLog(leads(world) ? process.stderr : { write: () => undefined });
-  // mpirun ends its processes soon after it has passed on the other signals.
-  const stop = new StopSwitch(world.size > 1 ? ['SIGUSR2'] : []);
+  // mpirun ends its processes soon after it has passed on the other signals; batch scripts send this one.
+  const launched = world.size > 1 || process.env.SLURM_JOB_ID !== undefined;
+  const stop = new StopSwitch(launched ? ['SIGUSR2'] : []);
   try {
     const outcome = await train(world, directory, request, log, stop);
     log.endProgress();

@@ -3,10 +3,26 @@ import type { StepImages, StepPeers } from '../distill/stepPeers.ts';
 import type { GradientReceiver } from '../distill/student.ts';
 import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts';
 import { type Shape, sizeOf } from '../graph/shape.ts';
+import { UsageError } from '../usageError.ts';
 import type { World } from './world.ts';
 
-/** Gradients travel together up to this size: small ones cost a delay each, large ones start late. */
-const bucketNumbers = 2 ** 21;
+/** Gradients travel together up to so many MiB: small buckets cost a delay each, large ones start late. */
+const bucketMib = 8;
+const bucketVariable = 'CLIPSELF_GRADIENT_BUCKET_MIB';
+
+/**
+ * Numbers of a bucket; a network with long delays may want larger ones, which `CLIPSELF_GRADIENT_BUCKET_MIB` sets, the same
+ * on all ranks.
+ *
+ * @throws UsageError when it is no number above 0.
+ */
+export function bucketSize(environment: Readonly<Record<string, string | undefined>> = process.env): number {
+  const text = environment[bucketVariable];
+  const mib = text === undefined || text.trim() === '' ? bucketMib : Number(text);
+  if (mib > 0 && mib <= 1024)
+    return Math.max(1, Math.floor((mib * 2 ** 20) / Float32Array.BYTES_PER_ELEMENT));
+  throw new UsageError(`${bucketVariable} takes a size in MiB, above 0 and up to 1024; got '${text}'`);
+}
 
 interface Entry {
   name: string;
@@ -32,6 +48,8 @@ export interface ExchangeSettings {
   labelsPerImage: number;
   /** This rank's first image among those of the step. */
   firstImage: number;
+  /** Gradients travel together up to so many numbers. */
+  bucketNumbers: number;
 }
 
 /**
@@ -48,6 +66,9 @@ export class StepExchange implements StepPeers {
   /** Bytes of gradients handed over, and seconds in which nothing else was done but wait for sums. */
   bytes = 0;
   waitSeconds = 0;
+  /** Buckets handed over, and those of them whose sums came while the backward pass went on. */
+  buckets = 0;
+  bucketsMeanwhile = 0;
 
   constructor(engine: Engine, world: World, settings: ExchangeSettings) {
     this.#engine = engine;
@@ -82,7 +103,11 @@ export class StepExchange implements StepPeers {
   async add(name: string, gradient: DeviceTensor, receive: GradientReceiver): Promise<void> {
     const size = sizeOf(gradient.shape);
     if (this.#open && this.#open.used + size > this.#open.numbers.length) this.#send();
-    this.#open ??= { entries: [], numbers: this.#take(Math.max(size, bucketNumbers)), used: 0 };
+    this.#open ??= {
+      entries: [],
+      numbers: this.#take(Math.max(size, this.#settings.bucketNumbers)),
+      used: 0,
+    };
     const { entries, numbers, used } = this.#open;
     const place = numbers.subarray(used, used + size);
     if (this.#engine.readInto) await this.#engine.readInto(gradient, place);
@@ -90,8 +115,11 @@ export class StepExchange implements StepPeers {
     entries.push({ name, shape: gradient.shape, offset: used });
     this.#open.used += size;
     gradient.dispose();
-    if (this.#open.used >= bucketNumbers) this.#send();
-    while (this.#sent[0]?.arrived) await this.#deliver(receive);
+    if (this.#open.used >= this.#settings.bucketNumbers) this.#send();
+    while (this.#sent[0]?.arrived) {
+      this.bucketsMeanwhile++;
+      await this.#deliver(receive);
+    }
   }
 
   async finish(receive: GradientReceiver): Promise<void> {
@@ -103,6 +131,7 @@ export class StepExchange implements StepPeers {
     const { entries, numbers, used } = this.#open!;
     this.#open = null;
     this.bytes += used * numbers.BYTES_PER_ELEMENT;
+    this.buckets++;
     const bucket: SentBucket = { entries, sum: this.#world.sum(numbers, used), arrived: false };
     const arrived = (): void => {
       bucket.arrived = true;
@@ -118,11 +147,11 @@ export class StepExchange implements StepPeers {
     const numbers = await this.#waitFor(sum);
     for (const { name, shape, offset } of entries)
       await receive(name, this.#engine.upload(shape, numbers.subarray(offset, offset + sizeOf(shape))));
-    if (numbers.length === bucketNumbers) this.#free.push(numbers);
+    if (numbers.length === this.#settings.bucketNumbers) this.#free.push(numbers);
   }
 
   #take(size: number): Float32Array {
-    return (size === bucketNumbers ? this.#free.pop() : undefined) ?? new Float32Array(size);
+    return (size === this.#settings.bucketNumbers ? this.#free.pop() : undefined) ?? new Float32Array(size);
   }
 
   async #waitFor<Result>(result: Promise<Result>): Promise<Result> {

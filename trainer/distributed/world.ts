@@ -58,6 +58,22 @@ export async function gatherValues<Value>(world: World, value: Value): Promise<V
   return values;
 }
 
+/** What the leading rank knows, which JSON can hold, on every rank. */
+export async function shareValue<Value>(world: World, value: Value): Promise<Value> {
+  if (world.size === 1) return value;
+  const text = leads(world) ? JSON.stringify(value) : '';
+  return JSON.parse(new TextDecoder().decode(await shareBytes(world, new TextEncoder().encode(text))));
+}
+
+/** The bytes that the leading rank has, on every rank; those of the others do not count. */
+export async function shareBytes(world: World, own: Uint8Array): Promise<Uint8Array> {
+  if (world.size === 1) return own;
+  const [length] = await gatherNumbers(world, leads(world) ? own.length : 0);
+  const bytes = new Uint8Array(length!);
+  if (leads(world)) bytes.set(own);
+  return world.broadcast(bytes, 0);
+}
+
 /** A failure that every rank knows of, so that the job can end in order. */
 export class AgreedFailure extends Error {
   /** What happened here; undefined where it happened on another rank, which tells the user. */

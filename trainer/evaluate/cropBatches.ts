@@ -1,4 +1,7 @@
-/** Crops of several images, embedded together: programs are compiled for a number of crops, and small ones waste time. */
+/**
+ * Crops of several images, embedded together: programs are compiled for a number of crops, and small ones waste time. The
+ * last ones are filled up to the same number, so that an embedding has the same bits whichever crops travel with it.
+ */
 
 interface WaitingCrop {
   /** [3, side, side], normalised. */
@@ -43,10 +46,10 @@ export class CropBatches {
     const batch = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);
     const length = batch[0]!.pixels.length;
-    const pixels = new Float32Array(count * length);
+    const pixels = new Float32Array(this.#capacity * length);
     for (const [place, crop] of batch.entries()) pixels.set(crop.pixels, place * length);
-    const embeddings = await this.#embed(pixels, count);
-    const dimension = embeddings.length / count;
+    const embeddings = await this.#embed(pixels, this.#capacity);
+    const dimension = embeddings.length / this.#capacity;
     for (const [place, crop] of batch.entries())
       crop.receive(embeddings.subarray(place * dimension, (place + 1) * dimension));
   }

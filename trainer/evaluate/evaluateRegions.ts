@@ -6,7 +6,6 @@ import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
 import { StepClock } from '../training/progress.ts';
 import { CropBatches } from './cropBatches.ts';
 import type { EvaluationLog, ImageEntry, SizeRanks } from './evaluationLog.ts';
-import type { EvaluationTally } from './evaluationTally.ts';
 import type { PreparationSettings, PreparedImage } from './prepareRegions.ts';
 import type { EvaluatedRegion } from './protocol.ts';
 import { rankClasses } from './ranking.ts';
@@ -20,6 +19,7 @@ const imagesAhead = 2;
 export interface EvaluationHooks {
   /** Asked between images; true ends the evaluation after what has been begun. */
   stopped: () => boolean;
+  /** @param done Of the `total` images; of several ranks together. */
   progress: (done: number, total: number, secondsLeft: number) => void;
 }
 
@@ -39,28 +39,27 @@ interface OpenedImage {
 }
 
 /**
- * Evaluates the images that are not in the log yet, and adds them to log and tally.
+ * Evaluates images and adds them to the log.
  *
- * @returns whether the evaluation was stopped before its end.
+ * @param due Places of the images to evaluate, in the order of the data set.
  * @throws with one clear line when the data is broken and its settings do not skip that.
  */
 export async function evaluateRegions(
   { features, images, words, settings }: RegionEvaluation,
+  due: readonly number[],
   log: EvaluationLog,
-  tally: EvaluationTally,
   hooks: EvaluationHooks,
-): Promise<'finished' | 'stopped'> {
-  const first = log.images.length;
-  if (first >= images.length) return 'finished';
+): Promise<void> {
+  if (due.length === 0) return;
   const loader = new AheadLoader<AnnotatedImage, PreparedImage>({
     program: workerProgram('regionWorker', import.meta.url),
     settings,
-    taskOf: index => plain(images[index]!),
+    taskOf: item => plain(images[due[item]!]!),
     ahead: imagesAhead,
-    total: images.length,
+    total: due.length,
   });
   const timer = new ForwardTimer();
-  const clock = new StepClock(images.length);
+  const clock = new StepClock(due.length);
   const crops = new CropBatches(
     (pixels, count) => timer.time(() => features.embeddingsOfPixels(pixels, count)),
     cropsAtOnce,
@@ -71,21 +70,15 @@ export async function evaluateRegions(
       const { entry, regions } = opened.shift()!;
       Object.assign(entry, timer.lap());
       await log.addImage(entry, regions);
-      tally.addEntry(entry);
-      for (const [place, region] of regions.entries()) tally.addRegion(region, entry, place);
     }
   };
   try {
-    let state: 'finished' | 'stopped' = 'finished';
-    for (let index = first; index < images.length; index++) {
+    for (const [item, index] of due.entries()) {
       // Signals and requests on the control pipe are heard here.
       await setImmediate();
-      if (hooks.stopped()) {
-        state = 'stopped';
-        break;
-      }
+      if (hooks.stopped()) break;
       const started = performance.now();
-      const prepared = await loader.next(index);
+      const prepared = await loader.next(item);
       const image = await openImage(index, prepared);
       opened.push(image);
       await crops.add(prepared.crops, image.regions.length, (place, embedding) => {
@@ -95,11 +88,10 @@ export async function evaluateRegions(
       });
       await closeComplete();
       clock.add((performance.now() - started) / 1000);
-      hooks.progress(index + 1, images.length, clock.remainingSeconds(index + 1));
+      hooks.progress(item + 1, due.length, clock.remainingSeconds(item + 1));
     }
     await crops.finish();
     await closeComplete();
-    return state;
   } finally {
     await loader.dispose();
   }

@@ -1,7 +1,9 @@
-/** An evaluation from the data to its report: resumes what was cut, and does not repeat what is finished. */
+/** An evaluation from the data to its report, by one process or several: resumes what was cut, and does not repeat what is finished. */
 import { createHash } from 'node:crypto';
 import { isJsonObject, readJson, writeJson } from '../checkpoints/jsonFile.ts';
 import type { ImageFeatures } from '../dense/imageFeatures.ts';
+import { atOwnPace, shareOfPlaces } from '../distributed/ownPace.ts';
+import { agreeing, anyRank, leads, shareValue, type World } from '../distributed/world.ts';
 import type { ImageNormalisation } from '../images/normalise.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
@@ -9,6 +11,7 @@ import { version } from '../version.ts';
 import { type EvaluationHooks, evaluateRegions } from './evaluateRegions.ts';
 import { EvaluationLog, type RetentionEntry } from './evaluationLog.ts';
 import { EvaluationTally } from './evaluationTally.ts';
+import { type EvaluationTime, findParts, mergeParts, removeParts } from './logParts.ts';
 import type { EvaluationReport, RetentionReport } from './protocol.ts';
 import type { RegionData, RegionFolders } from './regionData.ts';
 
@@ -41,6 +44,7 @@ export interface Retention {
   /** Stands for everything that its result depends on. */
   key: unknown;
   run: (
+    world: World,
     past: readonly RetentionEntry[],
     add: (entry: RetentionEntry) => Promise<void>,
     hooks: EvaluationHooks,
@@ -80,50 +84,99 @@ function keyOf(model: EvaluatedModel, request: EvaluationRequest, retention: Ret
 
 /**
  * Evaluates a model and writes the report atomically. An evaluation of the same model, data, words and sizes that was
- * cut goes on after its last complete image; one that is finished is read back.
+ * cut goes on with the images that are not complete, with any number of ranks; one that is finished is read back.
  *
- * @returns null when it was stopped.
+ * @param world The processes that share the images; every one of them calls this with the same model and request.
+ * @returns null when it was stopped, and on ranks that do not lead.
  * @throws with one clear line; what is complete stays for the next try.
  */
 export async function evaluate(
+  world: World,
   model: EvaluatedModel,
   request: EvaluationRequest,
   retention: Retention | null,
   hooks: EvaluationHooks,
 ): Promise<EvaluationReport | null> {
   const key = keyOf(model, request, retention);
-  const finished = await readFinished(request.report, key);
-  if (finished) return finished;
-  const { data, sizes, folders, skipBroken, words } = request;
-  const tally = new EvaluationTally(data.classes, sizes, data.skipped);
-  const log = await EvaluationLog.open(request.report, key, (region, entry, place) =>
-    tally.addRegion(region, entry, place),
-  );
-  let closed = false;
+  const finished = leads(world) ? await readFinished(request.report, key) : null;
+  if (await anyRank(world, finished !== null)) return finished;
+  const past = await findPast(world, request.report, key);
+  const log = await agreeing(world, () => EvaluationLog.open(request.report, key, world.rank));
+  let retained: RetentionReport | 'stopped' | null = null;
   try {
-    for (const entry of log.images) tally.addEntry(entry);
-    const settings = {
-      ...folders,
-      sizes,
-      patchSize: model.architecture.patchSize,
-      cropSize: model.architecture.imageSize,
-      normalisation: model.normalisation,
-      things: data.classes.map(({ isThing }) => isThing),
-      skipBroken,
-    };
-    const regions = { features: model.features, images: data.images, words, settings };
-    if ((await evaluateRegions(regions, log, tally, hooks)) === 'stopped') return null;
-    const retained = (await retention?.run(log.retention, entry => log.addRetention(entry), hooks)) ?? null;
+    if (await nameRegions(world, model, request, past.images, log, hooks)) return null;
+    const add = (entry: RetentionEntry): Promise<void> => log.addRetention(entry);
+    retained = (await retention?.run(world, past.retention, add, hooks)) ?? null;
     if (retained === 'stopped') return null;
-    const report = reportOf(model, request, tally, retained, key);
-    await log.publishRegions();
-    closed = true;
-    await writeJson(request.report, report);
-    await log.remove();
-    return report;
   } finally {
-    if (!closed) await log.close();
+    await log.close();
   }
+  // All files are closed before the leading rank reads them.
+  await agreeing(world, async () => undefined);
+  return agreeing(world, async () => (leads(world) ? finish(model, request, retained, key) : null));
+}
+
+interface PastWork {
+  /** Places of the images that are complete. */
+  images: number[];
+  retention: RetentionEntry[];
+}
+
+/** The leading rank looks for all of them: they must agree about what is left. */
+async function findPast(world: World, report: string, key: string): Promise<PastWork> {
+  const parts = await agreeing(world, async () => (leads(world) ? findParts(report, key) : []));
+  return shareValue(world, {
+    images: parts.flatMap(({ images }) => images.map(({ image }) => image)),
+    retention: parts.flatMap(({ retention }) => retention),
+  });
+}
+
+/** @returns whether it was stopped. */
+async function nameRegions(
+  world: World,
+  { features, architecture, normalisation }: EvaluatedModel,
+  { data, folders, words, sizes, skipBroken }: EvaluationRequest,
+  past: readonly number[],
+  log: EvaluationLog,
+  hooks: EvaluationHooks,
+): Promise<boolean> {
+  const { images, classes } = data;
+  const settings = {
+    ...folders,
+    sizes,
+    patchSize: architecture.patchSize,
+    cropSize: architecture.imageSize,
+    normalisation,
+    things: classes.map(({ isThing }) => isThing),
+    skipBroken,
+  };
+  const complete = new Set(past);
+  const due = [...images.keys()].filter(image => !complete.has(image));
+  const outcome = await atOwnPace(world, hooks.stopped, pace =>
+    evaluateRegions({ features, images, words, settings }, shareOfPlaces(world, due), log, {
+      stopped: pace.stopped,
+      progress: (done, _own, secondsLeft) => {
+        pace.done(done);
+        hooks.progress(complete.size + pace.total(), images.length, secondsLeft);
+      },
+    }),
+  );
+  return outcome.stopped;
+}
+
+async function finish(
+  model: EvaluatedModel,
+  request: EvaluationRequest,
+  retention: RetentionReport | null,
+  key: string,
+): Promise<EvaluationReport> {
+  const { data, sizes, report: file } = request;
+  const tally = new EvaluationTally(data.classes, sizes, data.skipped);
+  const time = await mergeParts(file, key, data.images.length, tally);
+  const report = reportOf(model, request, tally, { retention, time, key });
+  await writeJson(file, report);
+  await removeParts(file);
+  return report;
 }
 
 /** Reports of a thousand classes have tens of megabytes: their confusions. */
@@ -141,10 +194,9 @@ function reportOf(
   model: EvaluatedModel,
   { data, folders, words, wordsSource, sizes }: EvaluationRequest,
   tally: EvaluationTally,
-  retention: RetentionReport | null,
-  key: string,
+  { retention, time, key }: { retention: RetentionReport | null; time: EvaluationTime; key: string },
 ): EvaluationReport {
-  const { seconds, forwardSeconds, images, regions, skipped } = tally;
+  const { images, regions, skipped } = tally;
   return {
     schema: 1,
     created: new Date().toISOString(),
@@ -164,7 +216,7 @@ function reportOf(
     readings: tally.readings(),
     retention,
     sweep: tally.sweep(),
-    time: { seconds, forwardSeconds, imagesPerSecond: seconds > 0 ? images / seconds : 0 },
+    time: { ...time, imagesPerSecond: time.seconds > 0 ? images / time.seconds : 0 },
     versions: { clipself: version, engine: model.engine },
   };
 }

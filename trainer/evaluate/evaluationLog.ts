@@ -2,13 +2,13 @@
  * What an evaluation has done so far, so that one that was cut goes on: the regions in an append-only file, and beside
  * it a line for each image that is complete.
  */
-import { type FileHandle, open, rename, rm, truncate } from 'node:fs/promises';
+import { type FileHandle, open, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectories, writeFully } from '../checkpoints/atomicFile.ts';
 import { naming } from '../checkpoints/fileError.ts';
 import { isJsonObject } from '../checkpoints/jsonFile.ts';
 import { sizeOf, wholeLines } from '../checkpoints/wholeLines.ts';
-import { type EvaluatedRegion, regionsFileOf } from './protocol.ts';
+import type { EvaluatedRegion } from './protocol.ts';
 import type { SkipCounts } from './regionData.ts';
 
 /** How the regions of an image were named at another size: places of the true class, 0 where there is no mask. */
@@ -37,64 +37,63 @@ export interface RetentionEntry {
   ranks: number[];
 }
 
-type LoggedImage = ImageEntry & { bytes: number };
+export type LoggedImage = ImageEntry & {
+  /** End of its regions in the file of regions. */
+  bytes: number;
+};
 
-const nameWithout = (report: string): string => report.replace(/\.json$/i, '');
+/** What one rank has done so far, as its files say. */
+export interface LogPart {
+  rank: number;
+  images: LoggedImage[];
+  retention: RetentionEntry[];
+  /** Of the progress file up to its last whole line. */
+  bytes: number;
+}
 
-/** Files of an evaluation that goes on. */
-const workFiles = (report: string): { regions: string; progress: string } => ({
-  regions: `${nameWithout(report)}.regions.partial.jsonl`,
-  progress: `${nameWithout(report)}.progress.jsonl`,
-});
+export const nameWithout = (report: string): string => report.replace(/\.json$/i, '');
 
+/** Files of an evaluation that goes on; each rank has its own. */
+export function workFiles(report: string, rank: number): { regions: string; progress: string } {
+  const name = rank === 0 ? nameWithout(report) : `${nameWithout(report)}.rank-${rank}`;
+  return { regions: `${name}.regions.partial.jsonl`, progress: `${name}.progress.jsonl` };
+}
+
+/** Where one rank, or a process on its own, notes what it has done. */
 export class EvaluationLog {
   readonly #report: string;
   readonly #regions: FileHandle;
   readonly #progress: FileHandle;
   #bytes: number;
-  /** Images that were complete when the log was opened. */
-  readonly images: readonly ImageEntry[];
-  readonly retention: readonly RetentionEntry[];
 
-  private constructor(
-    report: string,
-    handles: { regions: FileHandle; progress: FileHandle },
-    past: { images: LoggedImage[]; retention: RetentionEntry[] },
-  ) {
+  private constructor(report: string, handles: { regions: FileHandle; progress: FileHandle }, bytes: number) {
     this.#report = report;
     this.#regions = handles.regions;
     this.#progress = handles.progress;
-    this.images = past.images;
-    this.retention = past.retention;
-    this.#bytes = past.images.at(-1)?.bytes ?? 0;
+    this.#bytes = bytes;
   }
 
   /**
    * Opens the log of an evaluation: what is there counts when it was begun with the same key.
    *
    * @param key Stands for everything the results depend on.
-   * @param replay Gets the regions of the images that are complete, in order.
    * @throws FileError when the files cannot be written.
    */
-  static async open(
-    report: string,
-    key: string,
-    replay: (region: EvaluatedRegion, entry: ImageEntry, place: number) => void,
-  ): Promise<EvaluationLog> {
-    const files = workFiles(report);
+  static async open(report: string, key: string, rank: number): Promise<EvaluationLog> {
+    const files = workFiles(report, rank);
     return naming(report, 'write', async () => {
       await makeDirectories(path.dirname(path.resolve(report)));
-      const past = await readPast(files, key);
+      const past = await readPart(report, key, rank);
+      const bytes = past?.images.at(-1)?.bytes ?? 0;
       if (past) {
-        await truncate(files.regions, past.images.at(-1)?.bytes ?? 0);
+        await truncate(files.regions, bytes);
         await truncate(files.progress, past.bytes);
-        await replayRegions(files.regions, past.images, replay);
       }
       const flags = past ? 'a' : 'w';
       const regions = await open(files.regions, flags);
       const progress = await open(files.progress, flags);
       if (!past) await writeFully(progress, line({ schema: 1, key }));
-      return new EvaluationLog(report, { regions, progress }, past ?? { images: [], retention: [] });
+      return new EvaluationLog(report, { regions, progress }, bytes);
     });
   }
 
@@ -112,19 +111,6 @@ export class EvaluationLog {
     await naming(this.#report, 'write', () => writeFully(this.#progress, line(entry)));
   }
 
-  /** Puts the regions where they belong; the report follows, then `remove`. */
-  async publishRegions(): Promise<void> {
-    await naming(this.#report, 'write', async () => {
-      await this.#regions.sync();
-      await this.close();
-      await rename(workFiles(this.#report).regions, regionsFileOf(this.#report));
-    });
-  }
-
-  async remove(): Promise<void> {
-    await rm(workFiles(this.#report).progress, { force: true });
-  }
-
   /** Lets go of the files; the next evaluation with the same key goes on from them. */
   async close(): Promise<void> {
     await this.#regions.close();
@@ -134,50 +120,27 @@ export class EvaluationLog {
 
 const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
 
-interface Past {
-  images: LoggedImage[];
-  retention: RetentionEntry[];
-  /** Of the progress file up to its last whole line. */
-  bytes: number;
-}
-
-/** What an earlier evaluation of the same key has done; null when there is none, or its files do not fit together. */
-async function readPast(files: { regions: string; progress: string }, key: string): Promise<Past | null> {
-  const past: Past = { images: [], retention: [], bytes: 0 };
+/** What a rank has done of an evaluation of the same key; null when there is nothing, or its files do not fit together. */
+export async function readPart(report: string, key: string, rank: number): Promise<LogPart | null> {
+  const files = workFiles(report, rank);
+  const part: LogPart = { rank, images: [], retention: [], bytes: 0 };
   const size = await sizeOf(files.regions);
   if (size === null || (await sizeOf(files.progress)) === null) return null;
-  let first = true;
+  let [first, regionBytes] = [true, 0];
   for await (const { text, end } of wholeLines(files.progress)) {
     const entry = parsed(text);
     if (!isJsonObject(entry)) break;
     if (first && !(entry.schema === 1 && entry.key === key)) return null;
     if (isLoggedImage(entry)) {
-      if (entry.bytes > size || entry.image !== past.images.length) break;
-      past.images.push(entry);
-    } else if (isRetention(entry)) past.retention.push(entry);
+      if (entry.bytes > size || entry.bytes < regionBytes) break;
+      regionBytes = entry.bytes;
+      part.images.push(entry);
+    } else if (isRetention(entry)) part.retention.push(entry);
     else if (!first) break;
     first = false;
-    past.bytes = end;
+    part.bytes = end;
   }
-  return first ? null : past;
-}
-
-async function replayRegions(
-  file: string,
-  images: readonly ImageEntry[],
-  replay: (region: EvaluatedRegion, entry: ImageEntry, place: number) => void,
-): Promise<void> {
-  const withRegions = images.filter(({ regions }) => regions > 0);
-  let image = 0;
-  let place = 0;
-  for await (const { text } of wholeLines(file)) {
-    const entry = withRegions[image]!;
-    replay(JSON.parse(text) as EvaluatedRegion, entry, place);
-    place++;
-    if (place < entry.regions) continue;
-    image++;
-    place = 0;
-  }
+  return first ? null : part;
 }
 
 function parsed(text: string): unknown {

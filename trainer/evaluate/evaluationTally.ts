@@ -24,8 +24,6 @@ export class EvaluationTally {
   readonly skipped: SkipCounts;
   images = 0;
   regions = 0;
-  seconds = 0;
-  forwardSeconds = 0;
 
   /**
    * @param sizes The main size and those of the sweep.
@@ -42,10 +40,8 @@ export class EvaluationTally {
   }
 
   /** An image that is complete; its regions are added one by one. */
-  addEntry({ skipped, seconds, forwardSeconds }: ImageEntry): void {
+  addEntry({ skipped }: ImageEntry): void {
     this.images++;
-    this.seconds += seconds;
-    this.forwardSeconds += forwardSeconds;
     for (const [reason, count] of Object.entries(skipped)) countSkipped(this.skipped, reason, count);
   }
 

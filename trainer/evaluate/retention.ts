@@ -1,6 +1,8 @@
 /** What distillation leaves of naming whole images: zero-shot accuracy of the evaluated model against the original. */
 import { setImmediate } from 'node:timers/promises';
 import type { ImageFeatures } from '../dense/imageFeatures.ts';
+import { atOwnPace, shareOfPlaces } from '../distributed/ownPace.ts';
+import { gatherValues, type World } from '../distributed/world.ts';
 import { AheadLoader, workerProgram } from '../images/aheadLoader.ts';
 import type { ImageNormalisation } from '../images/normalise.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
@@ -34,37 +36,15 @@ export interface RetentionRequest {
 }
 
 /** Whole images to name beside the regions of an evaluation. */
-export function retentionOf({
-  labels,
-  words,
-  skipBroken,
-  openStudent,
-  teacher,
-}: RetentionRequest): Retention {
-  const ranksOf = async (
-    who: RetentionEntry['retention'],
-    open: () => Promise<EmbeddingModel>,
-    past: readonly RetentionEntry[],
-    add: (entry: RetentionEntry) => Promise<void>,
-    hooks: EvaluationHooks,
-  ): Promise<number[] | 'stopped'> => {
-    const ranks = past.filter(({ retention }) => retention === who).flatMap(entry => entry.ranks);
-    if (ranks.length >= labels.files.length) return ranks;
-    const model = await open();
-    try {
-      return await nameImages(model, { labels, words, skipBroken, ranks }, hooks, (from, more) =>
-        add({ retention: who, from, ranks: more }),
-      );
-    } finally {
-      await model.dispose();
-    }
-  };
+export function retentionOf(request: RetentionRequest): Retention {
+  const { labels, openStudent, teacher } = request;
   return {
     key: [labels.key, teacher?.sha256 ?? null],
-    run: async (past, add, hooks) => {
-      const student = await ranksOf('student', openStudent, past, add, hooks);
+    run: async (world, past, add, hooks) => {
+      const naming = { world, request, past, add, hooks };
+      const student = await ranksOf(naming, 'student', openStudent);
       if (student === 'stopped') return 'stopped';
-      const original = teacher && (await ranksOf('teacher', teacher.open, past, add, hooks));
+      const original = teacher && (await ranksOf(naming, 'teacher', teacher.open));
       if (original === 'stopped') return 'stopped';
       return reportOf(student, original);
     },
@@ -72,58 +52,99 @@ export function retentionOf({
 }
 
 interface Naming {
-  labels: LabelledImages;
-  words: ClassEmbeddings;
-  skipBroken: boolean;
-  /** Of the images that are done; grows. */
-  ranks: number[];
+  world: World;
+  request: RetentionRequest;
+  past: readonly RetentionEntry[];
+  add: (entry: RetentionEntry) => Promise<void>;
+  hooks: EvaluationHooks;
 }
 
+/** Places of the true class of all images by one model, in their order; the ranks share the batches. */
+async function ranksOf(
+  { world, request, past, add, hooks }: Naming,
+  who: RetentionEntry['retention'],
+  open: () => Promise<EmbeddingModel>,
+): Promise<number[] | 'stopped'> {
+  const total = request.labels.files.length;
+  const ranks: (number | undefined)[] = Array.from({ length: total });
+  const enter = (entries: readonly RetentionEntry[]): void => {
+    for (const { from, ranks: some } of entries)
+      for (const [place, rank] of some.entries()) if (from + place < total) ranks[from + place] = rank;
+  };
+  enter(past.filter(({ retention }) => retention === who));
+  const starts = Array.from({ length: Math.ceil(total / imagesAtOnce) }, (_, batch) => batch * imagesAtOnce);
+  const due = starts.filter(from => ranks.slice(from, from + imagesAtOnce).includes(undefined));
+  if (due.length === 0) return ranks as number[];
+  const before = total - due.length * imagesAtOnce;
+  const mine: RetentionEntry[] = [];
+  const { stopped } = await atOwnPace(world, hooks.stopped, async pace => {
+    const model = await open();
+    try {
+      await nameImages(model, request, shareOfPlaces(world, due), {
+        stopped: pace.stopped,
+        add: async (from, some, secondsLeft) => {
+          mine.push({ retention: who, from, ranks: some });
+          await add(mine.at(-1)!);
+          pace.done(mine.length * imagesAtOnce);
+          hooks.progress(Math.max(0, Math.min(total, before + pace.total())), total, secondsLeft);
+        },
+      });
+    } finally {
+      await model.dispose();
+    }
+  });
+  if (stopped) return 'stopped';
+  for (const entries of await gatherValues(world, mine)) enter(entries);
+  return ranks as number[];
+}
+
+interface BatchHooks {
+  stopped: () => boolean;
+  add: (from: number, ranks: number[], secondsLeft: number) => Promise<void>;
+}
+
+/** @param starts First images of the batches. */
 async function nameImages(
   { features, imageSize, normalisation }: EmbeddingModel,
-  { labels: { files, truths }, words, skipBroken, ranks }: Naming,
-  hooks: EvaluationHooks,
-  add: (from: number, ranks: number[]) => Promise<void>,
-): Promise<number[] | 'stopped'> {
+  { labels: { files, truths }, words, skipBroken }: RetentionRequest,
+  starts: readonly number[],
+  { stopped, add }: BatchHooks,
+): Promise<void> {
   const settings: WholeImageSettings = { imageSize, normalisation, skipBroken };
+  const places = starts.flatMap(from =>
+    Array.from({ length: Math.min(imagesAtOnce, files.length - from) }, (_, place) => from + place),
+  );
   const loader = new AheadLoader<string, Float32Array | null>({
     program: workerProgram('wholeImageWorker', import.meta.url),
     settings,
-    taskOf: index => files[index]!,
+    taskOf: item => files[places[item]!]!,
     ahead: imagesAtOnce,
-    total: files.length,
+    total: places.length,
   });
-  const clock = new StepClock(Math.ceil(files.length / imagesAtOnce));
+  const clock = new StepClock(starts.length);
   const length = 3 * imageSize * imageSize;
+  let item = 0;
   try {
-    while (ranks.length < files.length) {
+    for (const [batch, from] of starts.entries()) {
       await setImmediate();
-      if (hooks.stopped()) return 'stopped';
+      if (stopped()) return;
       const started = performance.now();
-      const from = ranks.length;
       const count = Math.min(imagesAtOnce, files.length - from);
       const pixels = new Float32Array(count * length);
       const readable: boolean[] = [];
       for (let place = 0; place < count; place++) {
-        const image = await loader.next(from + place);
+        const image = await loader.next(item++);
         if (image) pixels.set(image, place * length);
         readable.push(image !== null);
       }
       const embeddings = await features.embeddingsOfPixels(pixels, count);
-      const more = readable.map((known, place) => {
+      const ranks = readable.map((known, place) => {
         const row = embeddings.subarray(place * words.dimension, (place + 1) * words.dimension);
         return known ? rankClasses(row, words, truths[from + place]!).rank : 0;
       });
-      await add(from, more);
-      ranks.push(...more);
       clock.add((performance.now() - started) / 1000);
-      hooks.progress(
-        ranks.length,
-        files.length,
-        clock.remainingSeconds(Math.ceil(ranks.length / imagesAtOnce)),
-      );
+      await add(from, ranks, clock.remainingSeconds(batch + 1));
     }
-    return ranks;
   } finally {
     await loader.dispose();
   }

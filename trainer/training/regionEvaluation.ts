@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { hashWeights, type ModelFiles, resolveModel } from '../checkpoints/modelFiles.ts';
 import { loadTower } from '../dense/loadTower.ts';
+import { soloWorld } from '../distributed/world.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { EvaluationHooks } from '../evaluate/evaluateRegions.ts';
 import { evaluate } from '../evaluate/evaluation.ts';
@@ -112,7 +113,7 @@ export async function evaluateEpoch(
       skipBroken: false,
       report,
     };
-    return await evaluate(evaluated, request, null, hooks);
+    return await evaluate(soloWorld, evaluated, request, null, hooks);
   } finally {
     await tower.dispose();
   }

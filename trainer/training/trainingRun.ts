@@ -3,10 +3,8 @@ import { writeJson } from '../checkpoints/jsonFile.ts';
 import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
 import { activationBudget, describeMemoryPlan, type MemoryUse } from '../distill/memoryPlan.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
-import { shareStart } from '../distill/sampler.ts';
-import { StepExchange } from '../distributed/stepExchange.ts';
-import { compareWeights } from '../distributed/weightCheck.ts';
-import { agreeing, anyRank, gatherNumbers, leads, type World } from '../distributed/world.ts';
+import type { StepExchange } from '../distributed/stepExchange.ts';
+import { anyRank, leads, type World } from '../distributed/world.ts';
 import type { DeviceTensor, Engine } from '../engines/engine.ts';
 import { requireHalfPrecision } from '../engines/halfPrecisionCheck.ts';
 import { sizeOf } from '../graph/shape.ts';
@@ -16,7 +14,7 @@ import type { ImageList } from '../images/imageReader.ts';
 import type { RegionStore } from '../images/regionStore.ts';
 import { requireTransformer } from '../models/architecture.ts';
 import type { EvaluationRecord, EventRecord, RunConfiguration } from '../protocol.ts';
-import { type Checkpoint, CheckpointStore } from '../runs/checkpointStore.ts';
+import { CheckpointStore } from '../runs/checkpointStore.ts';
 import type { Lease } from '../runs/lease.ts';
 import { MetricWriter, readMetricHistory } from '../runs/metrics.ts';
 import { type RunFiles, removeLeftovers } from '../runs/runDirectory.ts';
@@ -26,6 +24,7 @@ import { evaluateHeldOut, heldOutCosine } from './heldOut.ts';
 import { uploadVisionParameters } from './modelParameters.ts';
 import { patchPreview } from './patchPreview.ts';
 import { formatDuration, progressLine, StepClock } from './progress.ts';
+import { RankShare } from './rankShare.ts';
 import { evaluateEpoch } from './regionEvaluation.ts';
 import { loadNouns } from './regionPlan.ts';
 import type { RunPlan } from './runPlan.ts';
@@ -71,6 +70,7 @@ export class TrainingRun {
   readonly #metrics: MetricWriter | null;
   readonly #checkpoints: CheckpointStore;
   readonly #clock: StepClock;
+  readonly #share: RankShare;
   #distiller: Distiller | null = null;
   #exchange: StepExchange | null = null;
   #loader: BatchLoader | null = null;
@@ -96,6 +96,7 @@ export class TrainingRun {
       message => log.warn(message),
     );
     this.#clock = new StepClock(configuration.totalSteps);
+    this.#share = new RankShare(world, configuration.settings);
   }
 
   /** Completed steps. */
@@ -137,7 +138,7 @@ export class TrainingRun {
 
   #memoryUse(teacher: ReadonlyMap<string, DeviceTensor>): MemoryUse {
     const { maxBoxes } = this.#settings;
-    const images = Math.min(this.#settings.batch, this.#ownImages);
+    const images = Math.min(this.#settings.batch, this.#share.ownImages);
     const size = Math.max(this.#settings.size, ...(scalesOf(this.#settings) ?? []));
     const { plan } = this.#context;
     const architecture = requireTransformer(plan.model.architecture, 'training');
@@ -154,8 +155,12 @@ export class TrainingRun {
     const { cosineWeight, retention, seed, precision } = this.#settings;
     if (precision === 'fp16') await requireHalfPrecision(engine);
     const { world } = this.#context;
-    this.#exchange = this.#startExchange();
-    const latest = await this.#latestCheckpoint();
+    const labels = plan.regions?.words ? maxBoxes : 0;
+    this.#exchange = await this.#share.exchange(engine, this.#settings, labels);
+    const latest = await this.#share.latestCheckpoint(this.#checkpoints, async () => {
+      await removeLeftovers(files);
+      await this.#checkpoints.cleanUp();
+    });
     const nouns = await loadNouns(engine, plan.regions, seed);
     const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
     const memoryBudget = memoryBudgetGib * 2 ** 30;
@@ -174,10 +179,7 @@ export class TrainingRun {
       peers: this.#exchange,
     });
     log.info(describeMemoryPlan(this.#distiller.activationPlan(memoryUse.images), memoryBudget, memoryUse));
-    if (world.size > 1)
-      log.info(
-        `${world.description}: ${this.#ownImages} of ${imagesPerStep(this.#settings)} images of a step`,
-      );
+    if (world.size > 1) log.info(this.#share.description);
     const history = await readMetricHistory(files.metrics);
     if (latest) {
       await readTrainingState(latest, this.#distiller, plan.trainable);
@@ -207,9 +209,9 @@ export class TrainingRun {
       scales: scalesOf(this.#settings),
       wholeImages: retention > 0,
       batch: imagesPerStep(this.#settings),
-      share: this.#share,
+      share: this.#share.share,
       // Large batches fill the memory soon.
-      ...(this.#ownImages > batch ? { ahead: 1 } : { threads: loaderThreads() }),
+      ...(this.#share.ownImages > batch ? { ahead: 1 } : { threads: loaderThreads() }),
       totalSteps: configuration.totalSteps,
     });
   }
@@ -234,61 +236,16 @@ export class TrainingRun {
     return this.#evaluationDue ? this.#stopped() : 'finished';
   }
 
-  get #share() {
-    const { rank, size } = this.#context.world;
-    return { rank, ranks: size };
-  }
-
-  /** Images of a step that this rank takes. */
-  get #ownImages(): number {
-    const { rank, size: ranks } = this.#context.world;
-    const images = imagesPerStep(this.#settings);
-    return shareStart({ rank: rank + 1, ranks }, images) - shareStart({ rank, ranks }, images);
-  }
-
-  /** Null where gradients stay with their rank. */
-  #startExchange(): StepExchange | null {
-    const { world, engine, plan } = this.#context;
-    if (world.size === 1 || this.#settings.exchange === 'none') return null;
-    const images = imagesPerStep(this.#settings);
-    return new StepExchange(engine, world, {
-      imagesPerStep: images,
-      labelsPerImage: plan.regions?.words ? this.#settings.maxBoxes : 0,
-      firstImage: shareStart(this.#share, images),
-    });
-  }
-
-  /** The leading rank cleans up and chooses the checkpoint for all of them. */
-  async #latestCheckpoint(): Promise<Checkpoint | null> {
-    const { world, files } = this.#context;
-    const chosen = await agreeing(world, async () => {
-      if (!leads(world)) return null;
-      await removeLeftovers(files);
-      await this.#checkpoints.cleanUp();
-      return this.#checkpoints.latest();
-    });
-    if (world.size === 1) return chosen;
-    const [step] = await gatherNumbers(world, chosen?.step ?? -1);
-    return agreeing(world, async () => (step! < 0 ? null : this.#checkpoints.at(step!)));
-  }
-
   async #compareWeights(): Promise<void> {
     if (!this.#exchange) return;
-    const { world, engine, plan } = this.#context;
+    const { engine, plan } = this.#context;
     const weights = plan.trainable.map(name => this.#distiller!.studentParameters.get(name)!);
-    await compareWeights(world, engine, weights, this.#step);
+    await this.#share.compareWeights(engine, weights, this.#step);
   }
 
   #reportExchange(): void {
     const steps = this.#step - this.#firstStep;
-    if (!this.#exchange || steps === 0) return;
-    const { bytes, waitSeconds } = this.#exchange;
-    const { busySeconds } = this.#context.world;
-    const milliseconds = (seconds: number): string => `${((seconds / steps) * 1000).toFixed(1)} ms`;
-    this.#context.log.info(
-      `a step exchanged ${(bytes / steps / 2 ** 20).toFixed(2)} MiB of gradients, which took ${milliseconds(busySeconds)}, ` +
-        `of which the trainer waited ${milliseconds(waitSeconds)}`,
-    );
+    if (this.#exchange && steps > 0) this.#context.log.info(this.#share.exchanged(this.#exchange, steps));
   }
 
   async #stop(): Promise<'stopped'> {
