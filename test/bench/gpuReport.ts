@@ -57,6 +57,15 @@ const bench = (
   ],
   limit: 75,
 });
+/** The same in mixed precision, without PyTorch, whose time stands in the row before. */
+const half = (
+  name: string,
+  task: string,
+  size: number,
+  crops: number,
+  runs: number,
+  ...more: string[]
+): Item => bench(`${name}-fp16`, task, size, crops, runs, ...more, '--precision', 'fp16', '--peer', 'none');
 const agreement = (name: string, limit: number, ...args: string[]): Item => ({
   name,
   program: 'agreement',
@@ -69,12 +78,17 @@ const all: readonly Item[] = [
   { name: 'adapter', program: 'adapter', args: [], limit: 40 },
   agreement('agreement-tiny', 40, '--arch', 'tiny'),
   bench('step-448', 'step', 448, 9, 10),
+  half('step-448', 'step', 448, 9, 10),
+  bench('teacher', 'teacher', 448, 9, 10),
+  half('teacher', 'teacher', 448, 9, 10),
+  agreement('agreement-fp16', 60, '--arch', arch, '--crops', '4', '--precision', 'fp16', '--against', engine),
   bench('step-448-tf32', 'step', 448, 9, 10, '--peer-tf32'),
   agreement('agreement-model', 75, '--arch', arch, '--crops', '4'),
   bench('step-1024', 'step', 1024, 20, 4, '--activation-budget', '24'),
+  half('step-1024', 'step', 1024, 20, 4, '--activation-budget', '24'),
   bench('dense-448', 'dense', 448, 9, 10),
+  half('dense-448', 'dense', 448, 9, 10),
   bench('dense-1024', 'dense', 1024, 20, 6),
-  bench('teacher', 'teacher', 448, 20, 10),
 ];
 const items = all.filter(({ name }) => values.only === '' || values.only.split(',').includes(name));
 

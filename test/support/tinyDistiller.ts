@@ -16,6 +16,7 @@ export async function createTinyDistiller(
   engine: Engine,
   activationBudget = 2 ** 30,
   precision: Precision = 'fp32',
+  passes: { imagesPerPass?: number; cropsAtOnce?: number } = {},
 ): Promise<Distiller> {
   const weights = randomWeights(engine, tinyArchitecture);
   const trainable = trainableNames(tinyArchitecture, weights.keys(), tinyArchitecture.layers);
@@ -26,6 +27,7 @@ export async function createTinyDistiller(
     optimiser: { ...vitAdamW, weightDecay: 0.1 },
     activationBudget,
     precision,
+    ...passes,
   });
 }
 

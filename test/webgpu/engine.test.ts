@@ -94,6 +94,20 @@ describe('WebGPU engine', () => {
     assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
   });
 
+  it('learns the largest tensor of the card, and refuses larger ones by name before anything runs', async () => {
+    const limit = await engine.largestTensorBytes();
+    assert.ok(limit >= 2 ** 27, String(limit));
+    if (limit === Number.POSITIVE_INFINITY) return;
+    const elements = limit / 4 + 1024;
+    const wide = add(broadcastTo(Value.input('x', [1]), [elements]), Value.constant(1));
+    await assert.rejects(engine.compile({ wide }), (error: unknown) => {
+      assert.ok(error instanceof EngineError, String(error));
+      assert.match(error.message, /tensor is '\w+' \[\d+\], [\d.]+ MiB, is larger than the [\d.]+ MiB that/);
+      assert.match(error.message, /Lower the batch or the input size/);
+      return true;
+    });
+  });
+
   for (const rows of [2 ** 14, ...(process.env[ownCardVariable] ? [] : [2 ** 11])])
     it(`says which tensor did not fit on the card, and goes on: ${rows / 256} GiB`, async () => {
       const column = Value.input('x', [1, 1]);

@@ -94,6 +94,8 @@ export interface DistillerSettings {
   activationBudget: number;
   /** Images that go through the student together; the gradients of a larger batch add up. All of them by default. */
   imagesPerPass?: number;
+  /** Crops that go through the teacher together; all of a pass by default. */
+  cropsAtOnce?: number;
   /** Weight of the CLIPSelf loss; 1 by default. */
   cosineWeight?: number;
   /** Weight of the retention of whole images; 0, the default, leaves it out. */
@@ -177,12 +179,14 @@ export class Distiller {
       precision,
     );
     const { cropSize, activationBudget, cosineWeight = 1, nouns } = settings;
+    const { cropsAtOnce = Number.POSITIVE_INFINITY } = settings;
     this.#teacherTargets = new TeacherTargets(
       engine,
       this.#teacherTower,
       this.#cropPrograms,
       cropSize,
       cosineWeight,
+      cropsAtOnce,
     );
     this.#targets = nouns ? new NounTargets(engine, nouns) : this.#teacherTargets;
     const studentWith = (stages: typeof denseStages | typeof imageStages): Student =>

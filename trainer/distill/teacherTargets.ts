@@ -1,9 +1,8 @@
 import { type DeviceTensor, disposeAll, type Engine } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
 import { gatherRows } from '../graph/operations/gather.ts';
-import { reshape } from '../graph/operations/layout.ts';
+import { concat, reshape } from '../graph/operations/layout.ts';
 import { Value } from '../graph/value.ts';
-import type { VisionArchitecture } from '../models/architecture.ts';
 import type { VisionTower } from '../models/visionTower.ts';
 import { clipSelfLoss } from './clipself.ts';
 import {
@@ -16,24 +15,6 @@ import {
 } from './regionLoss.ts';
 import type { StepImages } from './stepPeers.ts';
 
-/** Multiplications that a processor makes in the time that compiling the programs for a number of crops takes. */
-const compilingWork = 2e9;
-
-/** The number of crops is rounded up by this many at most. */
-const mostRounding = 32;
-
-/**
- * The number of crops that a teacher is run on for `count` of them. Every number has programs of its own, and a small tower
- * embeds some crops more sooner than those are compiled.
- */
-export function roundedCrops(count: number, architecture: VisionArchitecture, side: number): number {
-  const { width, layers, mlpWidth, patchSize } = architecture;
-  const tokens = (side / patchSize) ** 2;
-  const cropWork = tokens * layers * (4 * width ** 2 + 2 * width * mlpWidth);
-  const rounding = Math.min(Math.max(Math.floor(compilingWork / cropWork), 1), mostRounding);
-  return Math.ceil(count / rounding) * rounding;
-}
-
 /** CLIPSelf: a region is compared with what the frozen teacher makes of its crop. */
 export class TeacherTargets implements RegionTargets {
   readonly #engine: Engine;
@@ -41,15 +22,21 @@ export class TeacherTargets implements RegionTargets {
   readonly #programs: ProgramCache;
   readonly #cropSize: number;
   readonly #cosineWeight: number;
+  readonly #cropsAtOnce: number;
 
-  /** @param programs those of crops, whose number changes from step to step. */
+  /**
+   * @param programs those of crops, whose number changes from step to step.
+   * @param cropsAtOnce crops that go through the teacher together.
+   */
   constructor(
     engine: Engine,
     teacher: VisionTower,
     programs: ProgramCache,
     cropSize: number,
     cosineWeight: number,
+    cropsAtOnce: number,
   ) {
+    this.#cropsAtOnce = cropsAtOnce;
     this.#engine = engine;
     this.#teacher = teacher;
     this.#programs = programs;
@@ -57,13 +44,11 @@ export class TeacherTargets implements RegionTargets {
     this.#cosineWeight = cosineWeight;
   }
 
-  /** All crops of a pass go through the teacher together. */
   async lossOf(part: DistillationBatch, whole: StepImages, shape: RegionShape): Promise<RegionLoss> {
     const { batch, tokens, maxBoxes } = shape;
-    const crops = this.#uploadCrops(part);
-    const embeddings = await this.#teacher.encodeImage(crops);
+    const embeddings = await this.#embed(part);
     const teacher = await this.#spread(embeddings, part, shape);
-    disposeAll([crops, embeddings]);
+    embeddings.dispose();
     const weights = boxWeights(part, maxBoxes, this.#cosineWeight / boxesOf(whole));
     return {
       key: `${batch}x${tokens}x${maxBoxes}`,
@@ -76,13 +61,38 @@ export class TeacherTargets implements RegionTargets {
     };
   }
 
-  /** Black crops follow, up to a number for which there likely is a program; nobody looks at their embeddings. */
-  #uploadCrops(part: DistillationBatch): DeviceTensor {
-    const side = this.#cropSize;
-    const count = roundedCrops(boxesOf(part), this.#teacher.architecture, side);
-    const pixels = new Float32Array(count * 3 * side * side);
-    pixels.set(part.crops);
-    return this.#engine.upload([count, 3, side, side], pixels);
+  /** Embeddings of all crops, `[boxes, D]`. */
+  async #embed(part: DistillationBatch): Promise<DeviceTensor> {
+    const [count, side] = [boxesOf(part), this.#cropSize];
+    const numbers = 3 * side * side;
+    const groups: DeviceTensor[] = [];
+    try {
+      for (let first = 0; first < count || groups.length === 0; first += this.#cropsAtOnce) {
+        const size = Math.min(this.#cropsAtOnce, count - first);
+        const pixels = part.crops.subarray(first * numbers, (first + size) * numbers);
+        const crops = this.#engine.upload([size, 3, side, side], pixels);
+        try {
+          groups.push(await this.#teacher.encodeImage(crops));
+        } finally {
+          crops.dispose();
+        }
+      }
+      if (groups.length === 1) return groups.pop()!;
+      const names = groups.map((_, index) => `group/${index}`);
+      const program = await this.#programs.get(
+        `join ${groups.map(({ shape }) => shape[0]).join(' ')}`,
+        () => ({
+          all: concat(
+            groups.map(({ shape }, index) => Value.input(names[index]!, shape)),
+            0,
+          ),
+        }),
+      );
+      const feeds = Object.fromEntries(groups.map((group, index) => [names[index]!, group]));
+      return (await program.run(feeds)).all!;
+    } finally {
+      disposeAll(groups);
+    }
   }
 
   /**

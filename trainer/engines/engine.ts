@@ -1,4 +1,4 @@
-import type { Shape } from '../graph/shape.ts';
+import { type Shape, sizeOf } from '../graph/shape.ts';
 import type { Outputs } from '../graph/split.ts';
 import type { DataType, TensorType } from '../graph/value.ts';
 
@@ -15,6 +15,9 @@ export const arrayOf = {
 
 /** Bytes of an element. */
 export const bytesOf = (dtype: DataType): number => arrayOf[dtype].BYTES_PER_ELEMENT;
+
+/** Bytes of a tensor. */
+export const byteLengthOf = ({ shape, dtype }: TensorType): number => bytesOf(dtype) * sizeOf(shape);
 
 /**
  * A tensor where an engine keeps it: host memory for a CPU engine, a buffer of the card for a GPU engine.
@@ -50,6 +53,8 @@ export interface Engine {
   read(tensor: DeviceTensor): Promise<HostData>;
   /** Copies the elements of a float32 tensor into an array of their number; for engines that can do so in one copy. */
   readInto?(tensor: DeviceTensor, target: Float32Array): Promise<void>;
+  /** Most bytes of one tensor, Infinity where it is not known; left out where memory alone bounds them. */
+  largestTensorBytes?(): Promise<number>;
   /** Tensors not disposed of, and the bytes they hold. */
   readonly live: { tensors: number; bytes: number };
   dispose(): Promise<void>;

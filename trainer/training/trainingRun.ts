@@ -3,10 +3,12 @@ import { writeJson } from '../checkpoints/jsonFile.ts';
 import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
 import { activationBudget, describeMemoryPlan, type MemoryUse } from '../distill/memoryPlan.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
+import { fitPasses, type PassSizes } from '../distill/tensorLimit.ts';
 import type { StepExchange } from '../distributed/stepExchange.ts';
 import { anyRank, leads, type World } from '../distributed/world.ts';
 import type { DeviceTensor, Engine } from '../engines/engine.ts';
 import { requireHalfPrecision } from '../engines/halfPrecisionCheck.ts';
+import { mebibytes } from '../engines/largestTensor.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { PatchSettings, SkippedImage, TrainingBatch } from '../images/batch.ts';
 import { BatchLoader, loaderThreads } from '../images/batchLoader.ts';
@@ -136,10 +138,34 @@ export class TrainingRun {
     return { ...images, ...rules, seed, size, cropSize, patchSize, normalisation };
   }
 
-  #memoryUse(teacher: ReadonlyMap<string, DeviceTensor>): MemoryUse {
+  /** Side of the largest student image. */
+  get #largestSize(): number {
+    return Math.max(this.#settings.size, ...(scalesOf(this.#settings) ?? []));
+  }
+
+  /** How many images and crops go through the towers together: all of a batch, unless the engine bounds its tensors. */
+  async #fitPasses(images: number): Promise<PassSizes> {
+    const { engine, plan, log } = this.#context;
+    const { maxBoxes, precision } = this.#settings;
+    const all = { imagesPerPass: images, cropsAtOnce: images * maxBoxes };
+    const limit = (await engine.largestTensorBytes?.()) ?? Number.POSITIVE_INFINITY;
+    if (limit === Number.POSITIVE_INFINITY) return all;
+    const { architecture } = plan.model;
+    const trainable = new Set(plan.trainable);
+    const sizes = { size: this.#largestSize, cropSize: architecture.imageSize };
+    const fit = fitPasses({ architecture, trainable, precision, ...sizes, images, maxBoxes }, limit);
+    if (fit.imagesPerPass < all.imagesPerPass || fit.cropsAtOnce < all.cropsAtOnce)
+      log.info(
+        `the graphics card allows tensors of ${mebibytes(limit)}: ${fit.imagesPerPass} of ${images} images at a time go through the student, ` +
+          `${fit.cropsAtOnce} crops through the teacher`,
+      );
+    return fit;
+  }
+
+  #memoryUse(teacher: ReadonlyMap<string, DeviceTensor>, imagesPerPass: number): MemoryUse {
     const { maxBoxes } = this.#settings;
-    const images = Math.min(this.#settings.batch, this.#share.ownImages);
-    const size = Math.max(this.#settings.size, ...(scalesOf(this.#settings) ?? []));
+    const images = Math.min(imagesPerPass, this.#share.ownImages);
+    const size = this.#largestSize;
     const { plan } = this.#context;
     const architecture = requireTransformer(plan.model.architecture, 'training');
     const count = (tensors: Iterable<DeviceTensor>): number =>
@@ -164,7 +190,8 @@ export class TrainingRun {
     const nouns = await loadNouns(engine, plan.regions, seed);
     const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
     const memoryBudget = memoryBudgetGib * 2 ** 30;
-    const memoryUse = this.#memoryUse(teacher);
+    const passes = await this.#fitPasses(batch);
+    const memoryUse = this.#memoryUse(teacher, passes.imagesPerPass);
     this.#distiller = await Distiller.create(engine, plan.model.architecture, teacher, plan.trainable, {
       size,
       cropSize: plan.model.architecture.imageSize,
@@ -172,7 +199,7 @@ export class TrainingRun {
       optimiser: { beta1, beta2, epsilon, weightDecay },
       precision,
       activationBudget: activationBudget(memoryBudget, memoryUse),
-      imagesPerPass: batch,
+      ...passes,
       cosineWeight,
       retention,
       nouns,

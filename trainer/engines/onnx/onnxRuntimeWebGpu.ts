@@ -1,21 +1,25 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { formatShape, type Shape, sizeOf } from '../../graph/shape.ts';
 import type { Outputs } from '../../graph/split.ts';
-import { type DataType, type TensorType, topologicalOrder } from '../../graph/value.ts';
+import type { DataType, TensorType } from '../../graph/value.ts';
 import {
   arrayOf,
+  byteLengthOf,
   type DeviceTensor,
   type Engine,
   type Feeds,
   type HostData,
   type Program,
 } from '../engine.ts';
+import { EngineError } from '../engineError.ts';
+import { describeTensor, largestTensor, mebibytes } from '../largestTensor.ts';
 import { inputTypes, outputTypes, requireFeed, typeOf } from '../programTypes.ts';
 import { SerialQueue } from '../serialQueue.ts';
 import { identityModel, lowerToOnnx, onnxOutputName } from './lower.ts';
 import { onnxRuntimeVersion } from './version.ts';
 import { webGpuError } from './webGpuErrors.ts';
-import { byteLengthOf, type Tally, WebGpuTensor } from './webGpuTensor.ts';
+import { findLargestTensor } from './webGpuLimits.ts';
+import { type Tally, WebGpuTensor } from './webGpuTensor.ts';
 
 /** Copies between the host and the card since the engine started. */
 export interface Transfers {
@@ -74,6 +78,7 @@ export class OnnxRuntimeWebGpuEngine implements Engine {
   readonly #ferries = new Ferries();
   readonly #programs = new Set<WebGpuProgram>();
   readonly #logLevel: LogLevel;
+  #largestTensorBytes: number | null = null;
 
   /**
    * @param logLevel what ONNX Runtime writes to standard error about programs; 0 names the provider of every node.
@@ -98,7 +103,13 @@ export class OnnxRuntimeWebGpuEngine implements Engine {
     return { ...this.#tally };
   }
 
+  async largestTensorBytes(): Promise<number> {
+    this.#largestTensorBytes ??= await findLargestTensor();
+    return this.#largestTensorBytes;
+  }
+
   async compile(outputs: Outputs): Promise<Program> {
+    this.#requireSize(outputs);
     try {
       const session = await InferenceSession.create(
         lowerToOnnx(outputs),
@@ -110,7 +121,7 @@ export class OnnxRuntimeWebGpuEngine implements Engine {
       this.#programs.add(program);
       return program;
     } catch (error) {
-      throw webGpuError(error, `compiling a program whose ${largestTensor(outputs)}`);
+      throw webGpuError(error, `compiling a program whose largest ${describeTensor(largestTensor(outputs))}`);
     }
   }
 
@@ -134,6 +145,17 @@ export class OnnxRuntimeWebGpuEngine implements Engine {
     this.transfers.downloadedBytes += byteLengthOf(tensor);
     const { data } = await this.#pass(handle, tensor, 'cpu');
     return data as HostData;
+  }
+
+  /** Known once it was asked for; until then the card itself refuses. */
+  #requireSize(outputs: Outputs): void {
+    const limit = this.#largestTensorBytes ?? Number.POSITIVE_INFINITY;
+    const largest = largestTensor(outputs);
+    if (byteLengthOf(largest) <= limit) return;
+    throw new EngineError(
+      `WebGPU: the ${describeTensor(largest)}, is larger than the ${mebibytes(limit)} that the graphics card allows a tensor. ` +
+        'Lower the batch or the input size, or take --engine cpu',
+    );
   }
 
   /** Runs a tensor through the model that gives it back on the other side. */
@@ -173,7 +195,7 @@ class WebGpuProgram implements Program {
     onDispose: () => void,
   ) {
     this.#session = session;
-    this.#largest = largestTensor(outputs);
+    this.#largest = describeTensor(largestTensor(outputs));
     this.#tally = tally;
     this.#queue = queue;
     this.#onDispose = onDispose;
@@ -201,7 +223,7 @@ class WebGpuProgram implements Program {
         }),
       );
     } catch (error) {
-      throw webGpuError(error, `running a program whose ${this.#largest}`);
+      throw webGpuError(error, `running a program whose largest ${this.#largest}`);
     }
   }
 
@@ -213,15 +235,6 @@ class WebGpuProgram implements Program {
       await session?.release();
     });
   }
-}
-
-/** Names the tensor that most likely does not fit. */
-function largestTensor(outputs: Outputs): string {
-  const order = topologicalOrder(Object.values(outputs));
-  const largest = order.reduce((most, value) => (byteLengthOf(value) > byteLengthOf(most) ? value : most));
-  const name = largest.name ?? largest.operation?.name ?? 'constant';
-  const mebibytes = (byteLengthOf(largest) / 2 ** 20).toFixed(1);
-  return `largest tensor is '${name}' ${formatShape(largest.shape)}, ${mebibytes} MiB`;
 }
 
 function requireWebGpuTensor(tensor: DeviceTensor): WebGpuTensor {

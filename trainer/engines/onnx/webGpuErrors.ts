@@ -17,7 +17,7 @@ const explanations: readonly { said: RegExp; message: string }[] = [
       'the graphics card or its driver offers no 16-bit numbers (shader-f16). Take --precision fp32, or update the driver',
   },
   {
-    said: /device[ _](is |was )?lost|DEVICE_LOST|DXGI_ERROR_DEVICE/i,
+    said: /device\]?[ _](is |was )?lost|DEVICE_LOST|DXGI_ERROR_DEVICE/i,
     message: `the graphics card was lost: its driver restarted, it was removed, or the machine slept. ${kept}`,
   },
   {

@@ -1,10 +1,7 @@
 import type { Tensor } from 'onnxruntime-node';
-import { formatShape, type Shape, sizeOf } from '../../graph/shape.ts';
+import { formatShape, type Shape } from '../../graph/shape.ts';
 import type { DataType, TensorType } from '../../graph/value.ts';
-import { bytesOf, type DeviceTensor } from '../engine.ts';
-
-/** Bytes of a tensor on the card. */
-export const byteLengthOf = ({ shape, dtype }: TensorType): number => bytesOf(dtype) * sizeOf(shape);
+import { byteLengthOf, type DeviceTensor } from '../engine.ts';
 
 /** Tensors not disposed of, and what they hold. */
 export interface Tally {
