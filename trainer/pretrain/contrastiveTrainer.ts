@@ -86,7 +86,8 @@ export class ContrastiveTrainer {
     const results = await program.run({ ...Object.fromEntries(this.#parameters), ...feeds });
     disposeAll(feeds);
     const report = results[reportOutput]!;
-    const [loss, gradNorm] = (await readFloats(this.#engine, report)) as unknown as [number, number];
+    const numbers = await readFloats(this.#engine, report);
+    const [loss, gradNorm] = [numbers[0]!, numbers[1]!];
     report.dispose();
     const gradients = this.#packs.map(({ name }) => [name, results[gradientName(name)]!] as const);
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
@@ -103,7 +104,7 @@ export class ContrastiveTrainer {
 
   /** Everything learned so far, on the host. */
   async read(): Promise<TrainedState> {
-    const state: Required<TrainedState> = { weights: new Map(), moments: null };
+    const state: TrainedState = { weights: new Map(), moments: null };
     const moments = { first: new Map<string, HostTensor>(), second: new Map<string, HostTensor>() };
     const fill = (target: Map<string, HostTensor>, pack: Pack, data: Float32Array): void => {
       for (const [name, tensor] of unpackNumbers(pack, data)) target.set(name, tensor);
