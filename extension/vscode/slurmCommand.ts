@@ -132,7 +132,7 @@ export class SlurmCommand {
     const { log } = jobFilesOf(directory);
     const reason = clearLine(await readFile(log, 'utf8').catch(() => ''));
     const message = `Slurm job ${job} of “${name}” ended before its run began${reason === null ? '.' : `: ${reason}`}`;
-    channel.write('warning', message);
+    channel.write('warn', message);
     const chosen = await vscode.window.showWarningMessage(message, 'Show Job Log');
     if (chosen !== undefined) await vscode.window.showTextDocument(vscode.Uri.file(log));
   }
