@@ -111,10 +111,12 @@ export function scalingTables(): string {
     );
     for (const network of networks) {
       lines.push(`**${network.name}**`, '', ...tableOf(step, network), '');
-      const places = columns.map(
-        column => `${column.title}: ${dominatedFrom(step, network, column) ?? 'nowhere up to 512'}`,
-      );
-      lines.push(`Waiting takes more than half of a step from so many GPUs on – ${places.join('; ')}.`, '');
+      const places = columns.flatMap(column => {
+        const ranks = dominatedFrom(step, network, column);
+        return ranks === null ? [] : [`${column.title} from ${ranks} GPUs on`];
+      });
+      const where = places.length > 0 ? places.join('; ') : 'nowhere up to 512 GPUs';
+      lines.push(`Waiting takes more than half of a step: ${where}.`, '');
     }
   }
   return lines.join('\n').trimEnd();
