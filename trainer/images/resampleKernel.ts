@@ -1,6 +1,7 @@
 /**
- * The inner loops of bicubic resampling as WebAssembly of a few hundred bytes, written out below: sums of four values at a time
- * in the same 32-bit integers, so that every byte is that of the plain loops in `resample.ts`.
+ * The inner loops of bicubic resampling and of normalisation as WebAssembly of a few hundred bytes, written out below: sums of
+ * four values at a time in the same 32-bit integers and float32 operations in the same order, so that every bit is that of the
+ * plain loops in `resample.ts` and `normalise.ts`.
  */
 
 /** Byte addresses, but for counts. The input is [rows, inputBytes] of RGB, the output [rows, outputs, 3]. */
@@ -23,6 +24,19 @@ type ColumnsKernel = (
   weights: number,
   output: number,
   outputEnd: number,
+) => void;
+
+/**
+ * RGB from `input` up to `inputEnd`, 16 pixels at a time, to float32 in three planes: each value divided by the constant 255,
+ * less its channel's mean, divided by its standard deviation; `constants` holds these seven float32.
+ */
+type NormaliseKernel = (
+  input: number,
+  inputEnd: number,
+  red: number,
+  green: number,
+  blue: number,
+  constants: number,
 ) => void;
 
 const leb = (value: number): number[] => {
@@ -58,6 +72,13 @@ const multiply4 = vector(0xb5);
 const shiftRight4 = vector(0xac);
 const narrowToHalves = vector(0x85);
 const narrowToBytes = vector(0x66);
+const convert4 = vector(0xfb);
+const subtract4 = vector(0xe5);
+const divide4 = vector(0xe7);
+const shuffle = (lanes: readonly number[]): number[] => [...vector(0x0d), ...lanes];
+const v128LoadAt = (offset: number): number[] => [...vector(0x00), 0, offset];
+const v128StoreAt = (offset: number): number[] => [...vector(0x0b), 0, offset];
+const load32SplatAt = (offset: number): number[] => [...vector(0x09), 2, offset];
 const increase = (variable: number, by: number[]): number[] => [
   ...get(variable),
   ...by,
@@ -113,12 +134,6 @@ function columnsBody(): number[] {
   const [input, rowBytes, taps, weights, output, outputEnd] = [0, 1, 2, 3, 4, 5] as const;
   const [source, tap, weightAt, values, weight] = [6, 7, 8, 9, 10] as const;
   const sums = [11, 12, 13, 14] as const;
-  const quarters = [
-    [...bytesLow, ...halvesLow],
-    [...bytesLow, ...halvesHigh],
-    [...bytesHigh, ...halvesLow],
-    [...bytesHigh, ...halvesHigh],
-  ];
   const oneTap = [
     ...[...get(source), ...v128Load, ...set(values), ...get(weightAt), ...load32Splat, ...set(weight)],
     ...sums.flatMap((sum, quarter) => [
@@ -142,6 +157,41 @@ function columnsBody(): number[] {
   ]);
 }
 
+const quarters = [
+  [...bytesLow, ...halvesLow],
+  [...bytesLow, ...halvesHigh],
+  [...bytesHigh, ...halvesLow],
+  [...bytesHigh, ...halvesHigh],
+] as const;
+
+function normaliseBody(): number[] {
+  const [input, inputEnd, constants] = [0, 1, 5] as const;
+  const [a, b, c, bytes] = [6, 7, 8, 9] as const;
+  const places = Array.from({ length: 16 }, (_, pixel) => pixel);
+  /** The 16 values of a channel among the 48 bytes of a, b and c. */
+  const gathered = (channel: number): number[] => {
+    const fromFirst = places.map(pixel => (3 * pixel + channel < 32 ? 3 * pixel + channel : 0));
+    const withLast = places.map(pixel => (3 * pixel + channel < 32 ? pixel : 3 * pixel + channel - 16));
+    return [...get(a), ...get(b), ...shuffle(fromFirst), ...get(c), ...shuffle(withLast), ...set(bytes)];
+  };
+  const operand = (offset: number): number[] => [...get(constants), ...load32SplatAt(offset)];
+  const channels = [0, 1, 2].flatMap(channel => [
+    ...gathered(channel),
+    ...quarters.flatMap((quarter, index) => [
+      ...[...get(2 + channel), ...get(bytes), ...quarter, ...convert4],
+      ...[...operand(0), ...divide4, ...operand(4 + 8 * channel), ...subtract4],
+      ...[...operand(8 + 8 * channel), ...divide4, ...v128StoreAt(16 * index)],
+    ]),
+    ...increase(2 + channel, constant(64)),
+  ]);
+  return loopWhileLess(input, get(inputEnd), [
+    ...[...get(input), ...v128LoadAt(0), ...set(a), ...get(input), ...v128LoadAt(16), ...set(b)],
+    ...[...get(input), ...v128LoadAt(32), ...set(c)],
+    ...channels,
+    ...increase(input, constant(48)),
+  ]);
+}
+
 function moduleBytes(): Uint8Array<ArrayBuffer> {
   const [i32, v128] = [0x7f, 0x7b];
   const section = (id: number, content: number[]): number[] => [id, ...length(content.length), ...content];
@@ -160,13 +210,14 @@ function moduleBytes(): Uint8Array<ArrayBuffer> {
     ...section(1, [2, ...type(9), ...type(6)]),
     // The memory comes from outside: import "m" "m", one page at least.
     ...section(2, [1, 1, 0x6d, 1, 0x6d, 2, 0, 1]),
-    ...section(3, [2, 0, 1]),
-    // Exports "r" and "c".
-    ...section(7, [2, 1, 0x72, 0, 0, 1, 0x63, 0, 1]),
+    ...section(3, [3, 0, 1, 1]),
+    // Exports "r", "c" and "n".
+    ...section(7, [3, 1, 0x72, 0, 0, 1, 0x63, 0, 1, 1, 0x6e, 0, 2]),
     ...section(10, [
-      2,
+      3,
       ...code([2, 6, i32, 1, v128], rowsBody()),
       ...code([2, 3, i32, 6, v128], columnsBody()),
+      ...code([1, 4, v128], normaliseBody()),
     ]),
   ]);
 }
@@ -174,12 +225,18 @@ function moduleBytes(): Uint8Array<ArrayBuffer> {
 interface WasmApi {
   Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer; grow(pages: number): number };
   Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Instance: new (compiled: object, imports: object) => { exports: { r: RowsKernel; c: ColumnsKernel } };
+  Instance: new (
+    compiled: object,
+    imports: object,
+  ) => {
+    exports: { r: RowsKernel; c: ColumnsKernel; n: NormaliseKernel };
+  };
 }
 
 export interface ResampleKernel {
   rows: RowsKernel;
   columns: ColumnsKernel;
+  normalise: NormaliseKernel;
   /** Memory of at least so many bytes, what it held being of no account. */
   memory(bytes: number): ArrayBuffer;
 }
@@ -195,6 +252,7 @@ function createKernel(): ResampleKernel | null {
     return {
       rows: exports.r,
       columns: exports.c,
+      normalise: exports.n,
       memory: bytes => {
         const missing = Math.ceil((bytes - memory.buffer.byteLength) / pageBytes);
         if (missing > 0) memory.grow(missing);

@@ -6,7 +6,8 @@ import { FileError } from '../checkpoints/fileError.ts';
 import { listImages } from '../images/imageFolder.ts';
 import type { ImageList } from '../images/imageReader.ts';
 import { type MemberStore, packMembers } from '../images/memberStore.ts';
-import { indexShard, type ShardIndex } from './shardIndex.ts';
+import { rememberedIndex } from './indexCache.ts';
+import type { ShardIndex } from './shardIndex.ts';
 import { findShards, isShardPattern } from './shardPattern.ts';
 
 export interface ImageSource extends ImageList {
@@ -21,7 +22,7 @@ export interface ImageSource extends ImageList {
 }
 
 /**
- * Lists the images. Shards are read through, header by header.
+ * Lists the images. Shards are read through, header by header, unless they are remembered.
  *
  * @throws FileError and plain errors with one clear line; also when there are no images.
  */
@@ -56,7 +57,7 @@ async function indexShards(files: readonly string[]): Promise<ShardIndex[]> {
   let next = 0;
   const work = async (): Promise<void> => {
     for (let place = next++; place < files.length; place = next++)
-      indexes[place] = await indexShard(files[place]!);
+      indexes[place] = await rememberedIndex(files[place]!);
   };
   await Promise.all(Array.from({ length: Math.min(atATime, files.length) }, work));
   return indexes;
