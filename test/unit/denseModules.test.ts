@@ -11,7 +11,6 @@ describe('numerics that the panels share with the trainer', () => {
     'clusterMatching',
     'cocoMask',
     'colourMaps',
-    'float16',
     'kMeans',
     'legend',
     'medianFilter',

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { roundedCrops } from '../../trainer/distill/teacherTargets.ts';
 import { skipBecause } from '../support/skip.ts';
 import { gpuEnvironment } from '../support/softwareGpu.ts';
 import { tinyBatch } from '../support/tinyDistiller.ts';
-import { tinyArchitecture } from '../support/trainingFixture.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -79,9 +77,7 @@ describe('the WebGPU engine, on a card or SwiftShader', () => {
     const { transfers, live } = JSON.parse(stdout) as { transfers: object; live: object };
     const batch = tinyBatch();
     const boxes = 6;
-    // Four crops, and black ones up to a round number.
-    const crops = roundedCrops(4, tinyArchitecture, tinyArchitecture.imageSize);
-    const pixels = batch.images.byteLength + (batch.crops.byteLength / 4) * crops;
+    const pixels = batch.images.byteLength + batch.crops.byteLength;
     // Pooling, the weights of the loss and where crops belong; AdamW's four scalars and the loss's own gradient.
     const others = batch.pooling.byteLength + 4 * (boxes + boxes) + 4 * 5;
     assert.deepEqual(transfers, {
