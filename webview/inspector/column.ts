@@ -1,12 +1,11 @@
 import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import type { Status } from './columnStatus.ts';
 import { type InspectorHost, problemOf } from './host.ts';
-import type { MapStore } from './mapStore.ts';
+import type { LoadedMap, MapStore } from './mapStore.ts';
 import { SIZES } from './panelState.ts';
 import { type ColumnSettings, type ModelDescription, sourceKey } from './protocol/models.ts';
 import type { FeatureQuery } from './protocol/requests.ts';
 import { RunFollowing } from './runFollowing.ts';
-import type { LoadedMap } from './views/view.ts';
 
 export interface ColumnEvents {
   /** The map is there; `quietly` when nobody asked for another one. */
@@ -17,8 +16,6 @@ export interface ColumnEvents {
   onStatus: () => void;
   /** The column is further with what it was doing. */
   onProgress: () => void;
-  /** Keys of the maps that must stay in memory. */
-  keysInView: () => ReadonlySet<string>;
 }
 
 /** The spinner appears only when an answer takes longer than this, in milliseconds: most come from a cache. */
@@ -98,7 +95,7 @@ export class Column {
       });
       if (this.#abort !== abort) return;
       this.#loading = false;
-      this.map = this.#store.add(query, result, this.#events.keysInView());
+      this.map = this.#store.add(query, result);
       this.query = query;
       this.#setStatus({ kind: 'ready' });
       this.#events.onMap(quietly);
