@@ -18,8 +18,11 @@ export interface ColumnEvents {
   onProgress: () => void;
 }
 
-/** The spinner appears only when an answer takes longer than this, in milliseconds: most come from a cache. */
-const SPINNER_DELAY = 300;
+/**
+ * Progress appears only when an answer takes longer than this, in milliseconds: most come from a cache, and each frame
+ * takes the cores from what it tells of.
+ */
+const PROGRESS_DELAY = 500;
 
 /** One column's settings, and the feature map they lead to. */
 export class Column {
@@ -81,7 +84,7 @@ export class Column {
     const show = (): void => {
       if (!hidden) this.#setStatus({ kind: 'loading', stage, fraction });
     };
-    const spinner = setTimeout(show, SPINNER_DELAY);
+    const spinner = setTimeout(show, PROGRESS_DELAY);
     const started = performance.now();
     try {
       void this.#describe(query, abort.signal);
@@ -90,7 +93,7 @@ export class Column {
         progress: (nextStage, nextFraction) => {
           stage = nextStage;
           fraction = nextFraction;
-          if (!abort.signal.aborted && performance.now() - started > SPINNER_DELAY) show();
+          if (!abort.signal.aborted && performance.now() - started > PROGRESS_DELAY) show();
         },
       });
       if (this.#abort !== abort) return;

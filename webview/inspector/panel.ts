@@ -26,8 +26,8 @@ import { createViews } from './views/viewList.ts';
 const PROGRESS_DELAY = 400;
 
 /**
- * What the view asks for mostly comes within this time, in milliseconds: a frame without it, which would be painted
- * just before, costs as much as the wait.
+ * Another image, and what the view asks for, mostly come within this time, in milliseconds: a frame without them, which
+ * would be painted just before, costs as much as the wait.
  */
 const ANSWER_DELAY = 100;
 
@@ -391,6 +391,8 @@ export class InspectorPanel implements ViewContext {
     this.remember({ image });
     this.host.post({ kind: 'showImage', image });
     this.#columns.imageChanged(false);
+    // The next frame has the image, rather than nothing.
+    this.#redrawLater();
   }
 
   #report(message: string): void {
