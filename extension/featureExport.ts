@@ -2,19 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { writeAtomically } from '../trainer/checkpoints/atomicFile.ts';
 import { npyBytes } from '../trainer/checkpoints/npyFile.ts';
 import { writeSafetensors } from '../trainer/checkpoints/safetensors.ts';
-import type { FeaturesResult } from '../trainer/inspect/protocol.ts';
+import type { FeaturesResult, MapFileResult } from '../trainer/inspect/protocol.ts';
 
 /** Largest feature map that is read: 256 × 256 patches of 2048 channels. */
 const MAXIMUM_BYTES = 256 * 256 * 2048 * 2;
 
-type FeatureFile = Pick<FeaturesResult, 'file' | 'rows' | 'columns' | 'dimension'>;
+/** A feature map and the file that its values lie in. */
+export type FeatureFile = Pick<FeaturesResult, 'rows' | 'columns' | 'dimension' | 'valid'> & MapFileResult;
 
 /**
  * Bytes of a feature map in the service's cache, in an array buffer of its own.
  *
  * @throws Error when its size is not that of rows × columns × dimension halves.
  */
-export async function readFeatures({ file, rows, columns, dimension }: FeatureFile): Promise<ArrayBuffer> {
+export async function readFeatures({
+  file,
+  rows,
+  columns,
+  dimension,
+}: Omit<FeatureFile, 'valid'>): Promise<ArrayBuffer> {
   const expected = rows * columns * dimension * 2;
   if (expected > MAXIMUM_BYTES) throw new Error(`A map of ${rows} × ${columns} × ${dimension} is too large.`);
   return readExactly(file, expected);
@@ -36,7 +42,7 @@ export async function readExactly(file: string, expected: number): Promise<Array
 export async function writeFeatures(
   target: string,
   format: 'npy' | 'safetensors',
-  features: FeaturesResult,
+  features: FeatureFile,
 ): Promise<void> {
   const data = await readFeatures(features);
   const shape = [features.rows, features.columns, features.dimension];

@@ -1,4 +1,3 @@
-import type { FeaturesResult as StoredFeatures } from '../trainer/inspect/protocol.ts';
 import type { ModelDescription, ModelSource } from '../webview/inspector/protocol/models.ts';
 import type {
   FeaturesResult,
@@ -6,7 +5,7 @@ import type {
   QueryOf,
   ResultOf,
 } from '../webview/inspector/protocol/requests.ts';
-import { readExactly, readFeatures } from './featureExport.ts';
+import { type FeatureFile, readExactly, readFeatures } from './featureExport.ts';
 import type { Look } from './inspectorCommandLine.ts';
 import type { InspectorModels } from './inspectorModels.ts';
 import { InspectorError } from './inspectorProblems.ts';
@@ -21,7 +20,7 @@ export interface InspectorDialogues {
   save(query: QueryOf<'save'>, image: string): Promise<string | null>;
   saveFeatures(
     format: QueryOf<'saveFeatures'>['format'],
-    features: StoredFeatures,
+    features: FeatureFile,
     image: string,
   ): Promise<string | null>;
   copyCommand(query: QueryOf<'copyCommand'>, image: string, look: Look): Promise<string>;
@@ -40,7 +39,7 @@ export interface HandlerSurroundings {
 
 /** A feature map that the panel was told of. */
 interface KnownMap {
-  features: StoredFeatures;
+  features: FeaturesResult;
   image: string;
 }
 
@@ -67,8 +66,6 @@ const bytesOfBase64 = (text: string): ArrayBuffer => new Uint8Array(Buffer.from(
 export class InspectorHandlers {
   readonly #surroundings: HandlerSurroundings;
   readonly #maps = new Map<string, KnownMap>();
-  /** Keys of the maps that the panel's document holds; another set for each document. */
-  #sent = new Set<string>();
   readonly #handlers: Handlers;
 
   constructor(surroundings: HandlerSurroundings) {
@@ -84,16 +81,6 @@ export class InspectorHandlers {
     return this.#handlers[method](query, options);
   }
 
-  /** The panel's document was made anew: it holds no maps. */
-  forgetSent(): void {
-    this.#sent = new Set();
-  }
-
-  /** The panel does not hold this map (any more): its values are sent again when it is next asked for. */
-  released(key: string): void {
-    this.#sent.delete(key);
-  }
-
   #computing(): Omit<Handlers, AskingMethod> {
     const { service, imageAt } = this.#surroundings;
     const referenceOf = (source: ModelSource) => this.#surroundings.models.referenceOf(source);
@@ -103,6 +90,7 @@ export class InspectorHandlers {
       describe: async ({ source }, options) =>
         description(await service.request('describe', { model: await referenceOf(source) }, options)),
       features: (query, options) => this.#features(query, options),
+      mapValues: async ({ key }, options) => ({ data: await readFeatures(await this.#stored(key, options)) }),
       kMeans: (query, options) => service.request('kMeans', query, options),
       pca: async (query, options) => {
         const { maps, ...rest } = await service.request('pca', query, options);
@@ -149,10 +137,8 @@ export class InspectorHandlers {
       loadBoxes: ({ image }) => dialogues.loadBoxes(imageAt(image)),
       browseWords: () => dialogues.browseWords(),
       save: query => dialogues.save(query, imageAt(imageInView())),
-      saveFeatures: ({ key, format }) => {
-        const { features, image } = this.#known(key);
-        return dialogues.saveFeatures(format, features, image);
-      },
+      saveFeatures: async ({ key, format }, options) =>
+        dialogues.saveFeatures(format, await this.#stored(key, options), this.#known(key).image),
       copyCommand: query => dialogues.copyCommand(query, imageAt(query.query.image), look()),
     };
   }
@@ -162,14 +148,16 @@ export class InspectorHandlers {
     const { size, readOut, layer } = query;
     const image = imageAt(query.image);
     const params = { model: await models.referenceOf(query.source), image, size, readOut, layer };
-    // A document that is gone by the time of the answer must not count as having it for its successor.
-    const sent = this.#sent;
     const features = await service.request('features', params, options);
-    const data = sent.has(features.key) ? null : await readFeatures(features);
     this.#maps.set(features.key, { features, image });
-    sent.add(features.key);
-    const { file: _file, ...shown } = features;
-    return { ...shown, data };
+    return features;
+  }
+
+  /** A map and where its values lie, once they do. */
+  async #stored(key: string, options: ServiceRequestOptions): Promise<FeatureFile> {
+    const { features } = this.#known(key);
+    const { file } = await this.#surroundings.service.request('mapFile', { key }, options);
+    return { ...features, file };
   }
 
   #known(key: string): KnownMap {

@@ -48,8 +48,6 @@ export class InspectorPanelModel implements Disposable {
   readonly #surroundings: InspectorSurroundings;
   readonly #handlers: InspectorHandlers;
   readonly #requests = new PanelRequests(answer => this.#post(answer as MessageToInspector), problemOf);
-  /** Keys of the maps that went out with an answer, by request. */
-  readonly #answered = new Map<number, string>();
   readonly #subscription: Disposable;
   #wishes: InspectorWishes;
   /** Image that the command asked for and the panel has not shown yet. */
@@ -90,10 +88,7 @@ export class InspectorPanelModel implements Disposable {
         void this.#answer(message);
         break;
       case 'cancel':
-        this.#cancel(message.id);
-        break;
-      case 'released':
-        this.#handlers.released(message.key);
+        this.#requests.cancel(message.id);
         break;
       case 'stateChanged':
         this.#remember(message.state);
@@ -129,7 +124,6 @@ export class InspectorPanelModel implements Disposable {
     this.#listening = false;
     this.#document++;
     this.#requests.forget();
-    this.#answered.clear();
     this.#watch?.dispose();
     this.#watch = null;
   }
@@ -137,7 +131,6 @@ export class InspectorPanelModel implements Disposable {
   #ready(stored: InspectorState | null): void {
     this.hidden();
     this.#listening = true;
-    this.#handlers.forgetSent();
     const { defaults, isTrusted, models, remembered } = this.#surroundings;
     const before = parseState(stored ?? remembered(), defaults());
     const imageBefore = stored === null ? 0 : before.image;
@@ -190,32 +183,19 @@ export class InspectorPanelModel implements Disposable {
   }
 
   #answer<Method extends InspectorMethod>({ id, method, query }: RequestMessageOf<Method>): Promise<void> {
-    return this.#requests.answer(
-      id,
-      ({ signal, progress }) => {
-        this.#requireTrust();
-        return this.#handlers.answer(method, query, {
-          signal,
-          progress: ({ stage, fraction }) => progress(stage, fraction),
-        });
-      },
-      result => {
-        if (carriesMap(result)) this.#answered.set(id, result.key);
-      },
-    );
+    return this.#requests.answer(id, ({ signal, progress }) => {
+      this.#requireTrust();
+      return this.#handlers.answer(method, query, {
+        signal,
+        progress: ({ stage, fraction }) => progress(stage, fraction),
+      });
+    });
   }
 
   #remember(stored: unknown): void {
     const state = parseState(stored, this.#surroundings.defaults());
     this.#look = state;
     this.#surroundings.remember(rememberedPart(state));
-  }
-
-  /** The panel drops an answer that crossed its cancellation: then it does not hold the map that came with it. */
-  #cancel(id: number): void {
-    this.#requests.cancel(id);
-    const key = this.#answered.get(id);
-    if (key !== undefined) this.#handlers.released(key);
   }
 
   #requireTrust(): void {
@@ -241,8 +221,4 @@ export class InspectorPanelModel implements Disposable {
     this.hidden();
     this.#subscription.dispose();
   }
-}
-
-function carriesMap(result: unknown): result is { key: string } {
-  return typeof result === 'object' && result !== null && 'key' in result && typeof result.key === 'string';
 }

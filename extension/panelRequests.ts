@@ -27,14 +27,8 @@ export class PanelRequests<Problem> {
 
   /**
    * Does what was asked for and says what came of it.
-   *
-   * @param answered Told of the result before the panel is, if the document that asked is still there.
    */
-  async answer<Result>(
-    id: number,
-    work: (options: RequestWork) => Promise<Result>,
-    answered?: (result: Result) => void,
-  ): Promise<void> {
+  async answer<Result>(id: number, work: (options: RequestWork) => Promise<Result>): Promise<void> {
     const document = this.#document;
     const cancellation = new AbortController();
     this.#cancellations.set(id, cancellation);
@@ -46,7 +40,6 @@ export class PanelRequests<Problem> {
         signal: cancellation.signal,
         progress: (stage, fraction) => tell({ kind: 'progress', id, stage, fraction }),
       });
-      if (document === this.#document) answered?.(result);
       tell({ kind: 'response', id, result, problem: null });
     } catch (error) {
       tell({ kind: 'response', id, result: null, problem: this.#problemOf(error) });

@@ -207,9 +207,6 @@ async function timeFirstOverlay(frame: Frame): Promise<void> {
     service!.push(after.service - before.service);
     others!.push(after.others - before.others);
     const marks = await takeMarks(frame);
-    const { appendFileSync } = await import('node:fs');
-    for (const [w, a] of marks) appendFileSync('/tmp/ts.log', `${Math.round(a)} page ${w}\n`);
-    appendFileSync('/tmp/ts.log', `---- ${time}\n`);
     const told = marks.map(([what, at]) => `${what} ${(at - marks[0]![1]).toFixed(0)}`);
     console.log(`  ${time.toFixed(0)} ms, of these from the first message: ${told.join(', ')}`);
     const line = await frame.locator('.facts-line').first().innerText();

@@ -117,7 +117,7 @@ describe('the inspector in the extension host', function () {
       const map = await features();
       assert.equal(map.rows * described.patchSize, SIZE);
       assert.equal(map.dimension, described.dimension);
-      const bytes = await readFeatures(map);
+      const bytes = await readFeatures({ ...map, ...(await service.request('mapFile', { key: map.key })) });
       assert.equal(bytes.byteLength, map.rows * map.columns * map.dimension * 2);
       assert.ok(new Uint16Array(bytes).some(half => half !== 0));
       assert.equal((await features()).cached, true);
@@ -140,7 +140,8 @@ describe('the inspector in the extension host', function () {
     it('and writes an array that can be read again', async () => {
       const map = await features();
       const target = path.join(cache, 'out.npy');
-      await writeFeatures(target, 'npy', map);
+      const { file } = await service.request('mapFile', { key: map.key });
+      await writeFeatures(target, 'npy', { ...map, file });
       const npy = await readFile(target);
       assert.equal(npy.toString('latin1', 1, 6), 'NUMPY');
       const start = 10 + npy.readUInt16LE(8);
@@ -148,7 +149,7 @@ describe('the inspector in the extension host', function () {
         npy.toString('latin1', 10, start),
         new RegExp(`'shape': \\(${map.rows}, ${map.columns}, ${map.dimension}\\)`),
       );
-      assert.deepEqual(npy.subarray(start), await readFile(map.file));
+      assert.deepEqual(npy.subarray(start), await readFile(file));
     });
 
     it('which says clearly what it cannot do', async () => {

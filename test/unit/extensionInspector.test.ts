@@ -3,14 +3,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { readCocoBoxes } from '../../extension/cocoBoxes.ts';
-import { readFeatures, writeFeatures } from '../../extension/featureExport.ts';
+import { type FeatureFile, readFeatures, writeFeatures } from '../../extension/featureExport.ts';
 import { commandLineOf, inspectArguments, reproducingLine } from '../../extension/inspectorCommandLine.ts';
 import { checkImages, isInspectArgument, parseInspectArguments } from '../../extension/inspectorRequest.ts';
 import { defaultState, parseState, rememberedPart, withWishes } from '../../extension/inspectorState.ts';
 import { panelHtml } from '../../extension/webviewDocument.ts';
 import { npyBytes } from '../../trainer/checkpoints/npyFile.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
-import type { FeaturesResult } from '../../trainer/inspect/protocol.ts';
 import { quoteWord } from '../../trainer/shellWord.ts';
 import type { CopyCommandQuery } from '../../webview/inspector/protocol/requests.ts';
 
@@ -224,14 +223,10 @@ describe('exported features', () => {
     return ((exponent + 15) << 10) | ((value / 2 ** exponent - 1) * 1024);
   });
 
-  async function features(): Promise<FeaturesResult> {
+  async function features(): Promise<FeatureFile> {
     const file = path.join(folder, 'map');
     await writeFile(file, halves);
-    return {
-      ...{ key: 'k', file, rows: 2, columns: 3, valid: { rows: 2, columns: 2 }, dimension: 4 },
-      ...{ imageWidth: 30, imageHeight: 20, patchSize: 8, size: 24, cached: true },
-      milliseconds: { decode: 0, forward: 0, total: 0 },
-    };
+    return { file, rows: 2, columns: 3, valid: { rows: 2, columns: 2 }, dimension: 4 };
   }
 
   it('are an array that NumPy reads', async () => {

@@ -161,9 +161,10 @@ describe('the host side of an inspector panel', () => {
   function surroundings(): InspectorSurroundings {
     const answer = async (name: string, params: unknown): Promise<unknown> => {
       requests.push([name, params]);
+      if (name === 'mapFile') return { file: mapFile };
       if (name !== 'features') throw new InspectorError('memory', 'Too large.', 8);
       return {
-        ...{ key: 'k', file: mapFile, rows: 1, columns: 2, valid: { rows: 1, columns: 2 }, dimension: 4 },
+        ...{ key: 'k', rows: 1, columns: 2, valid: { rows: 1, columns: 2 }, dimension: 4 },
         ...{ imageWidth: 1, imageHeight: 1, patchSize: 8, size: 16, cached: false },
         milliseconds: { decode: 0, forward: 0, total: 0 },
       };
@@ -212,7 +213,7 @@ describe('the host side of an inspector panel', () => {
     image = path.join(folder, 'image.jpg');
     mapFile = path.join(folder, 'map');
     await copyFile(sampleImage, image);
-    await writeFile(mapFile, new Uint16Array(8));
+    await writeFile(mapFile, Uint16Array.of(1, 2, 3, 4, 5, 6, 7, 8));
     panel = new InspectorPanelModel([image, path.join(folder, 'second.jpg')], { size: 96 }, surroundings());
   });
 
@@ -247,14 +248,20 @@ describe('the host side of an inspector panel', () => {
     assert.deepEqual([shown.image, shown.view, shown.columns[0]?.size], [0, 'similarity', 64]);
   });
 
-  it('sends features once for each document', async () => {
+  const valuesOf = (id: number): ArrayBuffer => {
+    const result = response(id)?.result;
+    assert.ok(result && typeof result === 'object' && 'data' in result && result.data instanceof ArrayBuffer);
+    return result.data;
+  };
+
+  it('says what a map is like first, and sends its values whenever they are asked for', async () => {
     panel.receive({ kind: 'ready', state: null });
     panel.receive({ kind: 'request', id: 1, method: 'features', query: features });
     panel.receive({ kind: 'request', id: 2, method: 'norms', query: features });
     await until('both answers', () => response(1) !== undefined && response(2) !== undefined);
     const first = featuresOf(1);
-    assert.equal(first.data?.byteLength, 16);
-    assert.equal('file' in first, false, 'paths of the cache are no business of the panel');
+    assert.deepEqual([first.key, first.rows, first.columns, first.dimension], ['k', 1, 2, 4]);
+    assert.equal('data' in first, false, 'values do not travel before they are asked for');
     assert.deepEqual(requests[0], [
       'features',
       {
@@ -263,13 +270,29 @@ describe('the host side of an inspector panel', () => {
       },
     ]);
     assert.deepEqual(response(2)?.problem, { kind: 'memory', message: 'Too large.', suggestedSize: 8 });
-    panel.receive({ kind: 'request', id: 3, method: 'features', query: features });
-    await until('the answer', () => response(3) !== undefined);
-    assert.equal(featuresOf(3).data, null);
-    panel.receive({ kind: 'ready', state: null });
-    panel.receive({ kind: 'request', id: 4, method: 'features', query: features });
+    panel.receive({ kind: 'request', id: 3, method: 'mapValues', query: { key: 'k' } });
+    await until('the values', () => response(3) !== undefined);
+    assert.deepEqual([...new Uint16Array(valuesOf(3))], [1, 2, 3, 4, 5, 6, 7, 8]);
+    panel.receive({ kind: 'request', id: 4, method: 'mapValues', query: { key: 'other' } });
     await until('the answer', () => response(4) !== undefined);
-    assert.ok(featuresOf(4).data);
+    assert.equal(response(4)?.problem?.kind, 'unknownKey');
+    // Another document of the panel holds nothing of this one.
+    panel.receive({ kind: 'ready', state: null });
+    panel.receive({ kind: 'request', id: 5, method: 'mapValues', query: { key: 'k' } });
+    await until('the values', () => response(5) !== undefined);
+    assert.equal(valuesOf(5).byteLength, 16);
+  });
+
+  it('sends values again after an answer that crossed its cancellation', async () => {
+    panel.receive({ kind: 'ready', state: null });
+    panel.receive({ kind: 'request', id: 1, method: 'features', query: features });
+    await until('the answer', () => response(1) !== undefined);
+    panel.receive({ kind: 'request', id: 2, method: 'mapValues', query: { key: 'k' } });
+    await until('the values', () => response(2) !== undefined);
+    panel.receive({ kind: 'cancel', id: 2 });
+    panel.receive({ kind: 'request', id: 3, method: 'mapValues', query: { key: 'k' } });
+    await until('the values', () => response(3) !== undefined);
+    assert.equal(valuesOf(3).byteLength, 16);
   });
 
   it('follows the image in view', async () => {

@@ -63,9 +63,9 @@ describe('inspector service: process', function () {
       stages.every(fraction => fraction < 0.9),
       stages.join(),
     );
+    assert.equal((await service.close()).status, 0);
     const maps = (await readdir(cache)).filter(name => name.endsWith('.map'));
     assert.equal(maps.length, 1);
-    assert.equal((await service.close()).status, 0);
   });
 
   it('answers a request that is cancelled while it waits before the one in work is done', async () => {

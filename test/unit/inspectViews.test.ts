@@ -74,7 +74,8 @@ describe('inspector service: views', function () {
     const request = { k: 3, seed: 5, restarts: 4, smooth: false, reference: null };
     const { maps } = await service.request('kMeans', { keys: [features.key], ...request });
     const { labels, shares } = maps[0]!;
-    const bytes = await readFile(features.file);
+    const { file } = await service.request('mapFile', { key: features.key });
+    const bytes = await readFile(file);
     const values = fromFloat16(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2));
     const rows = labels.map((_, patch) => values.subarray(patch * 16, patch * 16 + 16));
     assert.deepEqual(

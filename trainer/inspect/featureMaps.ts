@@ -12,7 +12,14 @@ import { type CachedMap, MapCache } from './mapCache.ts';
 import { availableBytes, checkMemory, forwardBytes } from './memoryPlan.ts';
 import { type ResolvedModel, resolveReference } from './modelReference.ts';
 import type { ModelStore } from './modelStore.ts';
-import type { FeaturesParams, FeaturesResult, ModelReference, PatchGrid } from './protocol.ts';
+import type {
+  FeaturesParams,
+  FeaturesResult,
+  MapFileParams,
+  MapFileResult,
+  ModelReference,
+  PatchGrid,
+} from './protocol.ts';
 import type { RequestContext } from './requestContext.ts';
 
 /** A dense map on the host. */
@@ -45,6 +52,8 @@ export class FeatureMaps {
   readonly #memoryLimit: number;
   /** The map that was computed last: what is asked of it next need not wait for the disk. */
   #latest: { key: string; map: HostMap } | null = null;
+  /** Its way into the cache, which nobody waits for who does not look there. */
+  #writing: { key: string; map: Promise<CachedMap> } | null = null;
 
   /** @param memoryLimit Bytes that a forward pass may take, if the system has them. */
   constructor(
@@ -124,7 +133,7 @@ export class FeatureMaps {
     checkSize(size, model);
     const imageHash = await this.#images.hash(params.image);
     const key = this.keyOf('features', [imageHash, model.hash, size, readOut, layer]);
-    const cached = await this.#cache.get(key);
+    const cached = await this.cached(key);
     if (cached) return toResult(cached, { decode: 0, forward: 0, total: performance.now() - started }, true);
 
     context.progress('decoding', 0);
@@ -140,7 +149,6 @@ export class FeatureMaps {
       return result;
     });
     context.check();
-    context.progress('writing', 0.92);
     const numbers = {
       rows: dense.side,
       columns: dense.side,
@@ -153,10 +161,34 @@ export class FeatureMaps {
       size,
     };
     const halves = toFloat16(dense.features);
-    const map = await this.put(key, imageHash, halves, numbers);
+    const map = { key, image: imageHash, numbers };
+    await this.settled();
     this.#latest = { key, map: hostMap(map, halves) };
-    context.progress('writing', 1);
+    this.#write(map, halves);
     return toResult(map, { decode, forward, total: performance.now() - started }, false);
+  }
+
+  #write({ key, image, numbers }: Omit<CachedMap, 'file'>, halves: Uint16Array): void {
+    const map = this.put(key, image, halves, numbers);
+    // Told to whoever asks for the file.
+    map.catch(() => undefined);
+    this.#writing = { key, map };
+  }
+
+  /** What was computed is in the cache, or could not be written. */
+  async settled(): Promise<void> {
+    await this.#writing?.map.catch(() => undefined);
+  }
+
+  /**
+   * `inspect/mapFile`.
+   *
+   * @throws InspectError when the map could not be written or is gone.
+   */
+  async file({ key }: MapFileParams): Promise<MapFileResult> {
+    if (this.#writing?.key === key) await this.#writing.map;
+    const { file } = (await this.#cache.get(key)) ?? unknownKey();
+    return { file };
   }
 
   /** Keeps a map in the cache. */
@@ -171,16 +203,17 @@ export class FeatureMaps {
   }
 
   /** A map that some key names, or null. */
-  cached(key: string): Promise<CachedMap | null> {
+  async cached(key: string): Promise<CachedMap | null> {
+    await this.settled();
     return this.#cache.get(key);
   }
 
   /** The dense map of an earlier answer. Throws InspectError when it is gone. */
   async read(key: string): Promise<HostMap> {
     if (this.#latest?.key === key) return this.#latest.map;
+    await this.settled();
     const found = await this.#cache.get(key);
-    if (found?.numbers.dimension === undefined)
-      throw new InspectError('unknownKey', 'The features are no longer cached. Ask for them again');
+    if (found?.numbers.dimension === undefined) return unknownKey();
     return hostMap(
       found,
       new Uint16Array(found.bytes.buffer, found.bytes.byteOffset, found.bytes.byteLength / 2),
@@ -188,7 +221,11 @@ export class FeatureMaps {
   }
 }
 
-function hostMap(map: CachedMap, halves: Uint16Array): HostMap {
+function unknownKey(): never {
+  throw new InspectError('unknownKey', 'The features are no longer cached. Ask for them again');
+}
+
+function hostMap(map: Omit<CachedMap, 'file'>, halves: Uint16Array): HostMap {
   const { rows, columns, dimension, valid, imageWidth, imageHeight } = toResult(map, noTime, true);
   const { image } = map;
   return { features: fromFloat16(halves), rows, columns, dimension, valid, image, imageWidth, imageHeight };
@@ -197,7 +234,7 @@ function hostMap(map: CachedMap, halves: Uint16Array): HostMap {
 const noTime = { decode: 0, forward: 0, total: 0 };
 
 function toResult(
-  { key, file, numbers }: CachedMap,
+  { key, numbers }: Omit<CachedMap, 'file'>,
   milliseconds: FeaturesResult['milliseconds'],
   cached: boolean,
 ): FeaturesResult {
@@ -205,7 +242,6 @@ function toResult(
     numbers as Record<string, number> & Record<'rows' | 'columns' | 'dimension', number>;
   return {
     key,
-    file,
     rows,
     columns,
     valid: { rows: validRows!, columns: validColumns! },

@@ -59,6 +59,7 @@ export async function openInspector(engine: Engine, options: InspectorOptions): 
     handlers: {
       describe: fields => describe(maps, parse.describeParams(fields)),
       features: (fields, context) => maps.features(parse.featuresParams(fields), context),
+      mapFile: fields => maps.file(parse.mapFileParams(fields)),
       kMeans: (fields, context) => clusters.kMeans(parse.kMeansParams(fields), context),
       pca: (fields, context) => components.pca(parse.pcaParams(fields), context),
       patches: (fields, context) => regions.patches(parse.patchesParams(fields), context),
@@ -69,6 +70,7 @@ export async function openInspector(engine: Engine, options: InspectorOptions): 
       words: (fields, context) => words.words(parse.wordsParams(fields), context),
     },
     dispose: async () => {
+      await maps.settled();
       await words.dispose();
       await models.dispose();
     },

@@ -110,7 +110,7 @@ export class MapCache {
   ): Promise<CachedMap> {
     const { map, sidecar } = this.#paths(key);
     await this.#evicting;
-    await makeDirectories(this.#folder);
+    await naming(this.#folder, 'write', () => makeDirectories(this.#folder));
     await writeAtomically(map, handle => writeFully(handle, bytes), { durable: false });
     const content = { schema: 1, key, image, bytes: bytes.byteLength, sha256: sha256(bytes), numbers };
     await writeJson(sidecar, content, { durable: false });

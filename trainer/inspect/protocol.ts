@@ -88,8 +88,6 @@ export interface FeaturesParams {
 export interface FeaturesResult {
   /** Names this map in later requests. */
   key: string;
-  /** Raw little-endian float16 [rows, columns, dimension], each patch of unit norm. */
-  file: string;
   rows: number;
   columns: number;
   /** Rows and columns that hold image; the rest is padding. */
@@ -103,6 +101,16 @@ export interface FeaturesResult {
   /** `forward` is 0 when cached; `total` is from the request to the answer, waiting for other requests left out. */
   milliseconds: { decode: number; forward: number; total: number };
   cached: boolean;
+}
+
+/** Answered when the file is there; `inspect/features` and what comes of a map do not wait for it. */
+export interface MapFileParams {
+  key: string;
+}
+
+export interface MapFileResult {
+  /** Raw little-endian float16 [rows, columns, dimension], each patch of unit norm. */
+  file: string;
 }
 
 export interface KMeansParams {
@@ -269,6 +277,7 @@ export interface CropResult {
 export const inspectRequests = {
   describe: 'inspect/describe',
   features: 'inspect/features',
+  mapFile: 'inspect/mapFile',
   kMeans: 'inspect/kMeans',
   pca: 'inspect/pca',
   patches: 'inspect/patches',
@@ -283,6 +292,7 @@ export const inspectRequests = {
 export interface InspectRequestTypes {
   describe: { params: DescribeParams; result: DescribeResult };
   features: { params: FeaturesParams; result: FeaturesResult };
+  mapFile: { params: MapFileParams; result: MapFileResult };
   kMeans: { params: KMeansParams; result: KMeansResult };
   pca: { params: PcaParams; result: PcaResult };
   patches: { params: PatchesParams; result: PatchesResult };

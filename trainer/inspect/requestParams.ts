@@ -9,6 +9,7 @@ import type {
   FeaturesParams,
   InspectBox,
   KMeansParams,
+  MapFileParams,
   ModelReference,
   PatchesParams,
   PcaParams,
@@ -188,6 +189,8 @@ export const attentionParams = (fields: Fields): AttentionParams => ({
   layer: integer(fields, 'layer', 1, 1_000),
   query: orNull(fields, 'query', () => integer(fields, 'query', 0, largestSize ** 2)),
 });
+
+export const mapFileParams = (fields: Fields): MapFileParams => ({ key: text(fields, 'key') });
 
 export const cropParams = (fields: Fields): CropParams => ({
   model: model(fields),

@@ -26,7 +26,7 @@ import { fieldsOf } from './requestParams.ts';
 export type ServiceEnd = 'idle' | 'closed';
 
 /** These look at files only and need not wait for the engine. */
-const unqueued: ReadonlySet<string> = new Set(['describe', 'crop']);
+const unqueued: ReadonlySet<string> = new Set(['describe', 'crop', 'mapFile']);
 
 /** Progress is told four times a second at most, a new stage at once: what draws it takes the cores from the forward pass. */
 const progressIntervalMilliseconds = 500;
@@ -106,7 +106,7 @@ export class InspectService {
    * its next block, and only then does the next request begin.
    */
   #queue(work: () => Promise<unknown>, context: RequestContext, token: CancellationToken): Promise<unknown> {
-    context.progress('waiting', 0);
+    if (this.#open > 1) context.progress('waiting', 0);
     const turn = this.#last.then(() => {
       context.check();
       return work();

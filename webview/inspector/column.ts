@@ -1,12 +1,11 @@
 import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import type { Status } from './columnStatus.ts';
 import { type InspectorHost, problemOf } from './host.ts';
-import type { MapStore } from './mapStore.ts';
+import type { LoadedMap, MapStore } from './mapStore.ts';
 import { SIZES } from './panelState.ts';
 import { type ColumnSettings, type ModelDescription, sourceKey } from './protocol/models.ts';
 import type { FeatureQuery } from './protocol/requests.ts';
 import { RunFollowing } from './runFollowing.ts';
-import type { LoadedMap } from './views/view.ts';
 
 export interface ColumnEvents {
   /** The map is there; `quietly` when nobody asked for another one. */
@@ -17,12 +16,13 @@ export interface ColumnEvents {
   onStatus: () => void;
   /** The column is further with what it was doing. */
   onProgress: () => void;
-  /** Keys of the maps that must stay in memory. */
-  keysInView: () => ReadonlySet<string>;
 }
 
-/** The spinner appears only when an answer takes longer than this, in milliseconds: most come from a cache. */
-const SPINNER_DELAY = 300;
+/**
+ * Progress appears only when an answer takes longer than this, in milliseconds: most come from a cache, and each frame
+ * takes the cores from what it tells of.
+ */
+const PROGRESS_DELAY = 500;
 
 /** One column's settings, and the feature map they lead to. */
 export class Column {
@@ -84,7 +84,7 @@ export class Column {
     const show = (): void => {
       if (!hidden) this.#setStatus({ kind: 'loading', stage, fraction });
     };
-    const spinner = setTimeout(show, SPINNER_DELAY);
+    const spinner = setTimeout(show, PROGRESS_DELAY);
     const started = performance.now();
     try {
       void this.#describe(query, abort.signal);
@@ -93,12 +93,12 @@ export class Column {
         progress: (nextStage, nextFraction) => {
           stage = nextStage;
           fraction = nextFraction;
-          if (!abort.signal.aborted && performance.now() - started > SPINNER_DELAY) show();
+          if (!abort.signal.aborted && performance.now() - started > PROGRESS_DELAY) show();
         },
       });
       if (this.#abort !== abort) return;
       this.#loading = false;
-      this.map = this.#store.add(query, result, this.#events.keysInView());
+      this.map = this.#store.add(query, result);
       this.query = query;
       this.#setStatus({ kind: 'ready' });
       this.#events.onMap(quietly);

@@ -40,6 +40,11 @@ export class Columns {
     return this.#columns.flatMap((_, index) => this.#readyAt(index) ?? []);
   }
 
+  /** Keys of the maps that must stay in memory. */
+  get keysInView(): ReadonlySet<string> {
+    return new Set(this.#columns.flatMap(({ column: { map } }) => map?.key ?? []));
+  }
+
   /** Replaces all columns. */
   replace(settings: readonly ColumnSettings[]): void {
     for (const { column, view } of this.#columns) {
@@ -170,7 +175,6 @@ export class Columns {
         panel.redraw();
       },
       onProgress: () => this.#columns[this.#indexOf(column)]?.view.status.show(column.status),
-      keysInView: () => new Set(this.#columns.flatMap(({ column: { map } }) => map?.key ?? [])),
     });
     const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);
     const browse = (): void => void this.#askForModel(column, 'browseModel');

@@ -17,9 +17,13 @@ export function incomparableReason(first: ReadyColumn, last: ReadyColumn): strin
 
 /**
  * The last column as difference to the first: where both show one number for each patch, the change of that number;
- * else the cosine distance of the features, which needs models of equal dimension.
+ * else the cosine distance of the features, which needs models of equal dimension. Null until these have arrived.
  */
-export function differencePicture(panel: InspectorPanel, first: ReadyColumn, last: ReadyColumn): Picture {
+export function differencePicture(
+  panel: InspectorPanel,
+  first: ReadyColumn,
+  last: ReadyColumn,
+): Picture | null {
   const reason = incomparableReason(first, last);
   if (reason !== null) return messagePicture(reason);
   const [a, b] = [panel.view?.picture(first)?.cells, panel.view?.picture(last)?.cells];
@@ -32,11 +36,9 @@ export function differencePicture(panel: InspectorPanel, first: ReadyColumn, las
     return messagePicture(
       `Features of ${first.map.dimension} and ${last.map.dimension} channels cannot be compared directly. Choose Similarity to compare their heat maps.`,
     );
-  const distances = cosineDistances(
-    first.map.features.features,
-    last.map.features.features,
-    last.map.dimension,
-  );
+  const [from, to] = [first.map.values.features, last.map.values.features];
+  if (from === null || to === null) return null;
+  const distances = cosineDistances(from.features, to.features, last.map.dimension);
   const statistics = validStatistics(last.map.grid, distances);
   const range = [0, Math.max(statistics?.highest ?? 0, 1e-6)] as const;
   const colourMap = colourMapOf(panel.state.colourMap);

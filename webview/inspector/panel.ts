@@ -4,7 +4,7 @@ import { onThemeChange, type Palette, readPalette } from '../theme.ts';
 import { acquireApi } from '../vscodeApi.ts';
 import { Columns } from './columns.ts';
 import { Cursor } from './cursor.ts';
-import { InspectorHost, problemOf } from './host.ts';
+import { InspectorHost, type ProgressListener, problemOf } from './host.ts';
 import { MapStore } from './mapStore.ts';
 import { defaultState, restoreInspectorState } from './panelState.ts';
 import type {
@@ -26,8 +26,8 @@ import { createViews } from './views/viewList.ts';
 const PROGRESS_DELAY = 400;
 
 /**
- * What the view asks for mostly comes within this time, in milliseconds: a frame without it, which would be painted
- * just before, costs as much as the wait.
+ * Another image, and what the view asks for, mostly come within this time, in milliseconds: a frame without them, which
+ * would be painted just before, costs as much as the wait.
  */
 const ANSWER_DELAY = 100;
 
@@ -85,7 +85,10 @@ export class InspectorPanel implements ViewContext {
     this.#root = root;
     this.#notice.append(this.#noticeText, this.#cancelView);
     this.host = new InspectorHost(api);
-    this.#store = new MapStore(key => this.host.post({ kind: 'released', key }));
+    this.#store = new MapStore(async key => {
+      const { data } = await this.host.request('mapValues', { key });
+      return data;
+    });
     this.#columns = new Columns(this, this.#columnsRoot, this.#store);
   }
 
@@ -165,6 +168,13 @@ export class InspectorPanel implements ViewContext {
     return this.#views.find(view => view.id === id);
   }
 
+  async loadValues(columns: readonly ReadyColumn[]): Promise<void> {
+    const maps = columns.map(({ map }) => map).filter(({ values }) => values.features === null);
+    if (maps.length === 0) return;
+    await this.#store.load(maps, this.#columns.keysInView);
+    this.redraw();
+  }
+
   remember(change: Partial<InspectorState>): void {
     this.#state = { ...this.#state, ...change };
     this.host.remember(this.#state);
@@ -203,8 +213,8 @@ export class InspectorPanel implements ViewContext {
     this.#preparation?.abort();
     this.#viewLoad = null;
     this.#viewProblem = '';
-    const { view } = this;
-    if (!view?.load || this.columns.length === 0) {
+    const { view, columns } = this;
+    if (view === null || columns.length === 0) {
       this.#viewLoaded();
       this.redraw();
       return;
@@ -213,13 +223,12 @@ export class InspectorPanel implements ViewContext {
     const abort = new AbortController();
     this.#viewLoad = abort;
     const started = performance.now();
-    view
-      .load(this.columns, abort.signal, stage => {
-        const late = performance.now() - started > PROGRESS_DELAY;
-        if (quietly || !late || this.#viewLoad !== abort) return;
-        this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
-        this.#cancelView.hidden = false;
-      })
+    this.#loadView(view, columns, abort.signal, stage => {
+      const late = performance.now() - started > PROGRESS_DELAY;
+      if (quietly || !late || this.#viewLoad !== abort) return;
+      this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
+      this.#cancelView.hidden = false;
+    })
       .then(() => {
         if (this.#viewLoad === abort && performance.now() - started > PROGRESS_DELAY) this.say('');
       })
@@ -234,21 +243,38 @@ export class InspectorPanel implements ViewContext {
       });
   }
 
+  async #loadView(
+    view: View,
+    columns: readonly ReadyColumn[],
+    signal: AbortSignal,
+    progress: ProgressListener,
+  ): Promise<void> {
+    if (this.#state.difference && columns.length > 1) await this.loadValues(columns);
+    await view.load?.(columns, signal, progress);
+  }
+
   #viewLoaded(): void {
     this.#viewLoad = null;
     this.#columns.followRuns(this.#runs, this.#runs);
-    if (!this.#columns.isLoading && !this.#runs.some(({ live }) => live)) void this.#prepareViews();
+    if (!this.#columns.isLoading) void this.#prepare();
   }
 
-  /** Lets views ask for what comes next: switching to them, or another cluster more, is then at once. */
-  async #prepareViews(): Promise<void> {
+  /**
+   * Fetches what the next step of the user needs: the values of the maps, and while no run trains what views ask for, so
+   * that switching to them, or another cluster more, is at once.
+   */
+  async #prepare(): Promise<void> {
     const abort = new AbortController();
     this.#preparation = abort;
     await new Promise(resolve => setTimeout(resolve, PREPARATION_DELAY));
+    // A problem is told when the view is looked at.
+    const whole = (work: Promise<void> | undefined) => work?.catch(() => undefined);
+    const isOver = (): boolean => abort.signal.aborted || this.columns.length === 0;
+    if (!isOver()) await whole(this.loadValues(this.columns));
+    if (this.#runs.some(({ live }) => live)) return;
     for (const view of this.#views) {
-      if (abort.signal.aborted || this.columns.length === 0) return;
-      // A problem is told when the view is looked at.
-      await view.prepare?.(this.columns, abort.signal).catch(() => undefined);
+      if (isOver()) return;
+      await whole(view.prepare?.(this.columns, abort.signal));
     }
   }
 
@@ -324,6 +350,10 @@ export class InspectorPanel implements ViewContext {
       remember: change => this.remember(change),
       showView: view => this.#showView(view),
       showImage: image => this.#showImage(image),
+      showDifference: difference => {
+        this.remember({ difference });
+        this.reload();
+      },
       addColumn: () => this.#columns.add(),
     });
     this.#notice.hidden = true;
@@ -361,6 +391,8 @@ export class InspectorPanel implements ViewContext {
     this.remember({ image });
     this.host.post({ kind: 'showImage', image });
     this.#columns.imageChanged(false);
+    // The next frame has the image, rather than nothing.
+    this.#redrawLater();
   }
 
   #report(message: string): void {

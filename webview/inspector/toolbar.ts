@@ -10,6 +10,7 @@ export interface ToolbarActions {
   remember: (change: Partial<InspectorState>) => void;
   showView: (view: InspectorView) => void;
   showImage: (image: number) => void;
+  showDifference: (difference: boolean) => void;
   addColumn: () => void;
 }
 
@@ -53,7 +54,7 @@ export class Toolbar {
     this.#sync = createCheckbox('Sync', state.synced ?? true, synced => actions.remember({ synced }));
     this.#sync.title = 'Pan and zoom all columns together';
     this.#difference = createCheckbox('Difference', state.difference, difference =>
-      actions.remember({ difference }),
+      actions.showDifference(difference),
     );
     this.#difference.title = 'Show the last column as difference to the first';
     this.root = element(

@@ -10,8 +10,8 @@
  * its only script; the panel draws inside `#inspector`. Content security policy: no inline script, no inline style
  * (style properties set from script are fine), images from `blob:`, `data:` and the extension only, no connections.
  *
- * Pixels and features travel as `ArrayBuffer`, never as JSON, and features once: a result whose `data` is null says
- * that the map of this key was sent to this document before.
+ * Pixels and features travel as `ArrayBuffer`, never as JSON. What a map is like comes first, and its values when the
+ * panel asks for them, which it does once for as long as it keeps them: a picture that needs none is drawn before they travel.
  *
  * Who owns what: files own images, models and runs; the service owns feature maps; the host derives messages from both;
  * the panel owns how they are looked at (`InspectorState`), which it stores with `setState` and repeats to the host in
@@ -142,12 +142,6 @@ export interface CancelMessage {
   id: number;
 }
 
-/** The panel let go of this map to save memory: send its values again when it is next asked for. */
-export interface ReleasedMessage {
-  kind: 'released';
-  key: string;
-}
-
 /** Model, size, view, … were changed; posted at most a few times a second. The panel calls `setState` itself. */
 export interface StateChangedMessage {
   kind: 'stateChanged';
@@ -165,6 +159,5 @@ export type MessageFromInspector =
   | ShowImageMessage
   | RequestMessage
   | CancelMessage
-  | ReleasedMessage
   | StateChangedMessage
   | InspectorErrorMessage;

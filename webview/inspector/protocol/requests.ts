@@ -31,10 +31,17 @@ export interface FeatureQuery extends ColumnSettings {
   source: ModelSource;
 }
 
-export type FeaturesResult = Omit<service.FeaturesResult, 'file'> & {
-  /** Little-endian float16 [rows, columns, dimension], unit norm; null where this document has it already. */
-  data: ArrayBuffer | null;
-};
+export type FeaturesResult = service.FeaturesResult;
+
+export interface MapValuesQuery {
+  /** A map that was asked for before. */
+  key: string;
+}
+
+export interface MapValuesResult {
+  /** Little-endian float16 [rows, columns, dimension], unit norm. */
+  data: ArrayBuffer;
+}
 
 export type KMeansQuery = service.KMeansParams;
 export type KMeansResult = service.KMeansResult;
@@ -132,6 +139,7 @@ export interface LoadedBoxes {
 export interface InspectorRequests {
   describe: { query: { source: ModelSource }; result: ModelDescription };
   features: { query: FeatureQuery; result: FeaturesResult };
+  mapValues: { query: MapValuesQuery; result: MapValuesResult };
   kMeans: { query: KMeansQuery; result: KMeansResult };
   pca: { query: PcaQuery; result: PcaResult };
   patches: { query: PatchesQuery; result: PatchesResult };

@@ -91,7 +91,9 @@ export class KMeansView implements View {
     }
     if (this.#highlighted >= kMeans.k) this.#highlighted = -1;
     this.#context.redraw();
+    if (this.#words.settings.list.length === 0) return;
     await this.#words.load(columns, signal, progress);
+    await this.#context.loadValues(columns);
   }
 
   /** These clusters, and those of one more and one less. */
@@ -186,10 +188,16 @@ export class KMeansView implements View {
   /** Names of the clusters; empty while there are no words. */
   #namesOf(column: ReadyColumn, { labels, shares }: Clusters): readonly (ClusterName | null)[] {
     const words = this.#words.of(column);
-    if (words === null || labels.length !== column.map.grid.rows * column.map.grid.columns) return [];
+    const { features } = column.map.values;
+    if (
+      words === null ||
+      features === null ||
+      labels.length !== column.map.grid.rows * column.map.grid.columns
+    )
+      return [];
     const known = this.#names.get(labels);
     if (known?.words === words) return known.names;
-    const names = clusterWords(column.map.features, labels, shares.length, words).map(
+    const names = clusterWords(features, labels, shares.length, words).map(
       near => near && { word: words.names[near.word]!, cosine: near.cosine },
     );
     this.#names.set(labels, { words, names });

@@ -173,7 +173,7 @@ export class PcaView implements View {
 /** The maps that share a basis, by key, each once. */
 function sharedMaps(columns: readonly ReadyColumn[], dimension: number): Map<string, MapSize> {
   const group = columns.filter(({ map }) => map.dimension === dimension);
-  return new Map(group.map(({ map }) => [map.key, map.features]));
+  return new Map(group.map(({ map }) => [map.key, map.grid]));
 }
 
 function coloursOf(

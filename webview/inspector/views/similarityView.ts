@@ -51,7 +51,12 @@ export class SimilarityView implements View {
     this.controls = element('div', { class: 'view-controls' }, this.#release);
   }
 
+  load(columns: readonly ReadyColumn[]): Promise<void> {
+    return this.#context.loadValues(columns);
+  }
+
   picture(column: ReadyColumn): Picture | null {
+    if (column.map.values.features === null) return null;
     const values = this.values(column);
     if (values === null)
       return {
@@ -74,11 +79,12 @@ export class SimilarityView implements View {
     };
   }
 
-  /** Cosines of all patches with the query, [rows · columns]; null while there is no query. */
+  /** Cosines of all patches with the query, [rows · columns]; null while there is no query, or no map to ask. */
   values(column: ReadyColumn): Float32Array | null {
     const query = this.#queryOf(column);
-    if (query === null) return null;
-    const { key, features } = column.map;
+    const { key } = column.map;
+    const { features } = column.map.values;
+    if (query === null || features === null) return null;
     const last = this.#last.get(key);
     if (last?.name === query.name) return last.values;
     const values = similarityMap(features, query.feature);
@@ -141,11 +147,13 @@ export class SimilarityView implements View {
 
   #queryOf(column: ReadyColumn): Query | null {
     const { box, point, pinned } = this.#context.cursor;
-    const { grid, features, dimension, key, size } = column.map;
+    const { grid, dimension, key, size } = column.map;
+    const { features } = column.map.values;
     const imageSize = { width: grid.imageWidth, height: grid.imageHeight };
     const kept = this.#kept.get(settingsName(column));
     this.#release.hidden = pinned === null && box === null && this.#kept.size === 0;
     if (kept && kept.feature.length === dimension && pinned === null && box === null) return kept;
+    if (features === null) return null;
     if (box !== null)
       return {
         name: `${key}|${box.join()}`,

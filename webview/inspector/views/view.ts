@@ -1,28 +1,13 @@
 import type { Layer } from '../../../trainer/dense/overlay.ts';
-import type { UnitMap } from '../../../trainer/dense/similarity.ts';
 import type { PictureContext } from '../../plate.ts';
 import type { Palette } from '../../theme.ts';
 import type { Cursor } from '../cursor.ts';
-import type { MapGrid } from '../featureMap.ts';
 import type { InspectorHost, ProgressListener } from '../host.ts';
+import type { LoadedMap } from '../mapStore.ts';
 import type { ColumnSettings } from '../protocol/models.ts';
 import type { Box, CopyCommandQuery, FeatureQuery, LoadedBoxes } from '../protocol/requests.ts';
 import type { InspectorState, InspectorView } from '../protocol/state.ts';
 import type { Placement } from '../viewport.ts';
-
-/** A feature map that has arrived and was decoded. */
-export interface LoadedMap {
-  key: string;
-  grid: MapGrid;
-  dimension: number;
-  features: UnitMap;
-  /** Longest side of the input in pixels, as computed. */
-  size: number;
-  /** Index of the image in the panel. */
-  image: number;
-  milliseconds: { decode: number; forward: number; total: number };
-  cached: boolean;
-}
 
 /** A column whose map is there. */
 export interface ReadyColumn {
@@ -66,6 +51,8 @@ export interface ViewContext {
   /** Pixels of the image in view; null while there are none. */
   readonly image: CanvasImageSource | null;
   remember(change: Partial<InspectorState>): void;
+  /** Fetches the values of the columns' maps where they are not there yet, and draws all columns again. */
+  loadValues(columns: readonly ReadyColumn[]): Promise<void>;
   /** Draws all columns again. */
   redraw(): void;
   /** Shows a line to the user. */
@@ -91,7 +78,7 @@ export interface View {
   readonly readsRegions?: boolean;
   /** Brings the controls up to the state and the columns. */
   refreshControls?(): void;
-  /** Fetches what the columns need beyond their features and is not there yet. */
+  /** Fetches what the columns need beyond the grid of their maps and is not there yet. */
   load?(columns: readonly ReadyColumn[], signal: AbortSignal, progress: ProgressListener): Promise<void>;
   /** Null while what it needs has not arrived. */
   picture(column: ReadyColumn): Picture | null;

@@ -103,8 +103,13 @@ export class WordsView implements View {
       embeddings === null ? '' : `Let the model read the words, instead of ${embeddings}`;
   }
 
-  load(columns: readonly ReadyColumn[], signal: AbortSignal, progress: ProgressListener): Promise<void> {
-    return this.#store.load(columns, signal, progress);
+  async load(
+    columns: readonly ReadyColumn[],
+    signal: AbortSignal,
+    progress: ProgressListener,
+  ): Promise<void> {
+    await this.#context.loadValues(columns);
+    await this.#store.load(columns, signal, progress);
   }
 
   picture(column: ReadyColumn): Picture | null {
@@ -163,10 +168,11 @@ export class WordsView implements View {
   #namedOf(column: ReadyColumn): Named | null {
     const words = this.#store.of(column);
     if (words === null) return null;
-    const { key, features } = column.map;
+    const { key, values } = column.map;
+    if (values.features === null) return null;
     let named = this.#named.get(key);
     if (named?.words !== words) {
-      const cosines = wordCosines(features, words);
+      const cosines = wordCosines(values.features, words);
       const labels = nearestWordLabels(cosines, words.names.length);
       named = { words, cosines, labels, segmentation: null, shown: null };
       if (this.#named.size >= 16) this.#named.clear();
@@ -293,7 +299,7 @@ function segmentationOf(
     named.segmentation = {
       temperature,
       layer: segmentationLayer(cosines, count, temperature),
-      shares: wordShares(probabilities, count, map.features),
+      shares: wordShares(probabilities, count, map.grid),
     };
   }
   return named.segmentation;
