@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { toFloat16 } from '../../trainer/dense/float16.ts';
+import { toFloat16 } from '../../trainer/float16.ts';
 import { MapStore } from '../../webview/inspector/mapStore.ts';
 import type { FeatureQuery, FeaturesResult } from '../../webview/inspector/protocol/requests.ts';
 
