@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isShardPattern, splitPatterns } from '../trainer/shards/shardPattern.ts';
+import { jobFilesOf } from '../trainer/slurm/batchScript.ts';
 
 /** Names longer than this are cut: some file systems and the tree view do not like them. */
 const MAXIMUM_BASE_LENGTH = 40;
@@ -24,14 +25,20 @@ function timestamp(now: Date): string {
   return `${date}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
 }
 
-/** A directory in `folder` that does not exist yet, named after `name`. Nothing is created. */
+/**
+ * A directory in `folder` that does not exist yet and that no Slurm job is to make, named after `name`. Nothing is
+ * created.
+ */
 export async function freeDirectory(folder: string, name: string): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     const directory = path.join(folder, attempt === 1 ? name : `${name}-${attempt}`);
-    const taken = await stat(directory).then(
-      () => true,
-      () => false,
-    );
-    if (!taken) return directory;
+    const taken = await Promise.all([directory, jobFilesOf(directory).script].map(isThere));
+    if (!taken.includes(true)) return directory;
   }
 }
+
+const isThere = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  );

@@ -63,6 +63,15 @@ export async function stopRun(directory: string, world: StopEnvironment = thisMa
   }
 }
 
+/** Whether a live trainer of this machine holds the run. */
+export async function isTrainedHere(
+  directory: string,
+  world: StopEnvironment = thisMachine,
+): Promise<boolean> {
+  const found = await world.readLease(directory);
+  return found?.lease?.host === world.hostname && (await world.isLeaseLive(found));
+}
+
 function isPipeGone(error: unknown): boolean {
   const code = systemErrorCode(error instanceof Error ? error.cause : undefined);
   return code === 'ENOENT' || code === 'ECONNREFUSED';

@@ -7,7 +7,7 @@ import type { RunLogs } from '../runLogs.ts';
 import { type RunStage, stageOf } from '../runPresentation.ts';
 import type { RunRegistry } from '../runRegistry.ts';
 import type { SlurmJobs } from '../slurmJobs.ts';
-import { stopRun } from '../stopRun.ts';
+import { isTrainedHere, stopRun } from '../stopRun.ts';
 import type { LogChannel } from './logChannel.ts';
 import type { WorkspaceMemory } from './memento.ts';
 import { browse } from './quickPicks.ts';
@@ -83,8 +83,8 @@ export class RunCommands {
   async stop(directory: string): Promise<void> {
     if (!vscode.workspace.isTrusted) throw new Error('Stopping a trainer needs a trusted workspace.');
     const job = this.#context.jobs.of(directory);
-    if (job !== undefined) {
-      // It trains on another machine; told so, it saves and is not queued again.
+    // A trainer of another machine is reached through Slurm; told so, it saves and is not queued again.
+    if (job !== undefined && !(await isTrainedHere(directory))) {
       await stopJob(job.job);
       this.#context.channel.write('info', `${directory}: job ${job.job} stops after its step`);
       return;

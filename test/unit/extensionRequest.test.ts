@@ -112,6 +112,9 @@ describe('the place of a run', () => {
       await mkdir(path.join(parent, 'a'));
       await mkdir(path.join(parent, 'a-2'));
       assert.equal(await freeDirectory(parent, 'a'), path.join(parent, 'a-3'));
+      // A job waits to make it.
+      await writeFile(path.join(parent, 'a-3.sbatch'), '');
+      assert.equal(await freeDirectory(parent, 'a'), path.join(parent, 'a-4'));
     } finally {
       await rm(parent, { recursive: true });
     }
