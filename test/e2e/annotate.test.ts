@@ -6,9 +6,6 @@ import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspac
 import { PATIENCE, until } from './support/inspectorFrame.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
-/** Folder for screenshots; none are made without. */
-const { PICTURES } = process.env;
-
 interface CocoFile {
   images: { file_name: string }[];
   annotations: { bbox: number[]; category_id: number }[];
@@ -36,7 +33,7 @@ describe('regions without labels in a real VS Code', function () {
   async function written(kind: string): Promise<CocoFile> {
     const tab = workbench.page.locator('.tab .label-name', { hasText: `images-${kind}-` });
     await tab.waitFor({ timeout: PATIENCE });
-    if (PICTURES !== undefined) await workbench.screenshot(join(PICTURES, `${kind}.png`));
+    await workbench.keepPicture(`${kind}.png`);
     const file = join(
       workspace.path,
       'regions', // The ending is a label of its own.

@@ -187,8 +187,6 @@ describe('comparing runs in a real VS Code', function () {
     await choose('1600 × 1200', png);
     const { width, height } = await sharp(png).metadata();
     assert.deepEqual([width, height], [1600, 1200]);
-    if (process.env.CLIPSELF_KEEP_PICTURES)
-      await rename(png, join(process.env.CLIPSELF_KEEP_PICTURES, 'charts.png'));
     const tex = join(workspace.path, 'table.tex');
     await choose('.tex', tex);
     const directories = await frame
@@ -232,7 +230,7 @@ describe('comparing runs in a real VS Code', function () {
         ),
       );
       await sleep(1500);
-      await workbench.screenshot(`docs/images/${file}`);
+      await workbench.keepPicture(file);
     }
   });
 });

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Frame } from 'playwright-core';
-import sharp from 'sharp';
 import { runReportPath } from '../../trainer/evaluate/protocol.ts';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type EvaluatedWorkspace, evaluatedWorkspace } from '../support/evaluatedWorkspace.ts';
@@ -150,14 +149,6 @@ describe('looking at an evaluation in a real VS Code', function () {
     await workbench.page.keyboard.press('Escape');
   });
 
-  /** Photographs among the words make a picture large: a palette halves it. */
-  async function shrink(file: string): Promise<void> {
-    const small = await sharp(await readFile(file))
-      .png({ palette: true, quality: 95, effort: 10 })
-      .toBuffer();
-    await writeFile(file, small);
-  }
-
   it('looks right in dark, light and high contrast', async () => {
     await workbench.hideNotifications();
     await workbench.page.setViewportSize({ width: 1400, height: 940 });
@@ -174,8 +165,7 @@ describe('looking at an evaluation in a real VS Code', function () {
         await frame.locator('.region-card img').first().waitFor();
       }
       await sleep(1000);
-      await workbench.screenshot(`docs/images/${file}`);
-      await shrink(join(repositoryRoot, 'docs/images', file));
+      await workbench.keepPicture(file);
     }
     await workbench.runCommand('Toggle Primary Side Bar Visibility');
   });

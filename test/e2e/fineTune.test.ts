@@ -124,7 +124,7 @@ describe('fine-tuning in a real VS Code', function () {
         ),
       );
       await sleep(500);
-      await workbench.screenshot(`docs/images/${file}`);
+      await workbench.keepPicture(file);
     }
   });
 });

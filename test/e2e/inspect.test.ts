@@ -112,7 +112,7 @@ describe('inspecting dense features in a real VS Code', function () {
       [...document.querySelectorAll<HTMLCanvasElement>('.stage-canvas')].map(canvas => canvas.toDataURL()),
     );
     assert.equal(new Set(pictures).size, 2, 'both columns show the same');
-    await workbench.screenshot('docs/images/inspector-compare-dark.png');
+    await workbench.keepPicture('inspector-compare-dark.png');
     const file = await take(frame, 'Comparison with legends (PNG)', /^Saved (.+-comparison-kMeans\.png)$/);
     const { width, height } = pngSize(await readFile(file));
     const image = await sharp(join(workspace.images, IMAGE)).metadata();
@@ -311,7 +311,7 @@ describe('inspecting dense features in a real VS Code', function () {
     const last = await goTo('4');
     assert.notEqual(first, last, 'training changes nothing in the picture');
     assert.equal(await goTo('0'), first);
-    await workbench.screenshot('docs/images/inspector-step-dark.png');
+    await workbench.keepPicture('inspector-step-dark.png');
     await model.selectOption('demo');
     await settled(frame);
   });
@@ -344,7 +344,7 @@ describe('inspecting dense features in a real VS Code', function () {
           await sleep(300);
         }
         await sleep(500);
-        await workbench.screenshot(`docs/images/inspector-${view.toLowerCase()}-${theme}.png`);
+        await workbench.keepPicture(`inspector-${view.toLowerCase()}-${theme}.png`);
       }
     }
   });
@@ -356,7 +356,7 @@ describe('inspecting dense features in a real VS Code', function () {
     await sleep(500);
     const themed = await frame.evaluate(() => document.body.classList.contains('vscode-high-contrast'));
     assert.ok(themed, 'the panel does not know that the contrast is high');
-    await workbench.screenshot('docs/images/inspector-kmeans-high-contrast.png');
+    await workbench.keepPicture('inspector-kmeans-high-contrast.png');
   });
 });
 

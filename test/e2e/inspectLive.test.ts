@@ -91,7 +91,7 @@ describe('inspecting a run while it trains, in a real VS Code', function () {
       assert.equal(student.step, 'student');
       return newest.picture !== before.newest.picture;
     });
-    await workbench.screenshot('docs/images/inspector-live-dark.png');
+    await workbench.keepPicture('inspector-live-dark.png');
   });
 
   /** What a column shows once nothing has changed for a while: files that were written last may still be on their way. */

@@ -8,9 +8,6 @@ import { chooseFromMenu, rowOf } from './support/contextMenu.ts';
 import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
 import { openWorkbench, type Theme, type Workbench } from './support/workbench.ts';
 
-/** Pictures of what the tests see go here when it is set: to be looked at, not compared. */
-const PICTURES = process.env.CLIPSELF_E2E_PICTURES;
-
 describe('ways in and states of the inspector', function () {
   this.timeout(2 * PATIENCE);
   let workspace: SampleWorkspace;
@@ -53,7 +50,7 @@ describe('ways in and states of the inspector', function () {
     chooseFromMenu(workbench.page, name, 'Inspect Dense Features');
 
   async function keepPicture(name: string): Promise<void> {
-    if (PICTURES !== undefined) await workbench.screenshot(join(PICTURES, `${name}.png`));
+    await workbench.keepPicture(`${name}.png`);
   }
 
   async function showView(view: string): Promise<Frame> {

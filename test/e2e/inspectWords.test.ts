@@ -329,7 +329,7 @@ describe('words in the inspector', function () {
       await settled(frame);
       await hover(frame, 0.5, 0.45);
       await sleep(500);
-      if (theme !== 'highContrast') await workbench.screenshot(`docs/images/inspector-words-${theme}.png`);
+      if (theme !== 'highContrast') await workbench.keepPicture(`inspector-words-${theme}.png`);
       const isShown = await frame.locator('.near-words').first().isVisible();
       assert.ok(isShown, theme);
     }

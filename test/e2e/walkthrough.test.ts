@@ -34,8 +34,7 @@ describe('the walkthrough in a real VS Code', function () {
   });
 
   const picture = async (name: string): Promise<void> => {
-    if (process.env.CLIPSELF_SCREENSHOTS)
-      await workbench.screenshot(`${process.env.CLIPSELF_SCREENSHOTS}/${name}.png`);
+    await workbench.keepPicture(`${name}.png`);
   };
 
   /** Clicks a button of the walkthrough, which is opened when it is not in sight. */

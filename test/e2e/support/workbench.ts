@@ -2,9 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
+import sharp from 'sharp';
 import { repositoryRoot } from '../../support/browserPrerequisites.ts';
 import { startVsCodeServer, type VsCodeServer } from '../../support/vscodeServer.ts';
 import { launchBrowser, viewport, workbenchUrl } from './browser.ts';
@@ -124,12 +125,19 @@ export class Workbench {
     throw new Error(`no visible webview holds "${containing}" after ${timeout / 1000} s`);
   }
 
-  /** Saves what the window shows as a PNG file, under a path relative to the repository. */
-  async screenshot(path: string): Promise<void> {
-    const file = path.startsWith('/') ? path : `${repositoryRoot}${path}`;
-    await mkdir(dirname(file), { recursive: true });
+  /**
+   * Saves what the window shows as a PNG file in the folder that CLIPSELF_SCREENSHOTS names, below the repository or
+   * absolute; does nothing where it names none.
+   */
+  async keepPicture(name: string): Promise<void> {
+    const folder = process.env.CLIPSELF_SCREENSHOTS;
+    if (!folder) return;
+    const path = resolve(repositoryRoot, folder);
+    await mkdir(path, { recursive: true });
     // Transitions are brought to their end, so that no colour of the theme before is left.
-    await this.page.screenshot({ path: file, animations: 'disabled' });
+    const picture = await this.page.screenshot({ animations: 'disabled' });
+    // A palette halves pictures with photographs.
+    await sharp(picture).png({ palette: true, quality: 95, effort: 10 }).toFile(join(path, name));
   }
 
   /** Sets a colour theme through the settings and waits until the workbench wears it. */
