@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { readAnyConfiguration } from '../../trainer/runs/pretrainConfiguration.ts';
@@ -11,8 +13,11 @@ import { workspaceFolders } from './settings.ts';
 /** The walkthrough as VS Code knows it: publisher, extension and its own id. */
 const walkthrough = 'clipself-lab.clipself-lab#clipself.start';
 
-/** Remembers over the change of folder that the walkthrough goes on there. */
-const goesOnKey = 'clipself.demo.walkthroughGoesOn';
+/**
+ * A file that is there while the walkthrough is to go on in the window that opens: what windows remember for each other
+ * may arrive later than the window.
+ */
+const goesOnFile = 'walkthrough-goes-on';
 
 /** Scenes that one inspector panel is opened with, and the side of their input: patches small beside things. */
 const inspected = { scenes: 8, size: 288 } as const;
@@ -40,7 +45,7 @@ export class DemoCommands {
       await vscode.commands.executeCommand('workbench.view.explorer');
       return folder;
     }
-    await this.#context.globalState.update(goesOnKey, true);
+    await writeFile(this.#goesOn, '');
     const forceNewWindow = workspaceFolders().length > 0;
     await vscode.commands.executeCommand('vscode.openFolder', vscode.Uri.file(folder), { forceNewWindow });
     return folder;
@@ -48,9 +53,8 @@ export class DemoCommands {
 
   /** Shows the walkthrough again where `open` led. */
   async goOn(): Promise<void> {
-    const { globalState } = this.#context;
-    if (!this.#isOpen() || globalState.get(goesOnKey) !== true) return;
-    await globalState.update(goesOnKey, undefined);
+    if (!this.#isOpen() || !existsSync(this.#goesOn)) return;
+    await rm(this.#goesOn, { force: true });
     await vscode.commands.executeCommand('workbench.action.openWalkthrough', walkthrough, false);
   }
 
@@ -90,6 +94,10 @@ export class DemoCommands {
   async #isOfDemo(run: string): Promise<boolean> {
     const { settings } = await readAnyConfiguration(runFiles(run).configuration);
     return 'images' in settings && settings.images === this.#place.scenes;
+  }
+
+  get #goesOn(): string {
+    return path.join(this.#context.globalStorageUri.fsPath, goesOnFile);
   }
 
   get #place(): DemoFolder {
