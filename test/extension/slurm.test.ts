@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import { readMetricHistory } from '../../trainer/runs/metrics.ts';
 import { summariseRun } from '../../trainer/runs/runSummary.ts';
+import { skipBecause } from '../support/skip.ts';
 
 /** Milliseconds that a job may take to begin on a slow machine. */
 const PATIENCE = 90_000;
@@ -42,7 +43,8 @@ describe('a Slurm job from the extension host', function () {
   }
 
   before(function () {
-    if (process.env.SLURM_CONF === undefined) this.skip();
+    if (process.env.SLURM_CONF === undefined)
+      skipBecause(this, 'no cluster was set up: it needs Debian’s slurm-wlm and munge');
   });
 
   it('is handed in, and its run is followed by the panel', async () => {

@@ -162,6 +162,37 @@ describe('clipself segment', function () {
     assert.deepEqual(report.counts, expected.counts);
   });
 
+  it('does images again whose labels were written since, and keeps those before', async () => {
+    const labels = folder.file('edited');
+    await mkdir(labels);
+    for (const name of await readdir(folder.file('ade20k')))
+      await copyFile(folder.file(`ade20k/${name}`), path.join(labels, name));
+    const [second, last] = [path.join(labels, 'p1.png'), path.join(labels, 'p3.png')];
+    const whole = await readFile(last);
+    await writeFile(last, 'no image');
+    const overlays = folder.file('edited-overlays');
+    const args = ['--model', folder.file('model'), '--format', 'ade20k', '--labels', labels];
+    const run = () =>
+      segment('edited.json', ...args, '--classes', folder.file('classes.txt'), '--overlays', overlays);
+    await assert.rejects(run, /p3\.png/);
+    await writeFile(last, whole);
+    const { width, height } = await sharp(second).metadata();
+    await sharp(new Uint8Array(width * height).fill(1), { raw: { width, height, channels: 1 } })
+      .toColourspace('b-w')
+      .png()
+      .toFile(second);
+    for (const name of await readdir(overlays)) await rm(path.join(overlays, name));
+    const report = await run();
+    assert.deepEqual((await readdir(overlays)).filter(name => name.includes('truth')).sort(), [
+      '0001-truth.jpg',
+      '0002-truth.jpg',
+      '0003-truth.jpg',
+    ]);
+    const again = await run();
+    assert.deepEqual(report.after, again.after);
+    assert.equal((await readdir(overlays)).filter(name => name.includes('truth')).length, 4);
+  });
+
   it('names what is wrong with the labels, or leaves it out', async () => {
     const labels = folder.file('broken');
     await mkdir(labels);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writeJson } from '../checkpoints/jsonFile.ts';
 import { hashWeights } from '../checkpoints/modelFiles.ts';
@@ -87,7 +88,8 @@ async function segmentModels(
     for (const side of segmentSides)
       if (found[side]) open[side] = await openSide(found[side], options, data, engine, log, stop);
     const models = { after: open.after!.segmenting, ...(open.before && { before: open.before.segmenting }) };
-    const begun = await SegmentLog.open(options.out, keyOf(options, { data, size, open, images, engine }));
+    const key = keyOf(options, { data, size, open, images, engine });
+    const begun = await SegmentLog.open(options.out, key, await labelStates(options, images));
     if (begun.past.length > 0) log.info(`going on after ${begun.past.length} of ${images.length} images`);
     const request = {
       models,
@@ -172,15 +174,36 @@ function keyOf(
   { labels, format, images: folder, masks, skipBroken, overlays, overlayCount }: SegmentOptions,
   { data, size, open, images, engine }: Omit<Finished, 'result' | 'seconds'> & { images: LabelledImage[] },
 ): string {
-  const names = createHash('sha256')
-    .update(images.map(({ image }) => image).join('\0'))
-    .digest('hex');
-  const asked = [labels, format, folder, masks, skipBroken, overlays, overlayCount, size, names];
+  const names = createHash('sha256').update(images.map(({ image }) => image).join('\0'));
+  const asked = [
+    labels,
+    format,
+    folder,
+    masks,
+    skipBroken,
+    overlays,
+    overlayCount,
+    size,
+    names.digest('hex'),
+  ];
   const sides = segmentSides.map(
     side => open[side] && [open[side].report.model.sha256, open[side].report.words],
   );
   const parts = [version, engine.name, engine.version, data.classes, asked, sides];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** For each image a text that is another one when its labels were written since. */
+async function labelStates({ labels, format }: SegmentOptions, images: LabelledImage[]): Promise<string[]> {
+  const stateOf = (file: string): Promise<string> =>
+    stat(file).then(
+      ({ size, mtimeMs }) => `${size}@${mtimeMs}`,
+      () => 'gone',
+    );
+  const annotations = format === 'panoptic' ? await stateOf(labels) : '';
+  const states: string[] = [];
+  for (const { labelFile } of images) states.push(`${annotations} ${await stateOf(labelFile)}`);
+  return states;
 }
 
 interface Finished {

@@ -36,6 +36,8 @@ export interface LabelledImage {
   image: string;
   /** Absolute path of the image. */
   file: string;
+  /** Path of the image of its labels. */
+  labelFile: string;
   read: () => Promise<ImageLabels>;
 }
 
@@ -81,14 +83,18 @@ async function panopticLabels({ labels, images, masks, skipBroken }: LabelReques
   return {
     classes: data.classes.map(({ id, name }) => ({ id, name })),
     skipped: data.skipped,
-    images: data.images.map(({ file, maskFile, regions }) => ({
-      image: file,
-      file: pathUnder(path.resolve(images), file, labels),
-      read: async () => {
-        const map = await readSegmentMap(pathUnder(path.resolve(folders.masks), maskFile!, labels));
-        return imageLabels(map, new Map(regions.map(region => [region.segment, region.class])));
-      },
-    })),
+    images: data.images.map(({ file, maskFile, regions }) => {
+      const labelFile = pathUnder(path.resolve(folders.masks), maskFile!, labels);
+      return {
+        image: file,
+        file: pathUnder(path.resolve(images), file, labels),
+        labelFile,
+        read: async () => {
+          const map = await readSegmentMap(labelFile);
+          return imageLabels(map, new Map(regions.map(region => [region.segment, region.class])));
+        },
+      };
+    }),
   };
 }
 
@@ -104,7 +110,7 @@ async function folderLabels(request: LabelRequest): Promise<LabelledData> {
     const labelFile = path.join(labels, name);
     if (file !== undefined) {
       const read = async () => folderImageLabels(labelFile, request.format, classes.length);
-      found.push({ image: path.relative(images, file), file, read });
+      found.push({ image: path.relative(images, file), file, labelFile, read });
     } else if (skipBroken) skipped['image missing'] = (skipped['image missing'] ?? 0) + 1;
     else
       throw new FileError(

@@ -40,34 +40,40 @@ export class SegmentLog {
   readonly #handle: FileHandle;
   /** Entries that were complete when the log was opened, one an image, in order. */
   readonly past: readonly SegmentEntry[];
+  readonly #states: readonly string[];
+  #next: number;
 
-  private constructor(file: string, handle: FileHandle, past: SegmentEntry[]) {
+  private constructor(file: string, handle: FileHandle, past: SegmentEntry[], states: readonly string[]) {
     this.#file = file;
     this.#handle = handle;
     this.past = past;
+    this.#states = states;
+    this.#next = past.length;
   }
 
   /**
    * Opens the log of a segmentation: what is there counts when it was begun with the same key.
    *
-   * @param key Stands for everything the results depend on.
+   * @param key Stands for everything the results of all images depend on.
+   * @param states For each image, what its own results depend on: it and those after it are done again when that changed.
    * @throws FileError when the file cannot be written.
    */
-  static async open(report: string, key: string): Promise<SegmentLog> {
+  static async open(report: string, key: string, states: readonly string[]): Promise<SegmentLog> {
     const file = progressFileOf(report);
     return naming(file, 'write', async () => {
       await makeDirectories(path.dirname(file));
-      const past = await readPast(file, key);
+      const past = await readPast(file, key, states);
       if (past) await truncate(file, past.bytes);
       const handle = await open(file, past ? 'a' : 'w');
       if (!past) await writeFully(handle, line({ schema: 1, key }));
-      return new SegmentLog(file, handle, past?.entries ?? []);
+      return new SegmentLog(file, handle, past?.entries ?? [], states);
     });
   }
 
   /** Adds the next image. */
   async add(entry: SegmentEntry): Promise<void> {
-    await naming(this.#file, 'write', () => writeFully(this.#handle, line(packed(entry))));
+    const state = this.#states[this.#next++];
+    await naming(this.#file, 'write', () => writeFully(this.#handle, line({ state, ...packed(entry) })));
   }
 
   /** Lets go of the file; the next segmentation with the same key goes on from it. */
@@ -86,6 +92,7 @@ const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n
 async function readPast(
   file: string,
   key: string,
+  states: readonly string[],
 ): Promise<{ entries: SegmentEntry[]; bytes: number } | null> {
   if (!(await sizeOf(file))) return null;
   const entries: SegmentEntry[] = [];
@@ -96,7 +103,7 @@ async function readPast(
       if (!isJsonObject(value) || value.schema !== 1 || value.key !== key) return null;
     } else {
       const entry = unpacked(value);
-      if (entry === null) break;
+      if (entry === null || (value as { state?: unknown }).state !== states[entries.length]) break;
       entries.push(entry);
     }
     bytes = end;
@@ -113,7 +120,7 @@ function parsed(text: string): unknown {
 }
 
 /** Scores go as base64: as text they would take three times as much. */
-function packed(entry: SegmentEntry): unknown {
+function packed(entry: SegmentEntry): object {
   if ('skipped' in entry) return entry;
   const sides = Object.entries(entry.sides).map(([side, { confusions, boxes, masks }]) => [
     side,
