@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { batchOf } from '../../trainer/distill/sampler.ts';
-import { buildBatch } from '../../trainer/images/batch.ts';
+import { buildBatch, type TrainingBatch } from '../../trainer/images/batch.ts';
 import { BatchLoader, type BatchLoaderSettings } from '../../trainer/images/batchLoader.ts';
 import { clipNormalisation } from '../../trainer/images/normalise.ts';
 import { fixturePath } from '../support/goldenTensors.ts';
@@ -44,6 +44,75 @@ describe('BatchLoader', function () {
     } finally {
       await loader.dispose();
     }
+  });
+
+  /** A mark beyond the numbers of a batch's crops, of which it has fewer than there is room for. */
+  const markOf = ({ crops }: TrainingBatch): Uint32Array =>
+    new Uint32Array(crops.buffer, crops.buffer.byteLength - 4, 1);
+
+  /** Which memory a batch lies in, by the order of their first use. */
+  const memoryOf = (batch: TrainingBatch, seen: number[]): number => {
+    const mark = markOf(batch);
+    if (mark[0] === 0) {
+      mark[0] = seen.length + 1;
+      seen.push(mark[0]);
+    }
+    return mark[0]!;
+  };
+
+  it('builds the same batches in the memory of those that were given back', async () => {
+    const scaled = { ...settings, maxSplit: 2, scales: [48, 64, 80], wholeImages: true };
+    const loader = new BatchLoader({ ...scaled, threads: 2, ahead: 2 });
+    const builtAlone = (step: number) =>
+      buildBatch({ ...scaled, ...batchOf(step, scaled.batch, scaled.files.length) });
+    const seen: number[] = [];
+    const uses: number[] = [];
+    try {
+      for (let step = 0; step < 16; step++) {
+        const batch = await loader.next(step);
+        uses.push(memoryOf(batch, seen));
+        assert.deepEqual(batch, await builtAlone(step));
+        loader.giveBack(step, batch);
+      }
+    } finally {
+      await loader.dispose();
+    }
+    // One that is looked at, two ahead and one that was not back in time, at most.
+    assert.ok(seen.length <= 4, `${seen.length} batches of memory: ${uses}`);
+  });
+
+  it('takes the memory of batches that nobody asked for as well', async () => {
+    const loader = new BatchLoader({ ...settings, maxSplit: 2 });
+    const seen: number[] = [];
+    try {
+      for (let step = 0; step < 100; step += 5) {
+        const batch = await loader.next(step);
+        memoryOf(batch, seen);
+        assert.deepEqual(
+          batch,
+          await buildBatch({
+            ...settings,
+            maxSplit: 2,
+            ...batchOf(step, settings.batch, settings.files.length),
+          }),
+        );
+        loader.giveBack(step, batch);
+      }
+    } finally {
+      await loader.dispose();
+    }
+    // Three asked for, while two of the last time are still passed over.
+    assert.ok(seen.length <= 5, `${seen.length} batches of memory`);
+  });
+
+  it('gives batches their own memory as long as none is given back, and takes none once disposed of', async () => {
+    const loader = new BatchLoader({ ...settings, maxSplit: 2 });
+    const first = await loader.next(0);
+    const copy = structuredClone({ ...first, images: first.images.slice(), crops: first.crops.slice() });
+    for (let step = 1; step < 6; step++) await loader.next(step);
+    assert.deepEqual([first.images, first.crops], [copy.images, copy.crops]);
+    await loader.dispose();
+    loader.giveBack(0, first);
   });
 
   it('starts at any step and forgets what was passed over', async () => {

@@ -15,6 +15,7 @@ import { UsageError } from '../../trainer/usageError.ts';
 import { panopticFiles, readRegions, writePanoptic, writeTinyWords } from '../support/evaluationFixture.ts';
 import { modelAt } from '../support/inspectClient.ts';
 import { printed } from '../support/printed.ts';
+import { tarMember, tarOf } from '../support/shards.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { writeTinyModel } from '../support/trainingFixture.ts';
 
@@ -76,6 +77,37 @@ describe('clipself evaluate', function () {
     for (const { readings } of regions)
       assert.deepEqual(Object.keys(readings), ['rois', 'maskpool', 'crops']);
     assert.deepEqual((await readdir(folder.file('sweep'))).sort(), ['report.json', 'report.regions.jsonl']);
+  });
+
+  it('reads images from shards, to the same results', async () => {
+    const names = await readdir(panopticFiles.images);
+    const members = await Promise.all(
+      names.map(async name => tarMember(name, await readFile(path.join(panopticFiles.images, name)))),
+    );
+    await writeFile(folder.file('0.tar'), tarOf(...members.slice(0, 2)));
+    await writeFile(folder.file('1.tar'), tarOf(...members.slice(2)));
+    const evaluated = async (shards: string, out: string): Promise<string> => {
+      const words = panoptic().map(word => (word === panopticFiles.images ? folder.file(shards) : word));
+      await printed(() => evaluateCommand([...words, '--size', '32', '--out', folder.file(out)]));
+      return readFile(folder.file(out.replace('.json', '.regions.jsonl')), 'utf8');
+    };
+    const plain = folder.file('plain/report.json');
+    await printed(() => evaluateCommand([...panoptic(), '--size', '32', '--out', plain]));
+    const expected = await readFile(plain.replace('.json', '.regions.jsonl'), 'utf8');
+    assert.deepEqual(await evaluated('{0,1}.tar', 'shards/report.json'), expected);
+    const results = await readReport(folder.file('shards/report.json'));
+    assert.deepEqual(resultsOf(results), resultsOf(await readReport(plain)));
+    await assert.rejects(evaluated('0.tar', 'part/report.json'), /0\.tar.*no such file, but panoptic\.json/);
+    await writeFile(folder.file('2.tar'), tarOf(...members.slice(2)));
+    await assert.rejects(
+      evaluated('{0,1,2}.tar', 'twice/report.json'),
+      /2\.tar:.* it has the name of .*1\.tar/,
+    );
+    const labels = ['--image-labels', folder.file('labels.json')];
+    await writeFile(folder.file('labels.json'), '{}');
+    const words = panoptic().map(word => (word === panopticFiles.images ? folder.file('0.tar') : word));
+    const whole = [...words, ...labels, '--skip-broken', '--out', folder.file('whole/report.json')];
+    await assert.rejects(evaluateCommand(whole), /labels\.json: .*--images names shards/);
   });
 
   it('counts what the regions file says', async () => {

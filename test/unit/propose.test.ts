@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { writeNpy } from '../../trainer/checkpoints/npyFile.ts';
 import { openReference } from '../../trainer/commands/openTower.ts';
@@ -15,6 +15,7 @@ import { overlapOf, RecallCount } from '../../trainer/propose/recall.ts';
 import { UsageError } from '../../trainer/usageError.ts';
 import { modelAt } from '../support/inspectClient.ts';
 import { printed } from '../support/printed.ts';
+import { tarMember, tarOf } from '../support/shards.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { tinyArchitecture, writeTinyModel } from '../support/trainingFixture.ts';
 
@@ -166,6 +167,32 @@ describe('proposed regions', () => {
     await assert.rejects(proposeCommand(['--images', folder.file('images')]), UsageError);
   });
 
+  it('clipself propose writes the same for members of shards', async () => {
+    const ofFolder = folder.file('of-folder.json');
+    await printed(() => proposeCommand(['--images', folder.file('images'), '--out', ofFolder, '--json']));
+    const ofShards = folder.file('of-shards.json');
+    await writeShards();
+    const args = ['--images', folder.file('{0,1}.tar'), '--out', ofShards, '--json'];
+    const told = JSON.parse(await printed(() => proposeCommand(args))) as { images: number };
+    assert.equal(told.images, 2);
+    assert.deepEqual(await readCoco(ofShards), await readCoco(ofFolder));
+    await writeFile(folder.file('2.tar'), tarOf(tarMember('b.png', Buffer.from('another'))));
+    await assert.rejects(
+      proposeCommand(['--images', folder.file('{0,1,2}.tar'), '--out', ofShards]),
+      /2\.tar:b\.png: it has the name of .*0\.tar:b\.png/,
+    );
+  });
+
+  /** The pictures of the folder in two shards, with a member that is no image. */
+  async function writeShards(): Promise<void> {
+    const [first, second] = await Promise.all(
+      ['b.png', 'sub/a.png'].map(name => readFile(folder.file(`images/${name}`))),
+    );
+    const broken = tarMember('broken.jpg', Buffer.from('no image'));
+    await writeFile(folder.file('0.tar'), tarOf(tarMember('b.png', first!), broken));
+    await writeFile(folder.file('1.tar'), tarOf(tarMember('sub/a.png', second!)));
+  }
+
   it('clipself pseudo-label names regions by their crops', async () => {
     const tower = await openReference(modelAt(folder.file('model')), 'auto', 1);
     const image = await decodeImage(folder.file('images/b.png'));
@@ -206,6 +233,16 @@ describe('proposed regions', () => {
       ],
     );
     assert.ok(annotations.every(({ score }) => score! > 0.5 && score! <= 1));
+    const ofShards = folder.file('labels-of-shards.json');
+    await writeShards();
+    const shards = args.map(word =>
+      word === out ? ofShards : word === folder.file('images') ? folder.file('*.tar') : word,
+    );
+    await rm(folder.file('2.tar'), { force: true });
+    await printed(() =>
+      pseudoLabelCommand([...shards, '--boxes', folder.file('boxes.json'), '--threads', '1']),
+    );
+    assert.deepEqual(await readCoco(ofShards), await readCoco(out));
     const least = [...args, '--boxes', folder.file('boxes.json'), '--least', '1'];
     await printed(() => pseudoLabelCommand(least));
     assert.equal((await readCoco(out)).annotations.length, 0);

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type AnnotationKind, annotationKinds, type DataRequest } from '../evaluate/openData.ts';
 import type { WordsChoice } from '../evaluate/words.ts';
+import { absoluteImages } from '../shards/shardPattern.ts';
 import { checkRange, SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
 import { wholeNumber } from './imageOptions.ts';
@@ -19,7 +20,7 @@ command goes on there, and reads a finished report back.
   --panoptic J       COCO panoptic annotations, with --masks, the folder of their PNG files
   --instances J      COCO instances: boxes with polygons or run lengths
   --boxes J          {"classes": ["cat", …], "boxes": [{"image": "a.jpg", "box": [x0, y0, x1, y1], "class": "cat"}, …]}
-  --images DIR       folder of the images
+  --images DIR       folder of the images, or shards such as 'shards/{0000..0117}.tar' whose members have their names
   --embeddings F     class embeddings [classes, D], rows by category id
   --prompts F        sentences with {} for the name, a line each or a JSON array; the built-in ones without either
   --size S           longest side of the image in pixels; twice the pretraining size without it
@@ -100,7 +101,7 @@ export function readEvaluateOptions(args: string[]): EvaluateOptions | null {
     kind,
     annotations,
     // Reports are read from anywhere.
-    folders: { images: path.resolve(images), masks: absolute(masks) },
+    folders: { images: absoluteImages(images), masks: absolute(masks) },
     embeddings: absolute(embeddings),
     prompts: absolute(prompts),
     size: values.size === undefined ? null : sizeOf(values.size),

@@ -1,17 +1,19 @@
 import { parseArgs } from 'node:util';
 import { cornersOf } from '../distill/proposals.ts';
 import type { WrittenImage } from '../propose/cocoWriter.ts';
-import { type ImageSet, openImages, walkImages } from '../propose/imageWalk.ts';
+import { openImages, walkImages } from '../propose/imageWalk.ts';
 import { proposeBoxes } from '../propose/proposeBoxes.ts';
 import { RecallCount } from '../propose/recall.ts';
 import { imagesSetting, reportStopped, writeResumably } from '../propose/resumableAnnotations.ts';
 import { readTrueBoxes, type TrueBoxes } from '../propose/trueBoxes.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
+import type { ImageSource } from '../shards/imageSource.ts';
 import { UsageError } from '../usageError.ts';
 import { wholeNumber } from './imageOptions.ts';
 
-const help = `usage: clipself propose --images DIR|coco.json --out proposals.json [--count 100] [--truth coco.json] [--json]
+const help = `usage: clipself propose --images DIR|coco.json|SHARDS --out proposals.json [--count 100] [--truth coco.json]
+                        [--json]
 
 Proposes regions of images without labels and without a model, by selective search on colour, and writes them as
 COCO-style JSON for clipself train --regions proposals. The same images give the same file. Interrupted, it goes on
@@ -50,7 +52,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
   const signals = stop.listen();
   try {
     const recall = truth === undefined ? null : new Recall(await readTrueBoxes(truth), count);
-    const set = await openImages(images);
+    const set = await openImages(images, log);
     const outcome = await writeResumably({
       out,
       description,
@@ -75,7 +77,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
 const description = 'Regions proposed without labels by CLIPSelf Lab: selective search on colour';
 
 async function* proposals(
-  images: ImageSet,
+  images: ImageSource,
   count: number,
   log: RunLog,
   stop: StopSwitch,

@@ -11,12 +11,13 @@ import { degenerateCropReason } from '../images/geometry.ts';
 import { type RegionStore, regionsOf } from '../images/regionStore.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
 import type { WrittenImage } from '../propose/cocoWriter.ts';
-import { type ImageSet, openImages, walkImages } from '../propose/imageWalk.ts';
+import { openImages, walkImages } from '../propose/imageWalk.ts';
 import { proposeBoxes } from '../propose/proposeBoxes.ts';
 import { pseudoLabels } from '../propose/pseudoLabels.ts';
 import { imagesSetting, reportStopped, writeResumably } from '../propose/resumableAnnotations.ts';
 import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
+import type { ImageSource } from '../shards/imageSource.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
 import { type ListedClass, readClassList } from '../text/classList.ts';
 import { readCocoRegions } from '../training/regionFiles.ts';
@@ -24,7 +25,7 @@ import { readTemperature } from '../training/regionPlan.ts';
 import { UsageError } from '../usageError.ts';
 import { realNumber, wholeNumber } from './imageOptions.ts';
 
-const help = `usage: clipself pseudo-label --model M --images DIR|coco.json --classes FILE --out labels.json
+const help = `usage: clipself pseudo-label --model M --images DIR|coco.json|SHARDS --classes FILE --out labels.json
                              [--embeddings F.npy | --prompts FILE] [--boxes proposals.json] [--count 20]
                              [--least 0] [--arch A] [--engine E] [--threads N] [--json]
 
@@ -100,7 +101,7 @@ async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<voi
   const reading = { files: model.files, hash: model.hash, source: model.source?.path ?? null };
   const found = await findWords(choice, classes, reading);
   const temperature = await readTemperature(model.files.weightsFile);
-  const images = await openImages(folder);
+  const images = await openImages(folder, log);
   const proposals = values.boxes === undefined ? null : await readProposals(values.boxes, images);
   const { architecture } = model.files;
   const engine = await openEngine({ name: values.engine, threads, architecture }, line => log.info(line));
@@ -135,8 +136,8 @@ async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<voi
 
 const hashOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
-async function readProposals(file: string, { root, files }: ImageSet): Promise<RegionStore> {
-  const request = { file, imageRoot: root, images: files, labelled: false };
+async function readProposals(file: string, { root, paths }: ImageSource): Promise<RegionStore> {
+  const request = { file, imageRoot: root, images: paths, labelled: false };
   return (await readCocoRegions(request)).store;
 }
 
@@ -154,18 +155,17 @@ interface LabelSettings {
 const context = 1.5;
 
 async function* labelledImages(
-  images: ImageSet,
+  images: ImageSource,
   tower: LoadedTower,
   { classes, words, temperature, proposals, count, least }: LabelSettings,
   log: RunLog,
   stop: StopSwitch,
   done: ReadonlySet<string>,
 ): AsyncGenerator<WrittenImage> {
-  const positions = new Map(images.files.map((file, position) => [file, position]));
   const { imageSize } = tower.model.architecture;
-  for await (const { name, file, image } of walkImages(images, log, stop, done)) {
+  for await (const { name, position, image } of walkImages(images, log, stop, done)) {
     const { width, height } = image;
-    const boxes = proposals ? regionsOf(proposals, positions.get(file)!).boxes : proposeBoxes(image, count);
+    const boxes = proposals ? regionsOf(proposals, position).boxes : proposeBoxes(image, count);
     const regions = croppable(image, boxes.slice(0, count), imageSize);
     if (regions.length === 0) {
       yield { file: name, width, height, regions: [] };
@@ -182,9 +182,9 @@ async function* labelledImages(
       file: name,
       width,
       height,
-      regions: named.map(({ region, class: position, probability }) => ({
+      regions: named.map(({ region, class: noun, probability }) => ({
         box: boxes[region.index]!,
-        category: classes[position]!.id,
+        category: classes[noun]!.id,
         score: Math.round(probability * 1e4) / 1e4,
       })),
     };

@@ -42,7 +42,9 @@ export async function shardCommand(args: string[]): Promise<void> {
   const stop = new StopSwitch();
   const signals = stop.listen();
   try {
-    const { root, files } = await openImages(images);
+    const { root, files, members } = await openImages(images, log);
+    if (members)
+      throw new UsageError(`${images} are shards already: shard takes a folder or COCO-style JSON`);
     const started = performance.now();
     const written = await writeShards(
       { root, files, out, sizeLimit, seed },

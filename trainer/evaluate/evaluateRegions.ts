@@ -132,8 +132,9 @@ export async function evaluateRegions(
 }
 
 /** What the worker needs; objects of a class lose their getters on the way to a thread. */
-const plain = ({ file, stated, maskFile, regions }: AnnotatedImage): AnnotatedImage => ({
+const plain = ({ file, member, stated, maskFile, regions }: AnnotatedImage): AnnotatedImage => ({
   file,
+  ...(member ? { member } : {}),
   stated,
   maskFile,
   regions: [...regions],

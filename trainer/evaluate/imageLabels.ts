@@ -4,6 +4,7 @@ import path from 'node:path';
 import { FileError, naming } from '../checkpoints/fileError.ts';
 import { isJsonObject, readJson } from '../checkpoints/jsonFile.ts';
 import { listImages, pathUnder } from '../images/imageFolder.ts';
+import { isShardPattern } from '../shards/shardPattern.ts';
 import type { EvaluatedClass } from './protocol.ts';
 
 export interface LabelledImages {
@@ -48,9 +49,13 @@ export async function readImageLabels(
   return { files: labels.map(([file]) => file), truths, key };
 }
 
+const folderAdvice = 'Label whole images by a folder with one folder a class';
+
 type Label = readonly [file: string, name: string];
 
 async function labelsOfJson(source: string, images: string): Promise<Label[]> {
+  if (isShardPattern(images))
+    throw new FileError(source, 'it names files of a folder, but --images names shards', folderAdvice);
   const content = await readJson(source, maximumBytes);
   if (!isJsonObject(content)) throw new FileError(source, 'it is no object of files and classes', advice);
   return Object.entries(content).map(([file, name]): Label => {

@@ -1,6 +1,7 @@
 import { FileError } from '../checkpoints/fileError.ts';
 import { readCocoInstances } from './cocoInstances.ts';
 import { readCocoPanoptic } from './cocoPanoptic.ts';
+import { placedInShards } from './imagesInShards.ts';
 import { readPlainBoxes } from './plainBoxes.ts';
 import { type RegionData, type RegionFolders, withExistingFiles } from './regionData.ts';
 
@@ -24,7 +25,7 @@ export interface DataRequest {
 }
 
 /**
- * Reads annotations and makes sure that the files they name are there.
+ * Reads annotations and makes sure that the files they name are there, or members of shards.
  *
  * @throws FileError naming what is broken or missing, or when there is nothing to evaluate.
  */
@@ -37,7 +38,8 @@ export async function openData({
 }: DataRequest): Promise<RegionData> {
   const data = await readers[kind](annotations, skipBroken);
   const images = limit === null ? data.images : data.images.slice(0, limit);
-  const present = await withExistingFiles({ ...data, images }, folders, skipBroken);
+  const placed = await placedInShards({ ...data, images }, folders.images);
+  const present = await withExistingFiles(placed, folders, skipBroken);
   if (present.images.length > 0) return present;
   throw new FileError(annotations, 'it leaves no image to evaluate', 'Check the annotations and the folders');
 }

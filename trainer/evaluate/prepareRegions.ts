@@ -3,7 +3,7 @@ import path from 'node:path';
 import { FileError } from '../checkpoints/fileError.ts';
 import { maskPoolingRows } from '../dense/maskPooling.ts';
 import { pixelsToCells, roiAlignRows } from '../dense/roiPooling.ts';
-import { decodeImage } from '../images/decode.ts';
+import { decodeImage, decodeImageBytes } from '../images/decode.ts';
 import {
   cropImage,
   degenerateCropReason,
@@ -15,6 +15,7 @@ import {
 } from '../images/geometry.ts';
 import { ImageError } from '../images/imageError.ts';
 import { pathUnder } from '../images/imageFolder.ts';
+import { readMember } from '../images/imageReader.ts';
 import { type ImageNormalisation, normaliseInto } from '../images/normalise.ts';
 import type { Raster } from '../images/raster.ts';
 import {
@@ -149,11 +150,15 @@ async function openImage(annotated: AnnotatedImage, settings: PreparationSetting
 }
 
 async function readFiles(
-  { file, stated, maskFile }: AnnotatedImage,
+  { file, member, stated, maskFile }: AnnotatedImage,
   { images, masks, sizes }: PreparationSettings,
 ): Promise<Pick<OpenImage, 'image' | 'map'>> {
-  const imageFile = pathUnder(path.resolve(images), file, 'the annotations');
-  const image = await decodeImage(imageFile);
+  const imageFile = member
+    ? `${member.shard}:${file}`
+    : pathUnder(path.resolve(images), file, 'the annotations');
+  const image = member
+    ? await decodeImageBytes(imageFile, await readMember(member, imageFile))
+    : await decodeImage(imageFile);
   const shown = `${image.width} × ${image.height} pixels`;
   if (stated && (stated.width !== image.width || stated.height !== image.height))
     throw new BrokenImageError(

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { FileError } from '../checkpoints/fileError.ts';
 import type { CocoSegmentation } from '../dense/cocoMask.ts';
 import { pathUnder } from '../images/imageFolder.ts';
+import type { MemberPlace } from '../images/memberStore.ts';
 import type { EvaluatedClass } from './protocol.ts';
 
 /** [x, y, width, height] in pixels of the file, as COCO writes boxes. */
@@ -21,8 +22,10 @@ export interface AnnotatedRegion {
 }
 
 export interface AnnotatedImage {
-  /** Path below the image folder. */
+  /** Path below the image folder, or name in a shard. */
   file: string;
+  /** Where it lies, if it is a member of a shard. */
+  member?: MemberPlace;
   /** Size in pixels that the annotations state; null where they do not. */
   stated: { width: number; height: number } | null;
   /** Path of the image of segment ids below the mask folder; null where the data set has none. */
@@ -82,6 +85,7 @@ export class Breakage {
 }
 
 export interface RegionFolders {
+  /** Folder, or pattern of shards. */
   images: string;
   /** Null for data sets without images of ids. */
   masks: string | null;
@@ -117,11 +121,11 @@ export async function withExistingFiles(
 
 async function missingFile(
   annotations: string,
-  { file, maskFile }: AnnotatedImage,
+  { file, member, maskFile }: AnnotatedImage,
   { images, masks }: RegionFolders,
 ): Promise<{ file: string; reason: string } | null> {
   const image = pathUnder(path.resolve(images), file, annotations);
-  if (!(await isFile(image))) return { file: image, reason: 'image missing' };
+  if (!member && !(await isFile(image))) return { file: image, reason: 'image missing' };
   if (maskFile === null || masks === null) return null;
   const mask = pathUnder(path.resolve(masks), maskFile, annotations);
   return (await isFile(mask)) ? null : { file: mask, reason: 'mask missing' };

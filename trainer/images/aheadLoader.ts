@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import 'sharp';
 import type { LoaderReply, LoaderRequest } from './aheadMessages.ts';
 
-export interface AheadLoaderOptions<Task> {
+export interface AheadLoaderOptions<Task, Item> {
   /** The worker's program, which calls `serveItems`; see `workerProgram`. */
   program: URL;
   /** `workerData` of the worker, or of each by its number. */
@@ -16,6 +16,8 @@ export interface AheadLoaderOptions<Task> {
   threads?: number | undefined;
   /** What the worker is told of an item. */
   taskOf: (index: number) => Task;
+  /** Memory of an item that its worker can use again; none by default. */
+  memoryOf?: (item: Item) => SharedArrayBuffer[];
   /** Items built ahead of the one asked for; one more than there are threads by default. */
   ahead?: number | undefined;
   /** Number of items; nothing is built at or beyond it. */
@@ -85,6 +87,7 @@ function ended(worker: Worker): Promise<void> {
 export class AheadLoader<Task, Item> {
   readonly #workers: readonly Worker[];
   readonly #taskOf: (index: number) => Task;
+  readonly #memoryOf: (item: Item) => SharedArrayBuffer[];
   readonly #ahead: number;
   readonly #total: number;
   readonly #pending = new Map<number, PendingItem<Item>>();
@@ -95,11 +98,13 @@ export class AheadLoader<Task, Item> {
     program,
     settings,
     taskOf,
+    memoryOf = () => [],
     threads = 1,
     ahead = threads + 1,
     total = Number.POSITIVE_INFINITY,
-  }: AheadLoaderOptions<Task>) {
+  }: AheadLoaderOptions<Task, Item>) {
     this.#taskOf = taskOf;
+    this.#memoryOf = memoryOf;
     this.#ahead = ahead;
     this.#total = total;
     this.#workers = Array.from({ length: threads }, (_, thread) =>
@@ -136,9 +141,26 @@ export class AheadLoader<Task, Item> {
       this.#pending.delete(index);
       if (--this.#waiting === 0) {
         for (const worker of this.#workers) worker.unref();
-        for (const earlier of this.#pending.keys()) if (earlier < index) this.#pending.delete(earlier);
+        for (const earlier of this.#pending.keys()) if (earlier < index) this.#passOver(earlier);
       }
     }
+  }
+
+  #passOver(index: number): void {
+    const { promise } = this.#pending.get(index)!;
+    this.#pending.delete(index);
+    // Where it is still to come, nobody waits for it then.
+    promise.then(
+      item => this.giveBack(index, item),
+      () => {},
+    );
+  }
+
+  /** Hands the memory of an item to the thread that built it, for a later one. The item must not be used any more. */
+  giveBack(index: number, item: Item): void {
+    const buffers = this.#memoryOf(item);
+    if (this.#failure === null && buffers.length > 0)
+      this.#post(this.#workerOf(index), { kind: 'memory', buffers });
   }
 
   /** Ends each worker after the item it is working on. Items not yet delivered are rejected. */
@@ -158,9 +180,12 @@ export class AheadLoader<Task, Item> {
     if (known !== undefined) return known;
     const pending = pendingItem<Item>();
     this.#pending.set(index, pending);
-    const worker = this.#workers[index % this.#workers.length]!;
-    this.#post(worker, { kind: 'build', index, task: this.#taskOf(index) });
+    this.#post(this.#workerOf(index), { kind: 'build', index, task: this.#taskOf(index) });
     return pending;
+  }
+
+  #workerOf(index: number): Worker {
+    return this.#workers[index % this.#workers.length]!;
   }
 
   #post(worker: Worker, request: LoaderRequest<Task>): void {
@@ -169,8 +194,9 @@ export class AheadLoader<Task, Item> {
 
   #receive(reply: LoaderReply<Item>): void {
     const pending = this.#pending.get(reply.index);
-    if (reply.kind === 'item') pending?.resolve(reply.item);
-    else pending?.reject(new Error(reply.message));
+    if (reply.kind === 'failed') pending?.reject(new Error(reply.message));
+    else if (pending) pending.resolve(reply.item);
+    else this.giveBack(reply.index, reply.item);
   }
 
   #fail(message: string): void {

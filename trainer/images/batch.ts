@@ -3,7 +3,8 @@
 import { pixelsToCells, roiAlignRows } from '../dense/roiPooling.ts';
 import { replacementIndices } from '../distill/sampler.ts';
 import { keyedRandom } from '../random.ts';
-import { resizeBilinear } from './bilinear.ts';
+import { assembleBatch, type Sample } from './batchTensors.ts';
+import type { BufferPool } from './bufferPool.ts';
 import { decodeImageBytes } from './decode.ts';
 import { imageOrder } from './epochImages.ts';
 import {
@@ -17,7 +18,7 @@ import {
 import { ImageError } from './imageError.ts';
 import { type ImageList, readImage } from './imageReader.ts';
 import { type MemberPlace, memberPlace } from './memberStore.ts';
-import { type ImageNormalisation, normaliseInto } from './normalise.ts';
+import type { ImageNormalisation } from './normalise.ts';
 import type { Raster } from './raster.ts';
 import { type ChosenRegions, chooseRegions, type RegionRules } from './regionChoice.ts';
 
@@ -90,29 +91,17 @@ export interface TrainingBatch {
 
 export type TakeImage = (position: number, image: number) => Promise<Buffer>;
 
-/** An image ready for the batch. */
-interface Sample {
-  source: PatchSource;
-  /** RGB [size, size, 3]. */
-  student: Uint8Array;
-  /** RGB [cropSize, cropSize, 3] each. */
-  crops: Uint8Array[];
-  labels: number[];
-  /** RGB [cropSize, cropSize, 3]; null where it is not wanted. */
-  whole: Uint8Array | null;
-  /** [boxes, cells]. */
-  pooling: Float32Array;
-}
-
 /**
  * Builds the batch of the given positions. The same request on the same files gives the same bits. An image that
  * cannot be used is replaced by another one; throws when no image of the training set can be used.
  *
  * @param take Gives the bytes of the image at a position in the order of the epoch.
+ * @param memory Lends tensors their memory; null: it is new.
  */
 export async function buildBatch(
   request: BatchRequest,
   take: TakeImage = (_, image) => readImage(request, image),
+  memory: BufferPool | null = null,
 ): Promise<TrainingBatch> {
   const { files, positions } = request;
   if (files.length === 0) throw new Error('there are no images to train on');
@@ -125,7 +114,7 @@ export async function buildBatch(
     if (index === undefined) throw new Error(`position ${position} is beyond the ${files.length} images`);
     samples.push(await usableSample(request, size, position, index, skipped, take));
   }
-  return { ...assemble(request, size, samples), skipped };
+  return { ...assembleBatch(request, size, samples, memory), skipped };
 }
 
 /** Side of the student images of a batch: one of the scales where there are some. */
@@ -237,44 +226,4 @@ function cutCrops(
   if (boxes.length === 0) throw new ImageError(file, `no patch can be used: ${reasons[0]}`);
   for (const reason of reasons) skipped.push({ file, reason: `a patch is left out: ${reason}` });
   return { boxes, crops };
-}
-
-function assemble(
-  request: BatchRequest,
-  studentSide: number,
-  samples: Sample[],
-): Omit<TrainingBatch, 'skipped'> {
-  const { size, cropSize, patchSize, maxBoxes, normalisation } = request;
-  const cells = Math.floor(studentSide / patchSize) ** 2;
-  const normalised = (side: number, rasters: readonly Uint8Array[]): Float32Array => {
-    const values = new Float32Array(rasters.length * 3 * side * side);
-    rasters.forEach((raster, index) => {
-      normaliseInto(raster, normalisation, values, index * 3 * side * side);
-    });
-    return values;
-  };
-  const images = normalised(
-    size,
-    samples.map(sample => sample.student),
-  );
-  const pooling = new Float32Array(samples.length * maxBoxes * cells);
-  samples.forEach((sample, index) => {
-    pooling.set(sample.pooling, index * maxBoxes * cells);
-  });
-  return {
-    images: studentSide === size ? images : resizeBilinear(images, size, size, studentSide, studentSide),
-    size: studentSide,
-    crops: normalised(
-      cropSize,
-      samples.flatMap(sample => sample.crops),
-    ),
-    boxCounts: samples.map(sample => sample.source.boxes.length),
-    pooling,
-    labels: samples.flatMap(sample => sample.labels),
-    wholes: normalised(
-      cropSize,
-      samples.flatMap(({ whole }) => (whole ? [whole] : [])),
-    ),
-    sources: samples.map(sample => sample.source),
-  };
 }

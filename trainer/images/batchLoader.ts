@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import type { Share } from '../distill/sampler.ts';
 import { AheadLoader, workerProgram } from './aheadLoader.ts';
 import type { PatchSettings, TrainingBatch } from './batch.ts';
+import { batchMemory } from './batchTensors.ts';
 
 export interface LoaderSettings extends PatchSettings {
   /** Images per step, of all ranks together. */
@@ -27,7 +28,7 @@ export const loaderThreads = (cores = availableParallelism()): number =>
 
 /**
  * Steps count from 0 and follow the sampler: the same settings give the same batches in whatever order and process
- * they are asked for. Dispose of the loader when done.
+ * they are asked for. A batch that is given back lends its memory to a later one. Dispose of the loader when done.
  */
 export class BatchLoader extends AheadLoader<null, TrainingBatch> {
   constructor({ ahead, totalSteps, threads = 1, ...settings }: BatchLoaderSettings) {
@@ -36,6 +37,7 @@ export class BatchLoader extends AheadLoader<null, TrainingBatch> {
       settings: (thread: number) => ({ thread, threads, settings }),
       threads,
       taskOf: () => null,
+      memoryOf: batchMemory,
       ahead,
       total: totalSteps,
     });

@@ -5,6 +5,7 @@ import { batchOf, shareOf, takerOf } from '../distill/sampler.ts';
 import { serveItems } from './aheadWorker.ts';
 import { buildBatch, type TakeImage, type TrainingBatch } from './batch.ts';
 import type { LoaderSettings } from './batchLoader.ts';
+import type { BufferPool } from './bufferPool.ts';
 import { ShardStream } from './imageReader.ts';
 
 const { thread, threads, settings } = workerData as {
@@ -22,16 +23,16 @@ const stream = members
     })
   : null;
 
-function build(step: number): Promise<TrainingBatch> {
+function build(step: number, memory: BufferPool): Promise<TrainingBatch> {
   const place = shareOf(batchOf(step, batch, files.length), share);
   const take: TakeImage | undefined = stream ? position => stream.take(place.epoch, position) : undefined;
-  return buildBatch({ ...settings, ...place }, take);
+  return buildBatch({ ...settings, ...place }, take, memory);
 }
 
 serveItems<null, TrainingBatch>(
   parentPort,
-  build,
-  ({ images, crops, pooling, wholes }) =>
-    [images, crops, pooling, wholes].map(tensor => tensor.buffer as ArrayBuffer),
+  (step, _, memory) => build(step, memory),
+  // Their memory is shared.
+  () => [],
   () => stream?.close(),
 );

@@ -17,6 +17,7 @@ function neighbours(from: number, to: number): { low: Int32Array; high: Int32Arr
  * Resizes planes as PyTorch's `interpolate(…, mode='bilinear', align_corners=False)` does, without antialiasing.
  *
  * @param planes [count, height, width], float32.
+ * @param result Takes the values; new memory when left out.
  * @returns [count, newHeight, newWidth]
  */
 export function resizeBilinear(
@@ -25,9 +26,9 @@ export function resizeBilinear(
   width: number,
   newHeight: number,
   newWidth: number,
+  result: Float32Array = new Float32Array((planes.length / (height * width)) * newHeight * newWidth),
 ): Float32Array {
   const count = planes.length / (height * width);
-  const result = new Float32Array(count * newHeight * newWidth);
   const [rows, columns] = [neighbours(height, newHeight), neighbours(width, newWidth)];
   let target = 0;
   for (let plane = 0; plane < count; plane++) {

@@ -3,7 +3,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { readImageFile } from './decode.ts';
 import { ImageError } from './imageError.ts';
-import { type MemberStore, memberPlace } from './memberStore.ts';
+import { type MemberPlace, type MemberStore, memberPlace } from './memberStore.ts';
 import { type ShardOrder, shardOrder } from './shardOrder.ts';
 
 /** Images by their position in a list. */
@@ -21,10 +21,19 @@ export interface ImageList {
  */
 export async function readImage({ files, members }: ImageList, image: number): Promise<Buffer> {
   const file = files[image]!;
-  if (!members) return readImageFile(file);
+  return members ? readMember(memberPlace(members, image), file) : readImageFile(file);
+}
+
+/**
+ * The bytes of one member of a shard.
+ *
+ * @param name What messages call it.
+ * @throws ImageError
+ */
+export async function readMember(place: MemberPlace, name: string): Promise<Buffer> {
   const shard = new OpenShard();
   try {
-    return await shard.read(members, image, file);
+    return await shard.read(place, name);
   } finally {
     await shard.close();
   }
@@ -36,8 +45,7 @@ class OpenShard {
   #handle: FileHandle | null = null;
 
   /** @throws ImageError */
-  async read(members: MemberStore, image: number, name: string): Promise<Buffer> {
-    const { shard, offset, size } = memberPlace(members, image);
+  async read({ shard, offset, size }: MemberPlace, name: string): Promise<Buffer> {
     try {
       if (shard !== this.#file) {
         await this.close();
@@ -142,7 +150,7 @@ export class ShardStream {
   async #read(image: number): Promise<Buffer | ImageError> {
     const { files, members } = this.#list;
     try {
-      return await this.#shard.read(members, image, files[image]!);
+      return await this.#shard.read(memberPlace(members, image), files[image]!);
     } catch (error) {
       if (error instanceof ImageError) return error;
       throw error;

@@ -1,25 +1,38 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type DecodedImage, decodeImage } from '../images/decode.ts';
+import { FileError } from '../checkpoints/fileError.ts';
+import { type DecodedImage, decodeImageBytes } from '../images/decode.ts';
 import { ImageError } from '../images/imageError.ts';
-import { listImages } from '../images/imageFolder.ts';
+import { readImage } from '../images/imageReader.ts';
 import type { RunLog } from '../runs/runLog.ts';
 import type { StopSwitch } from '../server.ts';
+import { type ImageSource, openImageSource } from '../shards/imageSource.ts';
 import { formatDuration } from '../training/progress.ts';
 
-/** Images of a folder or a COCO-style JSON, and the folder that their names are relative to. */
-export interface ImageSet {
-  root: string;
-  files: readonly string[];
+/**
+ * Images that annotations are made of, by names that are all different.
+ *
+ * @throws when there are none, or two members of shards have the same name.
+ */
+export async function openImages(images: string, log: RunLog): Promise<ImageSource> {
+  const source = await openImageSource(images);
+  for (const damage of source.damage) log.warn(`left out ${damage}`);
+  const seen = new Map<string, number>();
+  for (const [position, file] of source.paths.entries()) {
+    const other = seen.get(file);
+    if (other !== undefined)
+      throw new FileError(
+        source.files[position]!,
+        `it has the name of ${source.files[other]}, and annotations tell images by their names`,
+        'Name shards whose members have different names',
+      );
+    seen.set(file, position);
+  }
+  return source;
 }
 
-/** @throws when there are none. */
-export async function openImages(images: string): Promise<ImageSet> {
-  const absolute = path.resolve(images);
-  const files = await listImages(absolute);
-  const isFolder = (await stat(absolute)).isDirectory();
-  return { root: isFolder ? absolute : path.dirname(absolute), files };
-}
+/** The name of an image in annotations: its path below the folder, or within its shard. */
+export const nameOf = ({ root, paths }: ImageSource, position: number): string =>
+  path.relative(root, paths[position]!);
 
 /** The work was stopped before its end. */
 export class StoppedError extends Error {
@@ -36,15 +49,17 @@ export class StoppedError extends Error {
  * @throws StoppedError when it was asked to stop.
  */
 export async function* walkImages(
-  { root, files }: ImageSet,
+  source: ImageSource,
   log: RunLog,
   stop: StopSwitch,
   done: ReadonlySet<string> = new Set(),
-): AsyncGenerator<{ name: string; file: string; image: DecodedImage }> {
+): AsyncGenerator<{ name: string; position: number; image: DecodedImage }> {
+  const { files } = source;
   const started = performance.now();
   let walked = 0;
   for (const [position, file] of files.entries()) {
-    if (done.has(path.relative(root, file))) continue;
+    const name = nameOf(source, position);
+    if (done.has(name)) continue;
     if (stop.requested) throw new StoppedError();
     const each = (performance.now() - started) / walked / 1000;
     const left = walked === 0 ? '' : `  ${formatDuration(each * (files.length - position))} left`;
@@ -52,12 +67,12 @@ export async function* walkImages(
     walked++;
     let image: DecodedImage;
     try {
-      image = await decodeImage(file);
+      image = await decodeImageBytes(file, await readImage(source, position));
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       log.warn(`left out ${error.message}`);
       continue;
     }
-    yield { name: path.relative(root, file), file, image };
+    yield { name, position, image };
   }
 }

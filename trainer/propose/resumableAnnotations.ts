@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import path from 'node:path';
+import type { ImageSource } from '../shards/imageSource.ts';
 import { type WrittenCategory, type WrittenImage, writeCoco } from './cocoWriter.ts';
-import { type ImageSet, StoppedError } from './imageWalk.ts';
+import { nameOf, StoppedError } from './imageWalk.ts';
 import { type AnnotationSettings, PartialAnnotations } from './partialAnnotations.ts';
 
 /** What annotations are made of. */
@@ -59,9 +59,11 @@ export function reportStopped(out: string, done: number, of: number, json: boole
   else console.log(`stopped after ${done} of ${of} images; the same command goes on from there`);
 }
 
-/** Stands for which images there are: their folder and names. */
-export function imagesSetting({ root, files }: ImageSet): string {
+/** Stands for which images there are: their folder or shards, and their names. */
+export function imagesSetting(source: ImageSource): string {
+  const { root, files, members } = source;
   const hash = createHash('sha256');
-  for (const file of files) hash.update(`${path.relative(root, file)}\n`);
+  for (const shard of members?.shards ?? []) hash.update(`${shard}\n`);
+  for (const position of files.keys()) hash.update(`${nameOf(source, position)}\n`);
   return `${root} (${files.length}, ${hash.digest('hex').slice(0, 12)})`;
 }

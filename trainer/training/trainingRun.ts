@@ -295,7 +295,8 @@ export class TrainingRun {
     const { configuration, log } = this.#context;
     const { learningRate, warmup } = this.#settings;
     const started = performance.now();
-    const batch = await this.#loader!.next(this.#step);
+    const index = this.#step;
+    const batch = await this.#loader!.next(index);
     const waited = (performance.now() - started) / 1000;
     this.#reportSkipped(batch.skipped);
     const lr = learningRateAt(this.#step, learningRate, warmup, configuration.totalSteps);
@@ -322,6 +323,7 @@ export class TrainingRun {
       );
     log.progress(progressLine(record, configuration, this.#clock.remainingSeconds(this.#step)));
     await this.#preview(batch, result);
+    this.#loader!.giveBack(index, batch);
   }
 
   #scaleRecord(lossScale: number): { lossScale: number; skippedSteps: number } {
