@@ -130,6 +130,15 @@ describe('the choice of an engine', () => {
     assert.deepEqual(lines, []);
   });
 
+  it('passes on what an engine remarks when it starts', async () => {
+    const means = meansOf({ seconds: { tensorflow: 0.1 } });
+    const create: ChoiceMeans['create'] = async (...which) =>
+      Object.assign(await means.create(...which), { remark: 'on the processor' });
+    const engine = await openEngine({ ...request, name: 'tensorflow' }, say, { ...means, create });
+    await engine.dispose();
+    assert.deepEqual(lines, ['first: on the processor']);
+  });
+
   it('leaves the choice to whoever decided for the machine', async () => {
     const means = { ...meansOf({ seconds: { cpu: 0.2, webgpu: 0.01 } }), decided: 'cpu' };
     const engine = await openEngine(request, say, means);

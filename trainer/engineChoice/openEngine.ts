@@ -54,12 +54,17 @@ export async function openEngine(
   say: Say,
   means: ChoiceMeans = defaultMeans(),
 ): Promise<Engine> {
-  if (name !== 'auto') return means.create(name, threads);
+  const start = async (engine: string): Promise<Engine> => {
+    const started = await means.create(engine, threads);
+    if (started.remark) say(started.remark, false);
+    return started;
+  };
+  if (name !== 'auto') return start(name);
   // Their convolutions are for comparison, and tested on the CPU engine alone.
-  if (architecture.kind === 'resnet') return means.create('cpu', threads);
+  if (architecture.kind === 'resnet') return start('cpu');
   if (means.decided) {
     say(`engine ${means.decided}: CLIPSELF_ENGINE says so`, true);
-    return means.create(means.decided, threads);
+    return start(means.decided);
   }
   const half = precision === 'fp16' ? [precision] : [];
   const key = [means.machine, `${threads} threads`, modelKey(architecture), ...half].join(' | ');
@@ -67,7 +72,7 @@ export async function openEngine(
   if (known && isRecent(known)) {
     const { engine, reason } = fastestEngine(known);
     try {
-      const opened = await means.create(engine, threads);
+      const opened = await start(engine);
       say(`engine ${engine}, chosen by auto: ${reason}`, true);
       return opened;
     } catch (error) {
@@ -82,7 +87,7 @@ export async function openEngine(
   say(`engine ${engine}, chosen by auto: ${reason}`, false);
   // A cache that cannot be written costs a measurement next time, no more.
   await means.memory.remember(key, found).catch(() => undefined);
-  return means.create(engine, threads);
+  return start(engine);
 }
 
 const rememberedDays = 7;

@@ -57,6 +57,7 @@ class TensorflowTensor implements DeviceTensor {
 export class TensorflowEngine implements Engine {
   readonly name = 'tensorflow';
   readonly version: string;
+  readonly remark?: string;
   readonly #tf: Tfjs;
   readonly #emitter: KernelEmitter;
   readonly #live: Live = { tensors: 0, bytes: 0 };
@@ -66,10 +67,12 @@ export class TensorflowEngine implements Engine {
   /**
    * @param tf TensorFlow.js with its backend chosen and ready.
    * @param version Names library and backend, for the record of a run.
+   * @param remark What whoever starts it should be told.
    */
-  constructor(tf: Tfjs, version: string) {
+  constructor(tf: Tfjs, version: string, remark?: string) {
     this.#tf = tf;
     this.version = version;
+    if (remark !== undefined) this.remark = remark;
     this.#emitter = new KernelEmitter(tf);
   }
 
