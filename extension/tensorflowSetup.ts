@@ -30,6 +30,8 @@ export interface InstalledEngine {
   cuda: string | null;
   /** Whether TensorFlow sees a card that it can compute on. */
   gpu: boolean;
+  /** Why not, and what to do; null on a card. */
+  noCard: string | null;
 }
 
 export const isInstallArgument = (value: unknown): boolean =>

@@ -111,7 +111,7 @@ function install(
 async function sayInstalled(installed: InstalledEngine): Promise<void> {
   const notes = [
     ...(installed.cuda !== null && !installed.gpu
-      ? ['It sees no card here, and computes on the processor until a driver and a card are found.']
+      ? [`It computes on the processor here: ${installed.noCard}.`]
       : []),
     ...(installed.source === 'stock'
       ? ['These are the old libraries of tfjs-node: cards newer than 2021 do not work with them.']

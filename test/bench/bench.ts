@@ -7,6 +7,7 @@ import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import { createEngine } from '../../trainer/engines/createEngine.ts';
 import type { Engine } from '../../trainer/engines/engine.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
+import { loadTensorflow } from '../../trainer/engines/tensorflow/loadTensorflow.ts';
 import { type Precision, precisions } from '../../trainer/models/stagePrecision.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import { randomWeights } from '../support/randomTower.ts';
@@ -82,16 +83,24 @@ function readOptions(): Options & { json: boolean; peer: string } {
 interface Prepared {
   run: (index: number) => Promise<void>;
   engine: Engine;
+  /** Tensors that TensorFlow holds, whoever made them; null of other engines. */
+  held: () => number | null;
   /** Floating-point operations of products since the engine started. */
   work: () => number;
   dispose: () => Promise<void>;
+}
+
+async function start({ engine: name, threads }: Options): Promise<Pick<Prepared, 'engine' | 'held'>> {
+  if (name !== 'tensorflow') return { engine: await createEngine(name, threads), held: () => null };
+  const { tf, engine } = await loadTensorflow(threads);
+  return { engine, held: () => tf.memory().numTensors };
 }
 
 async function prepare(options: Options): Promise<Prepared> {
   const architecture = knownArchitectures.get(options.arch);
   if (!architecture)
     throw new Error(`--arch is one of ${[...knownArchitectures.keys()].join(', ')}; got '${options.arch}'`);
-  const engine = await createEngine(options.engine, options.threads);
+  const { engine, held } = await start(options);
   const work = countWork(engine);
   const weights = randomWeights(engine, architecture);
   const batch = gridBatch(options, architecture);
@@ -113,7 +122,7 @@ async function prepare(options: Options): Promise<Prepared> {
     const run = async (index: number): Promise<void> => {
       await distiller.step(batch, index + 1, 1e-5);
     };
-    return { run, engine, work, dispose: () => distiller.dispose() };
+    return { run, engine, held, work, dispose: () => distiller.dispose() };
   }
   const programs = new ProgramCache(engine);
   const tower = new VisionTower(
@@ -134,7 +143,7 @@ async function prepare(options: Options): Promise<Prepared> {
     await engine.read(result);
     result.dispose();
   };
-  return { run, engine, work, dispose: () => programs.dispose() };
+  return { run, engine, held, work, dispose: () => programs.dispose() };
 }
 
 interface Timing {
@@ -156,9 +165,9 @@ const round = (value: number, digits = 3): number => Number(value.toFixed(digits
 
 /** Runs the task here and in PyTorch by turns, so that what else the machine does weighs on both alike. */
 async function measure(options: Options, python: string) {
-  const { run, engine, work, dispose } = await prepare(options);
+  const { run, engine, held, work, dispose } = await prepare(options);
   await run(0);
-  const before = work();
+  const [before, heldBefore] = [work(), held()];
   const peer = await TorchPeer.start(python, options);
   const [own, theirs]: [number[], number[]] = [[], []];
   for (let index = 1; index <= options.runs; index++) {
@@ -168,6 +177,7 @@ async function measure(options: Options, python: string) {
     if (peer) theirs.push(await peer.run());
   }
   const engineVersion = engine.version;
+  const tensors = heldBefore === null ? {} : { held_tensors: [heldBefore, held()] };
   const teraflop = (work() - before) / options.runs / 1e12;
   await dispose();
   await engine.dispose();
@@ -175,7 +185,14 @@ async function measure(options: Options, python: string) {
   const timing = timingOf(own);
   const tflops = round(teraflop / timing.median_s);
   return {
-    own: { ...timing, teraflop: round(teraflop), tflops, peak_rss_gib: peakRssGib, engineVersion },
+    own: {
+      ...timing,
+      teraflop: round(teraflop),
+      tflops,
+      peak_rss_gib: peakRssGib,
+      engineVersion,
+      ...tensors,
+    },
     peer: peer ? { ...timingOf(theirs), ...(await peer.finish()) } : null,
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Everything worth knowing about a machine with a graphics card in one go, in under six minutes: the adapter, whether
- * WebGPU agrees with the CPU, and times against PyTorch on the same card.
+ * WebGPU (or, with `--engine tensorflow`, TensorFlow) agrees with the CPU, and times against PyTorch on the same card.
  *
  *     npm run bench:gpu                             from a clone; writes to gpu-report/
  *     node dist/bench/gpuReport.js --out DIR        after `node test/bench/bundleGpuReport.mjs`, with onnxruntime-node and sharp alone
@@ -19,6 +19,7 @@ interface Item {
   args: readonly string[];
   /** Seconds after which it is ended. */
   limit: number;
+  environment?: NodeJS.ProcessEnv;
 }
 
 type Outcome = { seconds: number; mostCardMemoryMib: number | null } & (
@@ -73,23 +74,59 @@ const agreement = (name: string, limit: number, ...args: string[]): Item => ({
   limit,
 });
 
+/** TensorFlow may round products to TF32 as PyTorch may. */
+const tf32 = (item: Item): Item => ({
+  ...item,
+  name: `${item.name}-tf32`,
+  args: [...item.args, '--peer-tf32'],
+  environment: { CLIPSELF_TENSORFLOW_TF32: '1' },
+});
+/** Without PyTorch, whose memory is not told from ours. */
+const alone = (item: Item): Item => ({
+  ...item,
+  name: `${item.name}-alone`,
+  args: [...item.args, '--peer', 'none'],
+});
+
+const step = bench('step-448', 'step', 448, 9, 10);
+const bigStep = bench('step-1024', 'step', 1024, 20, 4, '--activation-budget', '24');
+
 /** What matters most comes first. */
-const all: readonly Item[] = [
+const onTensorflow: readonly Item[] = [
+  agreement('agreement-tiny', 60, '--arch', 'tiny'),
+  step,
+  agreement('agreement-model', 75, '--arch', arch, '--crops', '4'),
+  tf32(step),
+  bigStep,
+  bench('teacher', 'teacher', 448, 9, 10),
+  bench('dense-448', 'dense', 448, 9, 10),
+  bench('dense-1024', 'dense', 1024, 20, 6),
+  tf32(bigStep),
+  alone(step),
+  alone(bigStep),
+  bench('step-224', 'step', 224, 9, 10),
+  bench('dense-224', 'dense', 224, 9, 10),
+  agreement('agreement-webgpu', 75, '--arch', arch, '--crops', '4', '--against', 'webgpu'),
+];
+
+/** What matters most comes first. */
+const onWebGpu: readonly Item[] = [
   { name: 'adapter', program: 'adapter', args: [], limit: 40 },
   agreement('agreement-tiny', 40, '--arch', 'tiny'),
-  bench('step-448', 'step', 448, 9, 10),
+  step,
   half('step-448', 'step', 448, 9, 10),
   bench('teacher', 'teacher', 448, 9, 10),
   half('teacher', 'teacher', 448, 9, 10),
   agreement('agreement-fp16', 60, '--arch', arch, '--crops', '4', '--precision', 'fp16', '--against', engine),
   bench('step-448-tf32', 'step', 448, 9, 10, '--peer-tf32'),
   agreement('agreement-model', 75, '--arch', arch, '--crops', '4'),
-  bench('step-1024', 'step', 1024, 20, 4, '--activation-budget', '24'),
+  bigStep,
   half('step-1024', 'step', 1024, 20, 4, '--activation-budget', '24'),
   bench('dense-448', 'dense', 448, 9, 10),
   half('dense-448', 'dense', 448, 9, 10),
   bench('dense-1024', 'dense', 1024, 20, 6),
 ];
+const all = engine === 'tensorflow' ? onTensorflow : onWebGpu;
 const items = all.filter(({ name }) => values.only === '' || values.only.split(',').includes(name));
 
 /** When everything is to be over, milliseconds. */
@@ -114,7 +151,7 @@ function cardMemory(): Promise<number | null> {
   });
 }
 
-async function runItem({ program, args, limit: own }: Item): Promise<Outcome> {
+async function runItem({ program, args, limit: own, environment }: Item): Promise<Outcome> {
   const start = performance.now();
   const limit = Math.floor(Math.min(own, (end - start) / 1000));
   if (limit < 5) return { seconds: 0, mostCardMemoryMib: null, failure: 'no time was left' };
@@ -123,7 +160,8 @@ async function runItem({ program, args, limit: own }: Item): Promise<Outcome> {
     const used = await cardMemory();
     if (used !== null) most = Math.max(most ?? 0, used);
   }, 500);
-  const options = { timeout: limit * 1000, killSignal: 'SIGKILL', maxBuffer: 1 << 26 } as const;
+  const env = { ...process.env, ...environment };
+  const options = { timeout: limit * 1000, killSignal: 'SIGKILL', maxBuffer: 1 << 26, env } as const;
   const ended = await new Promise<{ result: Record<string, unknown> } | { failure: string }>(resolve => {
     execFile(process.execPath, [...command(program), ...args], options, (error, stdout, stderr) => {
       const line = stdout.trim().split('\n').at(-1) ?? '';

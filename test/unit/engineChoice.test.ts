@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { calibrate } from '../../trainer/engineChoice/calibration.ts';
 import { ChoiceMemory } from '../../trainer/engineChoice/choiceMemory.ts';
-import { type ChoiceMeans, openEngine } from '../../trainer/engineChoice/openEngine.ts';
+import { type ChoiceMeans, type EngineRequest, openEngine } from '../../trainer/engineChoice/openEngine.ts';
 import { createEngine, type EngineName } from '../../trainer/engines/createEngine.ts';
 import type { Engine } from '../../trainer/engines/engine.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
@@ -13,7 +13,7 @@ const architecture: VisionArchitecture = {
   ...{ kind: 'openclip', name: null, imageSize: 32, patchSize: 8, width: 32, layers: 2, heads: 2 },
   ...{ mlpWidth: 64, embeddingDimension: 16, activation: 'gelu', text: { kind: 'none' } },
 };
-const request = { name: 'auto', threads: 1, architecture };
+const request: EngineRequest = { name: 'auto', threads: 1, architecture };
 
 /** A machine whose engines take these seconds; null for one that does not work. */
 interface Machine {
@@ -84,6 +84,19 @@ describe('the choice of an engine', () => {
     assert.match(lines[0]!, /engine cpu, chosen by auto: no other works here; webgpu: no adapter/);
   });
 
+  it('takes for fp16 an engine that computes in it, and says why not the fastest', async () => {
+    const machine = { seconds: { cpu: 0.2, webgpu: 0.01, tensorflow: 0.001 } };
+    assert.equal(await chosen(machine), 'tensorflow');
+    assert.equal(await chosen(machine, { ...request, precision: 'fp16' }), 'webgpu');
+    assert.match(lines[1]!, /^first: engine webgpu.*tensorflow: does not compute in fp16/);
+    assert.equal(
+      await chosen({ seconds: { cpu: 1, tensorflow: 0.1 } }, { ...request, threads: 2, precision: 'fp16' }),
+      'cpu',
+    );
+    assert.match(lines[2]!, /^first: engine cpu.*no other works here; tensorflow: does not compute in fp16/);
+    assert.deepEqual(measured, ['cpu', 'webgpu', 'tensorflow', 'cpu', 'webgpu']);
+  });
+
   it('remembers by model and number of threads', async () => {
     const machine = { seconds: { cpu: 0.2, webgpu: 0.01 } };
     await chosen(machine);
@@ -115,6 +128,15 @@ describe('the choice of an engine', () => {
     const means = meansOf({ seconds: { cpu: 0.2, webgpu: null } });
     await assert.rejects(openEngine({ ...request, name: 'webgpu' }, say, means), /webgpu is broken/);
     assert.deepEqual(lines, []);
+  });
+
+  it('passes on what an engine remarks when it starts', async () => {
+    const means = meansOf({ seconds: { tensorflow: 0.1 } });
+    const create: ChoiceMeans['create'] = async (...which) =>
+      Object.assign(await means.create(...which), { remark: 'on the processor' });
+    const engine = await openEngine({ ...request, name: 'tensorflow' }, say, { ...means, create });
+    await engine.dispose();
+    assert.deepEqual(lines, ['first: on the processor']);
   });
 
   it('leaves the choice to whoever decided for the machine', async () => {

@@ -87,6 +87,7 @@ class DoubleAdamW {
 const shapes = new Map([
   ['mlp.weight', [4, 3]],
   ['mlp.bias', [4]],
+  ['ln.weight', [5]],
 ]);
 const sizeOfParameter = (name: string): number => shapes.get(name)!.reduce((a, b) => a * b);
 

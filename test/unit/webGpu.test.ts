@@ -69,7 +69,7 @@ describe('the WebGPU engine, on a card or SwiftShader', () => {
     this.timeout(180_000);
     const { stdout, stderr } = await runNode(['test/webgpu/step.ts']);
     const placed = stderr.match(/All nodes placed on \[(\w+)\]/g) ?? [];
-    assert.ok(placed.length >= 20, `${placed.length} programs`);
+    assert.ok(placed.length >= 15, `${placed.length} programs`);
     assert.deepEqual([...new Set(placed)], ['All nodes placed on [WebGpuExecutionProvider]']);
     assert.equal(stderr.match(/Node placements/g)?.length, placed.length);
     assert.doesNotMatch(stderr, /Memcpy nodes are added/);

@@ -118,9 +118,7 @@ async function agrees(text: string, signal: AbortSignal): Promise<boolean> {
 function summary(outcome: SetupOutcome): string {
   const lines = [`${describeInstallation(outcome)}, in ${outcome.folder}`];
   if (outcome.cuda !== null && !outcome.gpu)
-    lines.push(
-      'TensorFlow sees no card here: it computes on the processor until a driver and a card are found.',
-    );
+    lines.push(`TensorFlow computes on the processor here: ${outcome.noCard}.`);
   if (outcome.source === 'stock')
     lines.push('These are the old libraries of tfjs-node; cards newer than 2021 do not work with them.');
   return lines.join('\n');

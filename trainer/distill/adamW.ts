@@ -1,5 +1,4 @@
-import type { DeviceTensor, Engine } from '../engines/engine.ts';
-import { takeScalar } from '../engines/engine.ts';
+import { type DeviceTensor, type Engine, type Feeds, type Program, takeScalar } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
 import { add, multiply } from '../graph/operations/arithmetic.ts';
 import { total } from '../graph/operations/reduction.ts';
@@ -13,6 +12,7 @@ import {
   adamWUpdate,
   decaysWeight,
 } from './optimiser.ts';
+import { adamWUpdateOfVectors, inputName } from './vectorUpdate.ts';
 
 interface Moments {
   firstMoment: DeviceTensor;
@@ -25,9 +25,6 @@ export interface HostMoments {
   secondMoment: Float32Array;
 }
 
-/** Names an input or output of one parameter where several are updated together. */
-const inputName = (index: number, name: string): string => `${index}/${name}`;
-
 /** AdamW over named parameters on the device; replaces each parameter's tensor in the map it is given. */
 export class AdamW {
   readonly #engine: Engine;
@@ -36,6 +33,8 @@ export class AdamW {
   readonly #parameters: Map<string, DeviceTensor>;
   readonly #moments = new Map<string, Moments>();
   readonly #scaled: boolean;
+  /** Gradients of vectors, which `end` applies together. */
+  readonly #vectors = new Map<string, DeviceTensor>();
   #scalars: Record<string, DeviceTensor> = {};
 
   /** @param scaled whether gradients are those of a scaled loss. */
@@ -60,16 +59,21 @@ export class AdamW {
    */
   begin(step: number, learningRate: number, lossScale = 1): void {
     this.#disposeScalars();
+    this.#disposeVectors();
     const scalars = adamWScalars(this.#settings, learningRate, step);
     for (const name of adamWScalarNames) this.#scalars[name] = this.#upload(scalars[name]);
     this.#scalars.squaredNorm = this.#upload(0);
     if (this.#scaled) this.#scalars.unscale = this.#upload(1 / lossScale);
   }
 
-  /** Updates one parameter; disposes of the gradient. */
+  /** Updates one parameter, a vector not before `end`; disposes of the gradient. */
   async apply(name: string, gradient: DeviceTensor): Promise<void> {
     const parameter = this.#parameters.get(name);
     if (!parameter) throw new Error(`no parameter '${name}' to update`);
+    if (parameter.shape.length === 1) {
+      this.#vectors.set(name, gradient);
+      return;
+    }
     const decays = this.#decays(name);
     const key = `adamw [${parameter.shape.join(', ')}] ${decays ? 'with' : 'without'} decay`;
     const program = await this.#programs.get(key, () =>
@@ -97,7 +101,31 @@ export class AdamW {
     const names = [...gradients.keys()];
     const marks = names.map(name => (this.#decays(name) ? `${name} with decay` : name));
     const program = await this.#programs.get(`adamw of ${marks.join(', ')}`, () => this.#updates(names));
-    const feeds: Record<string, DeviceTensor> = { ...this.#scalars };
+    await this.#runTogether(program, gradients, this.#scalars);
+  }
+
+  /** Updates the vectors whose gradients have come. */
+  async #applyVectors(): Promise<void> {
+    if (this.#vectors.size === 0) return;
+    const lengths = [...this.#vectors.values()].map(({ shape }) => sizeOf(shape));
+    const program = await this.#programs.get(`adamw of vectors of ${lengths.join(', ')}`, () =>
+      adamWUpdateOfVectors(lengths, this.#settings, this.#scaled),
+    );
+    const { keep: _, ...scalars } = this.#scalars;
+    const { squaredNorm } = await this.#runTogether(program, this.#vectors, scalars);
+    this.#vectors.clear();
+    this.#scalars.squaredNorm!.dispose();
+    this.#scalars.squaredNorm = squaredNorm!;
+  }
+
+  /** Runs a program of several updates, and puts its results in the place of what they update. */
+  async #runTogether(
+    program: Program,
+    gradients: ReadonlyMap<string, DeviceTensor>,
+    scalars: Feeds,
+  ): Promise<Record<string, DeviceTensor>> {
+    const names = [...gradients.keys()];
+    const feeds: Record<string, DeviceTensor> = { ...scalars };
     for (const [index, name] of names.entries()) {
       const parameter = this.#parameters.get(name)!;
       const own = { parameter, gradient: gradients.get(name)!, ...this.#momentsOf(name, parameter) };
@@ -114,6 +142,7 @@ export class AdamW {
         secondMoment: updated[inputName(index, 'secondMoment')]!,
       });
     }
+    return updated;
   }
 
   /** Whether every number of these gradients of a scaled loss is finite; they stay. One run for all of them. */
@@ -162,6 +191,7 @@ export class AdamW {
 
   /** @returns the global L2 norm of the gradients that were applied since `begin`. */
   async end(): Promise<number> {
+    await this.#applyVectors();
     const { squaredNorm } = this.#scalars;
     delete this.#scalars.squaredNorm;
     this.#disposeScalars();
@@ -189,6 +219,7 @@ export class AdamW {
 
   dispose(): void {
     this.#disposeScalars();
+    this.#disposeVectors();
     for (const name of [...this.#moments.keys()]) this.#disposeMoments(name);
   }
 
@@ -209,6 +240,11 @@ export class AdamW {
     moments?.firstMoment.dispose();
     moments?.secondMoment.dispose();
     this.#moments.delete(name);
+  }
+
+  #disposeVectors(): void {
+    for (const gradient of this.#vectors.values()) gradient.dispose();
+    this.#vectors.clear();
   }
 
   #disposeScalars(): void {

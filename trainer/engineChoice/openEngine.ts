@@ -1,6 +1,7 @@
-import { createEngine, type EngineName, enginesBeyondCpu } from '../engines/createEngine.ts';
+import { createEngine, type EngineName, enginesBeyondCpu, enginesOfFp32 } from '../engines/createEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
+import type { Precision } from '../models/stagePrecision.ts';
 import { calibrate } from './calibration.ts';
 import { ChoiceMemory, type Measurement, machineKey, type RememberedChoice } from './choiceMemory.ts';
 import { fastestEngine } from './fastestEngine.ts';
@@ -13,6 +14,8 @@ export interface EngineRequest {
   threads: number;
   /** The model that will run. */
   architecture: VisionArchitecture;
+  /** What the model will compute in: `auto` takes an engine that can. */
+  precision?: Precision;
 }
 
 /** What the choice depends on, so that tests can play other machines. */
@@ -47,23 +50,29 @@ type Say = (line: string, remembered: boolean) => void;
  * @throws when the named engine does not work here: only `auto` may take another.
  */
 export async function openEngine(
-  { name, threads, architecture }: EngineRequest,
+  { name, threads, architecture, precision = 'fp32' }: EngineRequest,
   say: Say,
   means: ChoiceMeans = defaultMeans(),
 ): Promise<Engine> {
-  if (name !== 'auto') return means.create(name, threads);
+  const start = async (engine: string): Promise<Engine> => {
+    const started = await means.create(engine, threads);
+    if (started.remark) say(started.remark, false);
+    return started;
+  };
+  if (name !== 'auto') return start(name);
   // Their convolutions are for comparison, and tested on the CPU engine alone.
-  if (architecture.kind === 'resnet') return means.create('cpu', threads);
+  if (architecture.kind === 'resnet') return start('cpu');
   if (means.decided) {
     say(`engine ${means.decided}: CLIPSELF_ENGINE says so`, true);
-    return means.create(means.decided, threads);
+    return start(means.decided);
   }
-  const key = [means.machine, `${threads} threads`, modelKey(architecture)].join(' | ');
+  const half = precision === 'fp16' ? [precision] : [];
+  const key = [means.machine, `${threads} threads`, modelKey(architecture), ...half].join(' | ');
   const known = await means.memory.recall(key);
   if (known && isRecent(known)) {
     const { engine, reason } = fastestEngine(known);
     try {
-      const opened = await means.create(engine, threads);
+      const opened = await start(engine);
       say(`engine ${engine}, chosen by auto: ${reason}`, true);
       return opened;
     } catch (error) {
@@ -72,13 +81,13 @@ export async function openEngine(
   }
   const found = {
     measured: new Date().toISOString(),
-    engines: await measureAll(architecture, threads, means),
+    engines: await measureAll({ architecture, threads, precision }, means),
   };
   const { engine, reason } = fastestEngine(found);
   say(`engine ${engine}, chosen by auto: ${reason}`, false);
   // A cache that cannot be written costs a measurement next time, no more.
   await means.memory.remember(key, found).catch(() => undefined);
-  return means.create(engine, threads);
+  return start(engine);
 }
 
 const rememberedDays = 7;
@@ -87,13 +96,16 @@ const isRecent = ({ measured }: RememberedChoice): boolean =>
   Date.now() - Date.parse(measured) < rememberedDays * 24 * 3600 * 1000;
 
 async function measureAll(
-  architecture: VisionArchitecture,
-  threads: number,
+  { architecture, threads, precision }: Omit<Required<EngineRequest>, 'name'>,
   means: ChoiceMeans,
 ): Promise<Record<string, Measurement>> {
   const found: Record<string, Measurement> = {};
   const working: EngineName[] = [];
   for (const candidate of means.candidates) {
+    if (precision === 'fp16' && enginesOfFp32.includes(candidate)) {
+      found[candidate] = { failure: 'does not compute in fp16' };
+      continue;
+    }
     const { works, detail } = await means.probe(candidate);
     if (works) working.push(candidate);
     else found[candidate] = { failure: detail };

@@ -1,6 +1,8 @@
 import { createEngine, type EngineName } from '../engines/createEngine.ts';
 import { readFloats } from '../engines/engine.ts';
 import { probeWebGpu } from '../engines/onnx/webGpuProbe.ts';
+import { findInstallation } from '../engines/tensorflow/installation.ts';
+import { tryTensorflow } from '../engines/tensorflow/tryTensorflow.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 
@@ -33,7 +35,7 @@ export async function probeEngine(name: EngineName): Promise<EngineReport> {
       return {
         engine: name,
         works: right,
-        detail: right ? engine.version : `gives a wrong product: ${found}`,
+        detail: right ? `${engine.version}${await cardRemark(name)}` : `gives a wrong product: ${found}`,
       };
     } finally {
       await engine.dispose();
@@ -41,4 +43,14 @@ export async function probeEngine(name: EngineName): Promise<EngineReport> {
   } catch (error) {
     return { engine: name, works: false, detail: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Why a TensorFlow that was installed for cards computes on none; it says so when it is started anew with that question. */
+async function cardRemark(name: EngineName): Promise<string> {
+  if (name !== 'tensorflow') return '';
+  const state = await findInstallation();
+  if (!state.installed || state.installation.cuda === null) return '';
+  const { folder, package: tfjs } = state.installation;
+  const { noCard } = await tryTensorflow(folder, tfjs, new AbortController().signal);
+  return noCard === null ? '' : `, on the processor: ${noCard}`;
 }

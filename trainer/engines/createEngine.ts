@@ -9,6 +9,9 @@ export type EngineName = (typeof concreteEngines)[number];
 /** What `auto` weighs against the CPU. */
 export const enginesBeyondCpu: readonly EngineName[] = concreteEngines.filter(name => name !== 'cpu');
 
+/** Engines without numbers of 16 bits. */
+export const enginesOfFp32: readonly EngineName[] = ['tensorflow'];
+
 /** What `--engine` takes. */
 export const engineNames = ['auto', ...concreteEngines] as const;
 

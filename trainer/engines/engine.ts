@@ -46,6 +46,8 @@ export interface Engine {
   readonly name: string;
   /** Library and version, for the record of a run. */
   readonly version: string;
+  /** What whoever starts it should be told; left out where it is as expected. */
+  readonly remark?: string;
   compile(outputs: Outputs): Promise<Program>;
   /** Copies host data to the device. */
   upload(shape: Shape, data: HostData): DeviceTensor;

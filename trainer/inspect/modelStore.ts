@@ -60,6 +60,8 @@ export class ModelStore {
       this.#loaded.set(model.hash, known);
       return known.features;
     }
+    // Asked once, the engine refuses programs that are too large for the card by name; the driver would not.
+    await this.engine.largestTensorBytes?.();
     const bytes = parameterBytes(model);
     await this.#makeRoom(bytes);
     const parameters = await model.upload(this.engine);

@@ -56,9 +56,10 @@ async function trainListening(
   try {
     log.attach(leads(world) ? files.log : files.rankLog(world.rank));
     const name = await engineName(world, files, plan);
-    const threads = plan.configuration.settings.threads || (await threadsOfRank(world));
+    const { precision, threads: asked } = plan.configuration.settings;
+    const threads = asked || (await threadsOfRank(world));
     const { architecture } = plan.model;
-    const engine = await openEngine({ name, threads, architecture }, line => log.info(line));
+    const engine = await openEngine({ name, threads, architecture, precision }, line => log.info(line));
     try {
       const settled = await agreeing(
         world,

@@ -14,6 +14,9 @@ export class TensorflowUnavailableError extends Error {
   override readonly name = 'TensorflowUnavailableError';
 }
 
+const withoutCard =
+  "TensorFlow was installed for graphics cards and computes on the processor here: 'clipself doctor' says why";
+
 const advice = "Install it with 'clipself setup-tensorflow', or choose another engine";
 
 /** What `@tensorflow/tfjs-node` adds to the library: the backend that holds the native binding. */
@@ -37,7 +40,11 @@ export async function loadTensorflow(
   if (!state.installed) throw new TensorflowUnavailableError(`${state.reason}. ${advice}`);
   prepareEnvironment(process.env, threads);
   const tf = load(state.installation);
-  return { tf, engine: new TensorflowEngine(tf, describeEngine(tf, process.env)) };
+  const idle = state.installation.cuda !== null && !(tf.backend() as NativeBackend).isUsingGpuDevice;
+  return {
+    tf,
+    engine: new TensorflowEngine(tf, describeEngine(tf, process.env), idle ? withoutCard : undefined),
+  };
 }
 
 /** What TensorFlow and CUDA read while they load. What the user has set stays. */

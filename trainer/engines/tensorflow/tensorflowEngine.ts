@@ -57,6 +57,7 @@ class TensorflowTensor implements DeviceTensor {
 export class TensorflowEngine implements Engine {
   readonly name = 'tensorflow';
   readonly version: string;
+  readonly remark?: string;
   readonly #tf: Tfjs;
   readonly #emitter: KernelEmitter;
   readonly #live: Live = { tensors: 0, bytes: 0 };
@@ -66,10 +67,12 @@ export class TensorflowEngine implements Engine {
   /**
    * @param tf TensorFlow.js with its backend chosen and ready.
    * @param version Names library and backend, for the record of a run.
+   * @param remark What whoever starts it should be told.
    */
-  constructor(tf: Tfjs, version: string) {
+  constructor(tf: Tfjs, version: string, remark?: string) {
     this.#tf = tf;
     this.version = version;
+    if (remark !== undefined) this.remark = remark;
     this.#emitter = new KernelEmitter(tf);
   }
 
@@ -155,8 +158,10 @@ class TensorflowProgram implements Program {
     for (const [name, type] of Object.entries(this.inputs))
       fed.set(name, requireOwn(requireFeed(name, type, feeds[name])).native);
     const computed = new Map<Value, NativeTensor>();
-    const find = (value: Value): NativeTensor =>
-      value.name === null ? computed.get(value)! : fed.get(value.name)!;
+    const find = (value: Value): NativeTensor => {
+      if (value.name !== null) return fed.get(value.name)!;
+      return isScalarConstant(value) ? this.#emitter.scalar(value.constant!) : computed.get(value)!;
+    };
     try {
       for (const { value, lastUses } of this.#steps) {
         computed.set(value, this.#compute(value, value.inputs.map(find)));
@@ -187,7 +192,7 @@ class TensorflowProgram implements Program {
     const handedOver = new Set<NativeTensor>();
     const natives = Object.values(this.#results).map(value => {
       const native = find(value);
-      if (value.name === null && !handedOver.has(native)) {
+      if (isComputed(value) && !handedOver.has(native)) {
         handedOver.add(native);
         return native;
       }
@@ -213,14 +218,20 @@ function requireOwn(tensor: DeviceTensor): TensorflowTensor {
   return tensor;
 }
 
+/** Graphs have many, of few numbers: the emitter keeps those, where filling a tensor anew costs as much as a product. */
+const isScalarConstant = ({ constant, shape }: Value): boolean => constant !== null && shape.length === 0;
+
+/** Whether a run makes a tensor for the value. */
+const isComputed = (value: Value): boolean => value.name === null && !isScalarConstant(value);
+
 /** The computed values in an order that has operands first, each with those that it is the last to use. */
 function planSteps(outputs: Outputs): Step[] {
   const results = new Set(Object.values(outputs));
-  const values = topologicalOrder(results).filter(({ name }) => name === null);
+  const values = topologicalOrder(results).filter(isComputed);
   const spent = new Set<Value>();
   const steps = values.reverse().map(value => {
     const lastUses = [...new Set(value.inputs)].filter(
-      input => input.name === null && !results.has(input) && !spent.has(input),
+      input => isComputed(input) && !results.has(input) && !spent.has(input),
     );
     for (const input of lastUses) spent.add(input);
     return { value, lastUses };

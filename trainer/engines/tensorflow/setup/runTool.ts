@@ -14,8 +14,8 @@ interface ToolOptions {
   cwd: string;
   signal: AbortSignal;
   environment?: NodeJS.ProcessEnv;
-  /** Each line that the program prints. */
-  said?: (line: string) => void;
+  /** Told what the program writes, as it comes. */
+  heard?: (text: string) => void;
 }
 
 const outputLimit = 64 * 1024;
@@ -29,7 +29,7 @@ const outputLimit = 64 * 1024;
 export function runTool(
   program: string,
   args: readonly string[],
-  { cwd, signal, environment = process.env, said }: ToolOptions,
+  { cwd, signal, environment = process.env, heard }: ToolOptions,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -47,7 +47,7 @@ export function runTool(
     let [stdout, all] = ['', ''];
     const take = (text: string): void => {
       all = (all + text).slice(-outputLimit);
-      for (const line of text.split('\n')) if (line.trim() !== '') said?.(line.trim());
+      heard?.(text);
     };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout = (stdout + text).slice(-outputLimit);

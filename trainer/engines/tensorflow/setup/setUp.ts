@@ -3,6 +3,7 @@ import path from 'node:path';
 import { identifyProcess } from '../../../runs/processIdentity.ts';
 import { TransferMeter, type TransferProgress } from '../../../transferMeter.ts';
 import { type Installation, installationFile } from '../installation.ts';
+import { tryTensorflow } from '../tryTensorflow.ts';
 import { buildAddon } from './addon.ts';
 import { MissingToolError, runTool, SetupCancelledError, SetupError } from './runTool.ts';
 import { gigabytes, type LibraryKind, setupSizes } from './sizes.ts';
@@ -30,6 +31,8 @@ export interface SetupOptions {
 export interface SetupOutcome extends Installation {
   /** Whether TensorFlow sees a card that it can compute on. */
   gpu: boolean;
+  /** Why not, and what to do; null on a card. */
+  noCard: string | null;
 }
 
 /**
@@ -50,7 +53,7 @@ export async function setUpTensorflow(options: SetupOptions): Promise<SetupOutco
     await rm(path.join(partial, 'scratch'), { recursive: true, force: true });
     await rm(path.join(partial, ownerFile));
     signal.throwIfAborted();
-    const { folder: _, gpu: __, ...installation } = outcome;
+    const { folder: _, gpu: __, noCard: ___, ...installation } = outcome;
     await writeFile(path.join(partial, installationFile), `${JSON.stringify(installation, null, 2)}\n`);
     await rm(folder, { recursive: true, force: true });
     await rename(partial, folder);
@@ -113,7 +116,7 @@ async function buildFromWheels(
   progress({ stage: 'addon' });
   await buildAddon({ folder: partial, package: nodePackage, signal });
   progress({ stage: 'check' });
-  const checked = await check(partial, nodePackage, signal);
+  const checked = await tryTensorflow(partial, nodePackage, signal);
   return { folder: partial, package: nodePackage, source: 'wheel', ...found, ...checked };
 }
 
@@ -129,7 +132,7 @@ async function installStock(
   const cwd = path.join(partial, 'node_modules', name);
   await runTool('npm', ['run', 'install'], { cwd, signal });
   progress({ stage: 'check' });
-  const checked = await check(partial, name, signal);
+  const checked = await tryTensorflow(partial, name, signal);
   const versions = gpuPackage ? { cuda: '11.2', cudnn: '8.1' } : { cuda: null, cudnn: null };
   return { folder: partial, package: name, source: 'stock', ...versions, ...checked };
 }
@@ -150,42 +153,6 @@ async function installPackages(
       );
     throw error;
   }
-}
-
-const checkScript = `
-  const util = require('node:util');
-  util.isNullOrUndefined ??= value => value == null;
-  util.isArray ??= Array.isArray;
-  const tf = require(process.argv[1]);
-  const product = tf.matMul(tf.tensor2d([[1, 2], [3, 4]]), tf.tensor2d([[5, 6], [7, 8]]));
-  const { binding, isUsingGpuDevice } = tf.backend();
-  console.log('found ' + JSON.stringify({
-    right: Array.from(product.dataSync()).join() === '19,22,43,50',
-    tensorflow: binding.TF_Version,
-    gpu: isUsingGpuDevice,
-  }));
-`;
-
-/** Loads what was installed in a process of its own and multiplies two matrices. */
-async function check(
-  folder: string,
-  name: string,
-  signal: AbortSignal,
-): Promise<Pick<SetupOutcome, 'tensorflow' | 'gpu'>> {
-  const environment = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
-  const printed = await runTool(process.execPath, ['-e', checkScript, name], {
-    cwd: folder,
-    signal,
-    environment,
-  });
-  const line = printed.split('\n').find(text => text.startsWith('found '));
-  const { right, tensorflow, gpu } = JSON.parse(line?.slice('found '.length) ?? '{}') as Record<
-    string,
-    unknown
-  >;
-  if (right !== true || typeof tensorflow !== 'string')
-    throw new SetupError('the installed TensorFlow gives a wrong product');
-  return { tensorflow, gpu: gpu === true };
 }
 
 /** Holds the process that installs into a folder, while it does. */

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { openPromise } from 'yauzl';
+import { linkCudaLibraries } from './linkCuda.ts';
 import { MissingToolError, runTool, SetupError } from './runTool.ts';
 
 /** TensorFlow's wheels differ by Python's version only in parts that are not used here; any that has wheels will do. */
@@ -42,6 +43,7 @@ export async function fetchLibraries(
     const rest = { ...options, received: (bytes: number) => options.received(first + bytes) };
     for (const requirement of await download(python, requirements, rest))
       await unpack(requirement, folder, wanted, options.signal);
+    await linkCudaLibraries(folder);
   }
   return describeLibraries(path.basename(wheel), await readBuildInfo(folder));
 }
