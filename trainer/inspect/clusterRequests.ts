@@ -4,7 +4,7 @@ import { medianFilterLabels } from '../dense/medianFilter.ts';
 import type { FeatureMaps, HostMap } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
 import { Latest } from './latest.ts';
-import type { KMeansMap, KMeansParams, KMeansResult } from './protocol.ts';
+import type { ClusterSettings, KMeansMap, KMeansParams, KMeansResult, MapResult } from './protocol.ts';
 import type { RequestContext } from './requestContext.ts';
 
 interface Clustered {
@@ -40,6 +40,17 @@ export class ClusterRequests {
       maps.push({ key, labels: Array.from(labels), shares: clusterShares(labels, k, map) });
     }
     return { maps, milliseconds: performance.now() - started };
+  }
+
+  /** The same of one map, which it was found fit for; null where it has too few patches. */
+  async ofMap(
+    { key, valid }: Pick<MapResult, 'key' | 'valid'>,
+    settings: ClusterSettings,
+    context: RequestContext,
+  ): Promise<KMeansMap | null> {
+    if (settings.k > valid.rows * valid.columns) return null;
+    const { maps } = await this.kMeans({ keys: [key], ...settings, reference: null }, context);
+    return maps[0] ?? null;
   }
 
   async #cluster(key: string, { k, seed, restarts }: KMeansParams): Promise<Clustered> {

@@ -6,7 +6,7 @@ import { element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
 import type { ProgressListener } from '../host.ts';
 import { K_RANGE } from '../panelState.ts';
-import type { CopyCommandQuery } from '../protocol/requests.ts';
+import type { ClusterSettings, CopyCommandQuery, KMeansMap } from '../protocol/requests.ts';
 import type { InspectorState } from '../protocol/state.ts';
 import type { WordStore } from '../wordStore.ts';
 import { cellTable } from './cellTable.ts';
@@ -96,6 +96,14 @@ export class KMeansView implements View {
     await this.#context.loadValues(columns);
   }
 
+  wantedClusters(): ClusterSettings {
+    return this.#context.state.kMeans;
+  }
+
+  takeClusters(clusters: KMeansMap, settings: ClusterSettings): void {
+    this.#keep(nameOf(settings, [clusters.key], clusters.key), clusters);
+  }
+
   /** These clusters, and those of one more and one less. */
   async prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
     const { kMeans } = this.#context.state;
@@ -116,9 +124,13 @@ export class KMeansView implements View {
     if (wanted.every(name => this.#clusters.has(name))) return;
     const query = { keys, ...settings, reference: null };
     const { maps } = await this.#context.host.request('kMeans', query, { signal, progress });
-    maps.forEach(({ labels, shares }, index) => {
-      this.#clusters.set(wanted[index]!, { labels: Int16Array.from(labels), shares });
+    maps.forEach((map, index) => {
+      this.#keep(wanted[index]!, map);
     });
+  }
+
+  #keep(name: string, { labels, shares }: KMeansMap): void {
+    this.#clusters.set(name, { labels: Int16Array.from(labels), shares });
     for (const oldest of this.#clusters.keys()) {
       if (this.#clusters.size <= KEPT_CLUSTERINGS) return;
       this.#clusters.delete(oldest);
@@ -266,7 +278,7 @@ export class KMeansView implements View {
   }
 }
 
-function nameOf(settings: InspectorState['kMeans'], keys: readonly string[], key: string): string {
+function nameOf(settings: ClusterSettings, keys: readonly string[], key: string): string {
   return `${JSON.stringify(settings)}|${keys.join()}|${key}`;
 }
 
