@@ -15,7 +15,13 @@ import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 import { WordsField } from './wordsField.ts';
 
 /** Clusterings of single maps that are kept: a slider that goes back asks for nothing. */
-const KEPT_CLUSTERINGS = 96;
+const KEPT_CLUSTERINGS = 192;
+
+/** Numbers of clusters that the slider has. */
+const allNumbers = Array.from(
+  { length: K_RANGE.maximum - K_RANGE.minimum + 1 },
+  (_, index) => K_RANGE.minimum + index,
+);
 
 interface Clusters {
   labels: Int16Array;
@@ -105,11 +111,22 @@ export class KMeansView implements View {
   }
 
   /** These clusters, and those of one more and one less. */
-  async prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+  prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+    return this.#prepare(columns, signal, 1);
+  }
+
+  /** Those of every other number: a slider may be pressed anywhere. */
+  prepareFurther(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+    return this.#prepare(columns, signal, Number.POSITIVE_INFINITY);
+  }
+
+  /** The nearest numbers first. */
+  async #prepare(columns: readonly ReadyColumn[], signal: AbortSignal, most: number): Promise<void> {
     const { kMeans } = this.#context.state;
-    for (const k of [kMeans.k, kMeans.k + 1, kMeans.k - 1])
-      if (!signal.aborted && k >= K_RANGE.minimum && k <= K_RANGE.maximum)
-        await this.#fetch(columns, { ...kMeans, k }, signal, () => undefined);
+    const apart = (k: number): number => Math.abs(k - kMeans.k);
+    const numbers = allNumbers.filter(k => apart(k) <= most).sort((a, b) => apart(a) - apart(b));
+    for (const k of numbers)
+      if (!signal.aborted) await this.#fetch(columns, { ...kMeans, k }, signal, () => undefined);
   }
 
   async #fetch(

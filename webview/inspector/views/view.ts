@@ -81,6 +81,8 @@ export interface View {
    * pass: the view itself while another is shown, its neighbouring settings while it is.
    */
   prepare?(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void>;
+  /** The same, after all views have prepared, of the view that is shown alone: settings farther off. */
+  prepareFurther?(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void>;
   /** It reads whole regions, not a value for each patch: mask attention can be asked. */
   readonly readsRegions?: boolean;
   /** Brings the controls up to the state and the columns. */
