@@ -25,7 +25,7 @@ export interface ColumnEvents {
  * Progress appears only when an answer takes longer than this, in milliseconds: most come from a cache, and each frame
  * takes the cores from what it tells of.
  */
-const PROGRESS_DELAY = 500;
+const PROGRESS_DELAY = 1000;
 
 /** One column's settings, and the feature map they lead to. */
 export class Column {
