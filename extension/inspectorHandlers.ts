@@ -2,6 +2,7 @@ import type { ModelDescription, ModelSource } from '../webview/inspector/protoco
 import type {
   FeaturesResult,
   InspectorMethod,
+  MapResult,
   QueryOf,
   ResultOf,
 } from '../webview/inspector/protocol/requests.ts';
@@ -39,7 +40,7 @@ export interface HandlerSurroundings {
 
 /** A feature map that the panel was told of. */
 interface KnownMap {
-  features: FeaturesResult;
+  features: MapResult;
   image: string;
 }
 
@@ -145,12 +146,13 @@ export class InspectorHandlers {
 
   async #features(query: QueryOf<'features'>, options: ServiceRequestOptions): Promise<FeaturesResult> {
     const { service, models, imageAt } = this.#surroundings;
-    const { size, readOut, layer } = query;
+    const { size, readOut, layer, clusters } = query;
     const image = imageAt(query.image);
-    const params = { model: await models.referenceOf(query.source), image, size, readOut, layer };
-    const features = await service.request('features', params, options);
+    const params = { model: await models.referenceOf(query.source), image, size, readOut, layer, clusters };
+    const answer = await service.request('features', params, options);
+    const { clusters: _clusters, ...features } = answer;
     this.#maps.set(features.key, { features, image });
-    return features;
+    return answer;
   }
 
   /** A map and where its values lie, once they do. */

@@ -10,7 +10,15 @@ import { writeNpy } from '../../trainer/checkpoints/npyFile.ts';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { writeTinyModel } from '../support/trainingFixture.ts';
-import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
+import {
+  columnPicture,
+  heldMapValues,
+  holdMapValues,
+  PATIENCE,
+  releaseMapValues,
+  settled,
+  until,
+} from './support/inspectorFrame.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
 /** A PNG: browsers and libvips decode it to the same pixels, which JPEG does not promise. */
@@ -231,6 +239,25 @@ describe('words in the inspector', function () {
     const table = await take(frame, 'Numbers (CSV)', /^Saved (.+\.csv)$/);
     assert.match(await readFile(table, 'utf8'), /y1,cluster,share,word,cosine\r\n/);
     await rm(table);
+  });
+
+  it('draws clusters before the values of their map are there, and names them once they are', async () => {
+    const frame = await showView('kMeans');
+    await settled(frame);
+    const sizes = frame.locator('label', { hasText: 'Size' }).locator('select');
+    const before = await sizes.inputValue();
+    await holdMapValues(frame);
+    await sizes.selectOption('336');
+    await until('the values', async () => (await heldMapValues(frame)) > 0);
+    await until('clusters of the other map', async () => /clusters over.* 336 px/.test(await factsOf(frame)));
+    for (const text of await legendTexts(frame)) assert.match(text, /^\d+\s+[\d.]+ %$/);
+    await releaseMapValues(frame);
+    await until('names', async () => {
+      const words = (await legendTexts(frame)).map(text => /^\d+ (.+?)\s*[\d.]+ %/.exec(text)?.[1] ?? '');
+      return words.length === 6 && words.every(word => WORDS.includes(word));
+    });
+    await sizes.selectOption(before);
+    await settled(frame);
   });
 
   it('names regions by dense feature and by crop, against their labels', async () => {

@@ -156,6 +156,7 @@ describe('the host side of an inspector panel', () => {
 
   const features = {
     ...{ image: 0, source: { kind: 'demo' as const }, size: 16, readOut: 'value' as const, layer: null },
+    clusters: { k: 2, seed: 0, restarts: 4, smooth: false },
   };
 
   function surroundings(): InspectorSurroundings {
@@ -266,7 +267,7 @@ describe('the host side of an inspector panel', () => {
       'features',
       {
         model: { path: '/demo', arch: null, step: null, blend: null },
-        ...{ image, size: 16, readOut: 'value', layer: null },
+        ...{ image, size: 16, readOut: 'value', layer: null, clusters: features.clusters },
       },
     ]);
     assert.deepEqual(response(2)?.problem, { kind: 'memory', message: 'Too large.', suggestedSize: 8 });

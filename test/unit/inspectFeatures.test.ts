@@ -115,6 +115,24 @@ describe('inspector service: features', function () {
     assert.equal((await other.close()).status, 0);
   });
 
+  it('come with the clusters that were asked for, and without those that they cannot be divided into', async () => {
+    const settings = { k: 3, seed: 5, restarts: 4, smooth: true };
+    const answers = [
+      await service.request('features', query({ size: 72, clusters: settings })),
+      await service.request('features', query({ size: 72, clusters: settings })),
+    ];
+    assert.deepEqual(
+      answers.map(({ cached }) => cached),
+      [false, true],
+    );
+    const { key } = answers[0]!;
+    const { maps } = await service.request('kMeans', { keys: [key], ...settings, reference: null });
+    for (const { clusters } of answers) assert.deepEqual(clusters, maps[0]);
+    const many = await service.request('features', query({ size: 8, clusters: settings }));
+    assert.deepEqual([many.rows, many.clusters], [1, null]);
+    assert.equal((await service.request('features', query())).clusters, null);
+  });
+
   it('are computed again when image, size, read-out or model differ', async () => {
     await service.request('features', query());
     const changes: Partial<FeaturesParams>[] = [

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { toFloat16 } from '../../trainer/float16.ts';
 import { MapStore } from '../../webview/inspector/mapStore.ts';
-import type { FeatureQuery, FeaturesResult } from '../../webview/inspector/protocol/requests.ts';
+import type { FeatureQuery, MapResult } from '../../webview/inspector/protocol/requests.ts';
 
 const query: FeatureQuery = {
   ...{ image: 0, source: { kind: 'demo' }, size: 16, readOut: 'value', layer: null },
 };
-const result = (key: string): FeaturesResult => ({
+const result = (key: string): MapResult => ({
   ...{ key, rows: 1, columns: 2, valid: { rows: 1, columns: 2 }, dimension: 2, patchSize: 8, size: 16 },
   ...{ imageWidth: 16, imageHeight: 8, milliseconds: { decode: 0, forward: 0, total: 0 }, cached: false },
 });

@@ -69,12 +69,12 @@ describe('inspector requests', () => {
   it('tells the host once when a request is given up, and ignores its late answer', async () => {
     const { host, posted } = openHost();
     const abort = new AbortController();
-    const answer = host.request('features', query(), { signal: abort.signal });
+    const answer = host.request('norms', query(), { signal: abort.signal });
     abort.abort();
     await assert.rejects(answer, (error: unknown) => problemOf(error).kind === 'cancelled');
     assert.deepEqual(posted.at(-1), { kind: 'cancel', id: 1 });
     host.receiveResponse({ kind: 'response', id: 1, result: null, problem: null });
-    await assert.rejects(host.request('features', query(), { signal: abort.signal }));
+    await assert.rejects(host.request('norms', query(), { signal: abort.signal }));
     assert.equal(posted.length, 2);
   });
 

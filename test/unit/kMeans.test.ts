@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { validUnitFeatures } from '../../trainer/dense/featureMap.ts';
-import { clusterMap, kMeans, seedCentroids } from '../../trainer/dense/kMeans.ts';
+import {
+  clusterCells,
+  clusterMap,
+  clusterPointsOf,
+  kMeans,
+  seedCentroids,
+} from '../../trainer/dense/kMeans.ts';
 import { lloyd } from '../../trainer/dense/lloyd.ts';
 import { PointSet } from '../../trainer/dense/pointSet.ts';
 import { groupedPoints, normalValues, randomMap } from '../support/numericSamples.ts';
@@ -101,6 +107,20 @@ describe('K-Means', () => {
     const points = normalValues(400 * 16, 'restarts');
     const inertia = (restarts: number) => kMeans(points, 16, { k: 8, restarts }).inertia;
     assert.ok(inertia(10) <= inertia(1));
+  });
+
+  it('gives points that were made ready once the clusters of points made ready for each number', () => {
+    for (const side of [8, 40]) {
+      const map = randomMap(side, side, 13);
+      const points = clusterPointsOf(map, 9);
+      for (const [k, seed] of [
+        [7, 0],
+        [3, 0],
+        [9, 5],
+        [7, 0],
+      ] as const)
+        assert.deepEqual(clusterCells(map, points, { k, seed }), clusterMap(map, { k, seed }));
+    }
   });
 
   it('gives duplicates one cluster and leaves the others empty', () => {

@@ -45,6 +45,8 @@ describe('inner products', () => {
       for (let point = 0; point < n; point++)
         for (let vector = 0; vector < m; vector++)
           assert.ok(Math.abs(values[point * stride + vector]! - expected[point * m + vector]!) < 1e-4);
+      const first = Array.from({ length: n }, (_, point) => values[point * stride]!);
+      assert.deepEqual([...set.productsWith(vectors.subarray(0, dimension))], first);
     });
   }
 

@@ -41,6 +41,39 @@ export interface KMeansResult {
   iterations: number;
 }
 
+/** Points made ready to be clustered several times: what each number of clusters needs is done once. */
+export class ClusterPoints {
+  readonly all: PointSet;
+  #sampled: { seed: number; sample: PointSet; random: RandomGenerator } | null = null;
+
+  /**
+   * @param points [n, dimension], of unit norm where cosine is meant.
+   * @param capacity Most clusters.
+   */
+  constructor(points: Float32Array, dimension: number, capacity: number) {
+    if (!Number.isInteger(points.length / dimension))
+      throw new Error(`${points.length} values are not rows of ${dimension}`);
+    this.all = new PointSet(points, dimension, capacity);
+  }
+
+  get byteLength(): number {
+    return this.all.values.byteLength;
+  }
+
+  /** What restarts compete on, all points where they are few, and the random numbers that come next. */
+  sampled(seed: number): { sample: PointSet; random: RandomGenerator } {
+    if (this.#sampled?.seed !== seed) {
+      const random = xoroshiro128plus(seed);
+      const { all } = this;
+      const few = all.count <= sampleSize;
+      const sample = few ? all : new PointSet(samplePoints(all, random), all.dimension, all.capacity);
+      this.#sampled = { seed, sample, random };
+    }
+    const { sample, random } = this.#sampled;
+    return { sample, random: random.clone() };
+  }
+}
+
 /**
  * Clusters points.
  *
@@ -48,15 +81,17 @@ export interface KMeansResult {
  * @throws Error when there are fewer points than clusters.
  */
 export function kMeans(points: Float32Array, dimension: number, options: KMeansOptions): KMeansResult {
+  return kMeansOf(new ClusterPoints(points, dimension, options.k), options);
+}
+
+function kMeansOf(points: ClusterPoints, options: KMeansOptions): KMeansResult {
   const { k, seed = 0, restarts = 4, maxIterations = 100, tolerance = 1e-4 } = options;
-  const count = points.length / dimension;
-  if (!Number.isInteger(count)) throw new Error(`${points.length} values are not rows of ${dimension}`);
+  const { count, dimension } = points.all;
   if (!(Number.isInteger(k) && k >= 1 && k <= count))
     throw new Error(`${count} cells cannot be divided into ${k} clusters`);
-  const random = xoroshiro128plus(seed);
+  const { sample, random } = points.sampled(seed);
   const limits = { maxIterations, tolerance };
-  const sample = new PointSet(samplePoints(points, dimension, sampleSize, random), dimension, k);
-  const sampled = sample.count < count;
+  const sampled = sample !== points.all;
   // Enough to tell good seedings from bad ones: the best goes on with every point anyway.
   const trial = sampled ? { maxIterations, tolerance: 10 * tolerance } : limits;
   let best: LloydResult | undefined;
@@ -64,26 +99,19 @@ export function kMeans(points: Float32Array, dimension: number, options: KMeansO
     const candidate = lloyd(sample, seedCentroids(sample, k, random), trial);
     if (!best || candidate.inertia < best.inertia) best = candidate;
   }
-  const result = sampled ? lloyd(new PointSet(points, dimension, k), best!.centroids, limits) : best!;
+  const result = sampled ? lloyd(points.all, best!.centroids, limits) : best!;
   return orderBySize(result, k, dimension);
 }
 
-/** `size` different points in random order, or the points themselves when they are no more. */
-function samplePoints(
-  points: Float32Array,
-  dimension: number,
-  size: number,
-  random: RandomGenerator,
-): Float32Array {
-  const count = points.length / dimension;
-  if (count <= size) return points;
+/** Different points in random order. */
+function samplePoints({ values, dimension, count }: PointSet, random: RandomGenerator): Float32Array {
   const order = Int32Array.from({ length: count }, (_, index) => index);
-  const sample = new Float32Array(size * dimension);
-  for (let drawn = 0; drawn < size; drawn++) {
+  const sample = new Float32Array(sampleSize * dimension);
+  for (let drawn = 0; drawn < sampleSize; drawn++) {
     const other = uniformInt(random, drawn, count - 1);
     const chosen = order[other]!;
     order[other] = order[drawn]!;
-    sample.set(points.subarray(chosen * dimension, (chosen + 1) * dimension), drawn * dimension);
+    sample.set(values.subarray(chosen * dimension, (chosen + 1) * dimension), drawn * dimension);
   }
   return sample;
 }
@@ -100,10 +128,9 @@ export function seedCentroids(points: PointSet, k: number, random: RandomGenerat
   for (let cluster = 0; cluster < k; cluster++) {
     const centroid = values.subarray(chosen * dimension, (chosen + 1) * dimension);
     centroids.set(centroid, cluster * dimension);
-    const products = points.products(centroid);
+    const products = points.productsWith(centroid);
     for (let point = 0; point < count; point++) {
-      const product = products.values[point * products.stride]!;
-      const squared = squaredNorms[point]! + squaredNorms[chosen]! - 2 * product;
+      const squared = squaredNorms[point]! + squaredNorms[chosen]! - 2 * products[point]!;
       nearest[point] = Math.min(nearest[point]!, Math.max(squared, 0));
     }
     // A chosen point may keep a rounding error of a distance to itself.
@@ -157,9 +184,22 @@ export interface MapClusters {
   inertia: number;
 }
 
+/** The unit features of the cells that hold image, ready for as many clusters. */
+export const clusterPointsOf = (map: FeatureMap, capacity: number): ClusterPoints =>
+  new ClusterPoints(validUnitFeatures(map), map.dimension, capacity);
+
 /** Clusters the unit features of the cells that hold image, with the labels smoothed when asked for. */
 export function clusterMap(map: FeatureMap, options: KMeansOptions & { median?: boolean }): MapClusters {
-  const { labels, centroids, inertia } = kMeans(validUnitFeatures(map), map.dimension, options);
+  return clusterCells(map, clusterPointsOf(map, options.k), options);
+}
+
+/** The same of points that were made ready from the map. */
+export function clusterCells(
+  map: MapSize,
+  points: ClusterPoints,
+  options: KMeansOptions & { median?: boolean },
+): MapClusters {
+  const { labels, centroids, inertia } = kMeansOf(points, options);
   const placed = new Int16Array(map.rows * map.columns).fill(-1);
   validCellIndices(map).forEach((cell, index) => {
     placed[cell] = labels[index]!;

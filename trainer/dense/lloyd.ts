@@ -25,7 +25,7 @@ export function lloyd(
   { maxIterations, tolerance }: LloydLimits,
 ): LloydResult {
   const clustering = new Clustering(points, initial);
-  const threshold = tolerance * meanVariance(points);
+  const threshold = tolerance * points.meanVariance;
   let iterations = 0;
   while (iterations < maxIterations) {
     iterations++;
@@ -35,16 +35,6 @@ export function lloyd(
   }
   const { labels, centroids, inertia } = clustering;
   return { labels, centroids, inertia, iterations };
-}
-
-/** Mean over channels of the variance over points. */
-function meanVariance({ values, count, dimension, squaredNorms }: PointSet): number {
-  const sums = new Float64Array(dimension);
-  for (let start = 0; start < values.length; start += dimension)
-    for (let channel = 0; channel < dimension; channel++) sums[channel]! += values[start + channel]!;
-  const squares = squaredNorms.reduce((total, norm) => total + norm, 0) / count;
-  const squaredMeans = sums.reduce((total, sum) => total + (sum / count) ** 2, 0);
-  return Math.max(squares - squaredMeans, 0) / dimension;
 }
 
 class Clustering {
@@ -105,10 +95,10 @@ class Clustering {
   /** Adds a point to a cluster's sum (sign 1) or takes it out (sign −1). */
   #count(point: number, cluster: number, sign: number): void {
     const { values, dimension } = this.#points;
-    const from = point * dimension;
-    const to = cluster * dimension;
-    for (let channel = 0; channel < dimension; channel++)
-      this.#sums[to + channel]! += sign * values[from + channel]!;
+    const row = values.subarray(point * dimension, (point + 1) * dimension);
+    const sums = this.#sums.subarray(cluster * dimension, (cluster + 1) * dimension);
+    if (sign > 0) for (let channel = 0; channel < dimension; channel++) sums[channel]! += row[channel]!;
+    else for (let channel = 0; channel < dimension; channel++) sums[channel]! -= row[channel]!;
     this.#counts[cluster]! += sign;
   }
 

@@ -4,7 +4,7 @@
  */
 
 /** `(pointsStart, pointsEnd, vectorsStart, vectorsEnd, bytesOfARow, target)`, all byte addresses. */
-type Kernel = (
+export type Kernel = (
   points: number,
   pointsEnd: number,
   vectors: number,

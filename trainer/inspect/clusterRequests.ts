@@ -1,10 +1,16 @@
 import { matchByCentroids, matchByOverlap, persistentColours } from '../dense/clusterMatching.ts';
-import { clusterMap, clusterShares, type MapClusters } from '../dense/kMeans.ts';
+import {
+  type ClusterPoints,
+  clusterCells,
+  clusterPointsOf,
+  clusterShares,
+  type MapClusters,
+} from '../dense/kMeans.ts';
 import { medianFilterLabels } from '../dense/medianFilter.ts';
 import type { FeatureMaps, HostMap } from './featureMaps.ts';
 import { InspectError } from './inspectError.ts';
 import { Latest } from './latest.ts';
-import type { KMeansMap, KMeansParams, KMeansResult } from './protocol.ts';
+import type { ClusterSettings, KMeansMap, KMeansParams, KMeansResult, MapResult } from './protocol.ts';
 import type { RequestContext } from './requestContext.ts';
 
 interface Clustered {
@@ -13,12 +19,25 @@ interface Clustered {
 }
 
 /** Clusterings of late: moving a slider back or smoothing needs no new one. */
-const keptClusterings = 64;
+const keptClusterings = 96;
+
+/** Maps made ready for clusterings, for the next number of clusters. */
+const keptPointBytes = 64 * 2 ** 20;
+
+/** Most clusters of the panel's slider; more make the points ready once more. */
+const usualClusters = 20;
+
+/** The cells of a map, ready to be clustered. */
+interface Ready {
+  map: Omit<HostMap, 'features'>;
+  points: ClusterPoints;
+}
 
 /** K-Means of cached maps. */
 export class ClusterRequests {
   readonly #maps: FeatureMaps;
   readonly #clustered = new Latest<Clustered>(keptClusterings);
+  readonly #ready = new Latest<Ready>(keptPointBytes, ({ points }) => points.byteLength);
 
   constructor(maps: FeatureMaps) {
     this.#maps = maps;
@@ -42,18 +61,37 @@ export class ClusterRequests {
     return { maps, milliseconds: performance.now() - started };
   }
 
+  /** The same of one map, which it was found fit for; null where it has too few patches. */
+  async ofMap(
+    { key, valid }: Pick<MapResult, 'key' | 'valid'>,
+    settings: ClusterSettings,
+    context: RequestContext,
+  ): Promise<KMeansMap | null> {
+    if (settings.k > valid.rows * valid.columns) return null;
+    const { maps } = await this.kMeans({ keys: [key], ...settings, reference: null }, context);
+    return maps[0] ?? null;
+  }
+
   async #cluster(key: string, { k, seed, restarts }: KMeansParams): Promise<Clustered> {
     const memo = JSON.stringify([key, k, seed, restarts]);
     const known = this.#clustered.get(memo);
     if (known) return known;
-    const { features, ...map } = await this.#maps.read(key);
+    const { map, points } = await this.#makeReady(key, k);
     const cells = map.valid.rows * map.valid.columns;
     if (k > cells)
       throw new InspectError('badRequest', `${cells} patches cannot be divided into ${k} clusters`);
-    const clusters = clusterMap({ ...map, features }, { k, seed, restarts });
-    const clustered = { map, clusters };
+    const clustered = { map, clusters: clusterCells(map, points, { k, seed, restarts }) };
     this.#clustered.set(memo, clustered);
     return clustered;
+  }
+
+  async #makeReady(key: string, k: number): Promise<Ready> {
+    const known = this.#ready.get(key);
+    if (known && known.points.all.capacity >= k) return known;
+    const { features, ...map } = await this.#maps.read(key);
+    const ready = { map, points: clusterPointsOf({ ...map, features }, Math.max(k, usualClusters)) };
+    this.#ready.set(key, ready);
+    return ready;
   }
 }
 

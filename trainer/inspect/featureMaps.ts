@@ -14,9 +14,9 @@ import { type ResolvedModel, resolveReference } from './modelReference.ts';
 import type { ModelStore } from './modelStore.ts';
 import type {
   FeaturesParams,
-  FeaturesResult,
   MapFileParams,
   MapFileResult,
+  MapResult,
   ModelReference,
   PatchGrid,
 } from './protocol.ts';
@@ -123,15 +123,18 @@ export class FeatureMaps {
     }
   }
 
-  /** `inspect/features`. */
-  async features(params: FeaturesParams, context: RequestContext): Promise<FeaturesResult> {
+  /** `inspect/features`, without clusters. */
+  async features(params: FeaturesParams, context: RequestContext): Promise<MapResult> {
     const started = performance.now();
+    const hashing = this.#images.hash(params.image);
+    // What is wrong with the model is told first.
+    hashing.catch(() => undefined);
     const model = await this.resolve(params.model);
     const readOut = checkReadOut(params, model);
     const { size } = params;
     const layer = params.layer ?? model.files.architecture.layers;
     checkSize(size, model);
-    const imageHash = await this.#images.hash(params.image);
+    const imageHash = await hashing;
     const key = this.keyOf('features', [imageHash, model.hash, size, readOut, layer]);
     const cached = await this.cached(key);
     if (cached) return toResult(cached, { decode: 0, forward: 0, total: performance.now() - started }, true);
@@ -235,9 +238,9 @@ const noTime = { decode: 0, forward: 0, total: 0 };
 
 function toResult(
   { key, numbers }: Omit<CachedMap, 'file'>,
-  milliseconds: FeaturesResult['milliseconds'],
+  milliseconds: MapResult['milliseconds'],
   cached: boolean,
-): FeaturesResult {
+): MapResult {
   const { rows, columns, dimension, validRows, validColumns, imageWidth, imageHeight, patchSize, size } =
     numbers as Record<string, number> & Record<'rows' | 'columns' | 'dimension', number>;
   return {

@@ -3,6 +3,7 @@ import { decodeImage } from '../images/decode.ts';
 import type { Raster } from '../images/raster.ts';
 import type { FileHashes } from './fileHashes.ts';
 import { InspectError, imageError, translating } from './inspectError.ts';
+import { Latest } from './latest.ts';
 
 /** More decoded pixels than this are decoded again when they are needed again. */
 const keptBytes = 256 * 2 ** 20;
@@ -10,8 +11,8 @@ const keptBytes = 256 * 2 ** 20;
 /** Images by path: their hash, and the pixels of the latest ones. */
 export class ImageStore {
   readonly #hashes: FileHashes;
-  /** By hash, in order of last use. */
-  readonly #decoded = new Map<string, Raster>();
+  /** By hash. */
+  readonly #decoded = new Latest<Raster>(keptBytes, ({ data }) => data.byteLength);
 
   constructor(hashes: FileHashes) {
     this.#hashes = hashes;
@@ -31,14 +32,9 @@ export class ImageStore {
   /** Pixels of the file whose hash was just taken. Throws InspectError. */
   async decode(file: string, hash: string): Promise<Raster> {
     const known = this.#decoded.get(hash);
-    this.#decoded.delete(hash);
-    const raster = known ?? (await translating(imageError, () => decodeImage(file)));
+    if (known) return known;
+    const raster = await translating(imageError, () => decodeImage(file));
     this.#decoded.set(hash, raster);
-    let bytes = 0;
-    for (const [other, { data }] of [...this.#decoded].reverse()) {
-      bytes += data.byteLength;
-      if (bytes > keptBytes && other !== hash) this.#decoded.delete(other);
-    }
     return raster;
   }
 }

@@ -9,7 +9,13 @@ import { FileHashes } from './fileHashes.ts';
 import { ImageStore } from './imageStore.ts';
 import { type CacheBounds, MapCache } from './mapCache.ts';
 import { type ModelBounds, ModelStore } from './modelStore.ts';
-import type { DescribeParams, DescribeResult, InspectRequestTypes } from './protocol.ts';
+import type {
+  DescribeParams,
+  DescribeResult,
+  FeaturesParams,
+  FeaturesResult,
+  InspectRequestTypes,
+} from './protocol.ts';
 import { RegionRequests } from './regionRequests.ts';
 import type { RequestContext } from './requestContext.ts';
 import * as parse from './requestParams.ts';
@@ -58,14 +64,14 @@ export async function openInspector(engine: Engine, options: InspectorOptions): 
   return {
     handlers: {
       describe: fields => describe(maps, parse.describeParams(fields)),
-      features: (fields, context) => maps.features(parse.featuresParams(fields), context),
+      features: (fields, context) => features(maps, clusters, parse.featuresParams(fields), context),
       mapFile: fields => maps.file(parse.mapFileParams(fields)),
       kMeans: (fields, context) => clusters.kMeans(parse.kMeansParams(fields), context),
       pca: (fields, context) => components.pca(parse.pcaParams(fields), context),
       patches: (fields, context) => regions.patches(parse.patchesParams(fields), context),
       regions: (fields, context) => regions.regions(parse.regionsParams(fields), context),
       crop: (fields, context) => regions.crop(parse.cropParams(fields), context),
-      norms: (fields, context) => tokens.norms(parse.featuresParams(fields), context),
+      norms: (fields, context) => tokens.norms(parse.normsParams(fields), context),
       attention: (fields, context) => tokens.attention(parse.attentionParams(fields), context),
       words: (fields, context) => words.words(parse.wordsParams(fields), context),
     },
@@ -75,6 +81,17 @@ export async function openInspector(engine: Engine, options: InspectorOptions): 
       await models.dispose();
     },
   };
+}
+
+/** `inspect/features`. */
+async function features(
+  maps: FeatureMaps,
+  clusters: ClusterRequests,
+  params: FeaturesParams,
+  context: RequestContext,
+): Promise<FeaturesResult> {
+  const map = await maps.features(params, context);
+  return { ...map, clusters: params.clusters ? await clusters.ofMap(map, params.clusters, context) : null };
 }
 
 /** `inspect/describe`. */

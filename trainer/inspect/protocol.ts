@@ -83,9 +83,11 @@ export interface FeaturesParams {
   readOut: ReadOut;
   /** Block that is read out, 1 … layers; null for the last. Later blocks do not run. */
   layer: number | null;
+  /** Clusters that are wanted with the map: asked for after it, they would come a way and back later. */
+  clusters?: ClusterSettings | null;
 }
 
-export interface FeaturesResult {
+export interface MapResult {
   /** Names this map in later requests. */
   key: string;
   rows: number;
@@ -103,6 +105,11 @@ export interface FeaturesResult {
   cached: boolean;
 }
 
+export interface FeaturesResult extends MapResult {
+  /** Null where none were asked for, or the map cannot be divided so: `inspect/kMeans` says why. */
+  clusters: KMeansMap | null;
+}
+
 /** Answered when the file is there; `inspect/features` and what comes of a map do not wait for it. */
 export interface MapFileParams {
   key: string;
@@ -113,15 +120,19 @@ export interface MapFileResult {
   file: string;
 }
 
-export interface KMeansParams {
-  /** Maps to cluster, each on its own. */
-  keys: string[];
+/** How a map is clustered. */
+export interface ClusterSettings {
   /** 2 … 64. */
   k: number;
   seed: number;
   restarts: number;
   /** 3 × 3 median smoothing of the labels. */
   smooth: boolean;
+}
+
+export interface KMeansParams extends ClusterSettings {
+  /** Maps to cluster, each on its own. */
+  keys: string[];
   /** Map whose clusters give the others their numbers (colours); null for the first of `keys`. */
   reference: string | null;
 }
@@ -231,7 +242,7 @@ export interface WordsResult {
 }
 
 /** Norms of the tokens after block `layer` (the last when null), before normalisation and projection. */
-export type NormsParams = FeaturesParams;
+export type NormsParams = Omit<FeaturesParams, 'clusters'>;
 
 export interface NormsResult {
   /** One per patch, row-major [rows, columns], padding included. */

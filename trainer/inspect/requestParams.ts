@@ -4,6 +4,7 @@ import { parseSegmentation } from '../dense/cocoMask.ts';
 import { InspectError } from './inspectError.ts';
 import type {
   AttentionParams,
+  ClusterSettings,
   CropParams,
   DescribeParams,
   FeaturesParams,
@@ -11,6 +12,7 @@ import type {
   KMeansParams,
   MapFileParams,
   ModelReference,
+  NormsParams,
   PatchesParams,
   PcaParams,
   ReadOut,
@@ -115,10 +117,15 @@ function readOut(fields: Fields): ReadOut {
 const layer = (fields: Fields): number | null =>
   orNull(fields, 'layer', () => integer(fields, 'layer', 1, 1_000));
 
-export const featuresParams = (fields: Fields): FeaturesParams => ({
+export const normsParams = (fields: Fields): NormsParams => ({
   ...imageAndSize(fields),
   readOut: readOut(fields),
   layer: layer(fields),
+});
+
+export const featuresParams = (fields: Fields): FeaturesParams => ({
+  ...normsParams(fields),
+  clusters: orNull(fields, 'clusters', () => clusterSettings(fieldsOf(fields.clusters))),
 });
 
 const keys = (fields: Fields): string[] =>
@@ -127,16 +134,18 @@ const keys = (fields: Fields): string[] =>
     return value;
   });
 
-export function kMeansParams(fields: Fields): KMeansParams {
-  return {
-    keys: keys(fields),
-    k: integer(fields, 'k', 2, 64),
-    seed: integer(fields, 'seed', 0, 2 ** 31 - 1),
-    restarts: integer(fields, 'restarts', 1, 100),
-    smooth: fields.smooth === true,
-    reference: orNull(fields, 'reference', () => text(fields, 'reference')),
-  };
-}
+const clusterSettings = (fields: Fields): ClusterSettings => ({
+  k: integer(fields, 'k', 2, 64),
+  seed: integer(fields, 'seed', 0, 2 ** 31 - 1),
+  restarts: integer(fields, 'restarts', 1, 100),
+  smooth: fields.smooth === true,
+});
+
+export const kMeansParams = (fields: Fields): KMeansParams => ({
+  keys: keys(fields),
+  ...clusterSettings(fields),
+  reference: orNull(fields, 'reference', () => text(fields, 'reference')),
+});
 
 export const pcaParams = (fields: Fields): PcaParams => ({
   keys: keys(fields),

@@ -28,7 +28,7 @@ export type ServiceEnd = 'idle' | 'closed';
 /** These look at files only and need not wait for the engine. */
 const unqueued: ReadonlySet<string> = new Set(['describe', 'crop', 'mapFile']);
 
-/** Progress is told four times a second at most, a new stage at once: what draws it takes the cores from the forward pass. */
+/** Progress is told twice a second at most, a new stage at once: what draws it takes the cores from the forward pass. */
 const progressIntervalMilliseconds = 500;
 
 /** Serves requests one after the other until the other side closes, or nothing was asked for `idleTimeout` ms. */

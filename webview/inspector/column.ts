@@ -4,7 +4,7 @@ import { type InspectorHost, problemOf } from './host.ts';
 import type { LoadedMap, MapStore } from './mapStore.ts';
 import { SIZES } from './panelState.ts';
 import { type ColumnSettings, type ModelDescription, sourceKey } from './protocol/models.ts';
-import type { FeatureQuery } from './protocol/requests.ts';
+import type { ClusterSettings, FeatureQuery, KMeansMap } from './protocol/requests.ts';
 import { RunFollowing } from './runFollowing.ts';
 
 export interface ColumnEvents {
@@ -14,15 +14,18 @@ export interface ColumnEvents {
   onDescribed: () => void;
   /** Status or description changed. */
   onStatus: () => void;
-  /** The column is further with what it was doing. */
+  /** The column is at work, or further with it: only what says so need be drawn. */
   onProgress: () => void;
+  /** Clusters that are wanted with the map; null for none. */
+  wantedClusters: () => ClusterSettings | null;
+  onClusters: (clusters: KMeansMap, settings: ClusterSettings) => void;
 }
 
 /**
  * Progress appears only when an answer takes longer than this, in milliseconds: most come from a cache, and each frame
  * takes the cores from what it tells of.
  */
-const PROGRESS_DELAY = 500;
+const PROGRESS_DELAY = 1000;
 
 /** One column's settings, and the feature map they lead to. */
 export class Column {
@@ -88,7 +91,9 @@ export class Column {
     const started = performance.now();
     try {
       void this.#describe(query, abort.signal);
-      const result = await this.#host.request('features', query, {
+      const wanted = this.#events.wantedClusters();
+      const asked = { ...query, clusters: wanted };
+      const { clusters, ...result } = await this.#host.request('features', asked, {
         signal: abort.signal,
         progress: (nextStage, nextFraction) => {
           stage = nextStage;
@@ -100,6 +105,7 @@ export class Column {
       this.#loading = false;
       this.map = this.#store.add(query, result);
       this.query = query;
+      if (wanted !== null && clusters !== null) this.#events.onClusters(clusters, wanted);
       this.#setStatus({ kind: 'ready' });
       this.#events.onMap(quietly);
     } catch (error) {
@@ -143,9 +149,8 @@ export class Column {
   }
 
   #setStatus(status: Status): void {
-    const further = status.kind === 'loading' && this.status.kind === 'loading';
     this.status = status;
-    if (further) this.#events.onProgress();
+    if (status.kind === 'loading') this.#events.onProgress();
     else this.#events.onStatus();
   }
 }

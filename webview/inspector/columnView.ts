@@ -47,7 +47,7 @@ export class ColumnView {
   readonly #readout = element('p', { class: 'readout', attributes: { 'aria-live': 'off' } });
   readonly #facts = element('p', { class: 'facts-line' });
   #palette: Palette;
-  #legendKey = '';
+  #legendKey: string | null = null;
 
   constructor(
     header: ColumnHeader,
@@ -74,7 +74,7 @@ export class ColumnView {
   }
 
   draw(drawing: ColumnDrawing | null): void {
-    this.#menu.hidden = !drawing?.grid;
+    this.#menu.classList.toggle('unseen', !drawing?.grid);
     if (drawing === null) {
       this.stage.show(null);
       this.#describe('', '', null);
@@ -119,11 +119,12 @@ export class ColumnView {
     setAttribute(this.#readout, 'aria-live', focused ? 'polite' : 'off');
     setText(this.#readout, readout);
     setText(this.#facts, facts);
-    const key = picture?.legendKey ?? '';
-    if (key === this.#legendKey && picture !== null) return;
-    this.#legendKey = key;
+    // The legend before keeps its place until the next is there: else the image would change its size twice.
+    this.#legend.classList.toggle('unseen', picture === null);
+    if (picture === null || picture.legendKey === this.#legendKey) return;
+    this.#legendKey = picture.legendKey;
     const entry = this.#focusedEntry();
-    this.#legend.replaceChildren(...(picture?.legend() ?? []));
+    this.#legend.replaceChildren(...picture.legend());
     if (entry >= 0) this.#legend.querySelectorAll<HTMLElement>('button')[entry]?.focus();
   }
 

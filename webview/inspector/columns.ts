@@ -175,6 +175,9 @@ export class Columns {
         panel.redraw();
       },
       onProgress: () => this.#columns[this.#indexOf(column)]?.view.status.show(column.status),
+      // Colours are matched among all columns: there the view asks when all maps are there.
+      wantedClusters: () => (this.#columns.length === 1 ? (panel.view?.wantedClusters?.() ?? null) : null),
+      onClusters: (clusters, settings) => panel.view?.takeClusters?.(clusters, settings),
     });
     const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);
     const browse = (): void => void this.#askForModel(column, 'browseModel');

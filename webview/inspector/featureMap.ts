@@ -1,4 +1,4 @@
-import type { Box, FeaturesResult } from './protocol/requests.ts';
+import type { Box, MapResult } from './protocol/requests.ts';
 
 /** How the cells of a map lie on the image. The map covers a square padded right and below. */
 export interface MapGrid {
@@ -15,7 +15,7 @@ export interface MapGrid {
 }
 
 /** The grid of a map of `size` input pixels along the image's longest side. */
-export function gridOf(result: Omit<MapGrid, 'cell'> & Pick<FeaturesResult, 'patchSize'>): MapGrid {
+export function gridOf(result: Omit<MapGrid, 'cell'> & Pick<MapResult, 'patchSize'>): MapGrid {
   const { rows, columns, valid, imageWidth, imageHeight, patchSize, size } = result;
   return {
     rows,

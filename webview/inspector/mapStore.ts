@@ -1,7 +1,7 @@
 import { toUnitMap, type UnitMap } from '../../trainer/dense/similarity.ts';
 import { fromFloat16 } from '../../trainer/float16.ts';
 import { gridOf, type MapGrid } from './featureMap.ts';
-import type { FeatureQuery, FeaturesResult } from './protocol/requests.ts';
+import type { FeatureQuery, MapResult } from './protocol/requests.ts';
 
 /** Decoded maps are kept up to this many bytes, and the ones in view always: 64 × 64 × 768 takes 12 MiB. */
 const MAXIMUM_BYTES = 256 * 2 ** 20;
@@ -39,7 +39,7 @@ export class MapStore {
   }
 
   /** The map of an answer, with the values that an earlier answer of the same key led to. */
-  add(query: FeatureQuery, result: FeaturesResult): LoadedMap {
+  add(query: FeatureQuery, result: MapResult): LoadedMap {
     const { key, dimension, size, milliseconds, cached } = result;
     const values = this.#values.get(key) ?? { features: null };
     this.#values.delete(key);

@@ -259,10 +259,7 @@ export class InspectorPanel implements ViewContext {
     if (!this.#columns.isLoading) void this.#prepare();
   }
 
-  /**
-   * Fetches what the next step of the user needs: the values of the maps, and while no run trains what views ask for, so
-   * that switching to them, or another cluster more, is at once.
-   */
+  /** Fetches what the next step of the user needs: the values of the maps, and while no run trains what views ask for. */
   async #prepare(): Promise<void> {
     const abort = new AbortController();
     this.#preparation = abort;
@@ -276,6 +273,7 @@ export class InspectorPanel implements ViewContext {
       if (isOver()) return;
       await whole(view.prepare?.(this.columns, abort.signal));
     }
+    if (!isOver()) await whole(this.view?.prepareFurther?.(this.columns, abort.signal));
   }
 
   #viewFailed({ kind, message }: InspectorProblem): void {

@@ -55,3 +55,35 @@ export async function settled(frame: Frame): Promise<void> {
   });
   await sleep(300);
 }
+
+/** From now on the values of maps that come to the panel are held back, until `releaseMapValues`. */
+export const holdMapValues = (frame: Frame): Promise<void> =>
+  frame.evaluate(() => {
+    Reflect.set(window, 'held', []);
+    // A listener of ours would come after the panel's own.
+    const { get } = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data')!;
+    Object.defineProperty(MessageEvent.prototype, 'data', {
+      configurable: true,
+      get(this: MessageEvent) {
+        const data = get!.call(this);
+        const held: unknown[] | null = Reflect.get(window, 'held');
+        // Answers with more than `data` are others.
+        const isValues = data?.result?.data instanceof ArrayBuffer && Object.keys(data.result).length === 1;
+        if (held === null || !isValues) return data;
+        if (!held.includes(data)) held.push(data);
+        return { kind: 'held' };
+      },
+    });
+  });
+
+/** How many maps' values are held back. */
+export const heldMapValues = (frame: Frame): Promise<number> =>
+  frame.evaluate(() => (Reflect.get(window, 'held') as unknown[]).length);
+
+/** Lets the values go that were held back, and those that come. */
+export const releaseMapValues = (frame: Frame): Promise<void> =>
+  frame.evaluate(() => {
+    const held: unknown[] = Reflect.get(window, 'held');
+    Reflect.set(window, 'held', null);
+    for (const data of held) window.dispatchEvent(new MessageEvent('message', { data }));
+  });

@@ -31,7 +31,12 @@ export interface FeatureQuery extends ColumnSettings {
   source: ModelSource;
 }
 
+/** A feature map, and the clusters that are wanted with it. */
+export type FeaturesQuery = FeatureQuery & { clusters: ClusterSettings | null };
+
+export type ClusterSettings = service.ClusterSettings;
 export type FeaturesResult = service.FeaturesResult;
+export type MapResult = service.MapResult;
 
 export interface MapValuesQuery {
   /** A map that was asked for before. */
@@ -45,6 +50,7 @@ export interface MapValuesResult {
 
 export type KMeansQuery = service.KMeansParams;
 export type KMeansResult = service.KMeansResult;
+export type KMeansMap = service.KMeansMap;
 
 export type PcaQuery = service.PcaParams;
 export type PcaResult = Omit<service.PcaResult, 'maps'> & {
@@ -138,7 +144,7 @@ export interface LoadedBoxes {
 /** Every request of the panel: what it takes and what it gives. A dialogue that the user dismisses gives null. */
 export interface InspectorRequests {
   describe: { query: { source: ModelSource }; result: ModelDescription };
-  features: { query: FeatureQuery; result: FeaturesResult };
+  features: { query: FeaturesQuery; result: FeaturesResult };
   mapValues: { query: MapValuesQuery; result: MapValuesResult };
   kMeans: { query: KMeansQuery; result: KMeansResult };
   pca: { query: PcaQuery; result: PcaResult };

@@ -6,7 +6,7 @@ import { element } from '../../dom.ts';
 import { formatMetric } from '../../format.ts';
 import type { ProgressListener } from '../host.ts';
 import { K_RANGE } from '../panelState.ts';
-import type { CopyCommandQuery } from '../protocol/requests.ts';
+import type { ClusterSettings, CopyCommandQuery, KMeansMap } from '../protocol/requests.ts';
 import type { InspectorState } from '../protocol/state.ts';
 import type { WordStore } from '../wordStore.ts';
 import { cellTable } from './cellTable.ts';
@@ -15,7 +15,13 @@ import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 import { WordsField } from './wordsField.ts';
 
 /** Clusterings of single maps that are kept: a slider that goes back asks for nothing. */
-const KEPT_CLUSTERINGS = 96;
+const KEPT_CLUSTERINGS = 192;
+
+/** Numbers of clusters that the slider has. */
+const allNumbers = Array.from(
+  { length: K_RANGE.maximum - K_RANGE.minimum + 1 },
+  (_, index) => K_RANGE.minimum + index,
+);
 
 interface Clusters {
   labels: Int16Array;
@@ -96,12 +102,31 @@ export class KMeansView implements View {
     await this.#context.loadValues(columns);
   }
 
+  wantedClusters(): ClusterSettings {
+    return this.#context.state.kMeans;
+  }
+
+  takeClusters(clusters: KMeansMap, settings: ClusterSettings): void {
+    this.#keep(nameOf(settings, [clusters.key], clusters.key), clusters);
+  }
+
   /** These clusters, and those of one more and one less. */
-  async prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+  prepare(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+    return this.#prepare(columns, signal, 1);
+  }
+
+  /** Those of every other number: a slider may be pressed anywhere. */
+  prepareFurther(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void> {
+    return this.#prepare(columns, signal, Number.POSITIVE_INFINITY);
+  }
+
+  /** The nearest numbers first. */
+  async #prepare(columns: readonly ReadyColumn[], signal: AbortSignal, most: number): Promise<void> {
     const { kMeans } = this.#context.state;
-    for (const k of [kMeans.k, kMeans.k + 1, kMeans.k - 1])
-      if (!signal.aborted && k >= K_RANGE.minimum && k <= K_RANGE.maximum)
-        await this.#fetch(columns, { ...kMeans, k }, signal, () => undefined);
+    const apart = (k: number): number => Math.abs(k - kMeans.k);
+    const numbers = allNumbers.filter(k => apart(k) <= most).sort((a, b) => apart(a) - apart(b));
+    for (const k of numbers)
+      if (!signal.aborted) await this.#fetch(columns, { ...kMeans, k }, signal, () => undefined);
   }
 
   async #fetch(
@@ -116,9 +141,13 @@ export class KMeansView implements View {
     if (wanted.every(name => this.#clusters.has(name))) return;
     const query = { keys, ...settings, reference: null };
     const { maps } = await this.#context.host.request('kMeans', query, { signal, progress });
-    maps.forEach(({ labels, shares }, index) => {
-      this.#clusters.set(wanted[index]!, { labels: Int16Array.from(labels), shares });
+    maps.forEach((map, index) => {
+      this.#keep(wanted[index]!, map);
     });
+  }
+
+  #keep(name: string, { labels, shares }: KMeansMap): void {
+    this.#clusters.set(name, { labels: Int16Array.from(labels), shares });
     for (const oldest of this.#clusters.keys()) {
       if (this.#clusters.size <= KEPT_CLUSTERINGS) return;
       this.#clusters.delete(oldest);
@@ -266,7 +295,7 @@ export class KMeansView implements View {
   }
 }
 
-function nameOf(settings: InspectorState['kMeans'], keys: readonly string[], key: string): string {
+function nameOf(settings: ClusterSettings, keys: readonly string[], key: string): string {
   return `${JSON.stringify(settings)}|${keys.join()}|${key}`;
 }
 

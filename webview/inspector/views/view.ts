@@ -5,7 +5,14 @@ import type { Cursor } from '../cursor.ts';
 import type { InspectorHost, ProgressListener } from '../host.ts';
 import type { LoadedMap } from '../mapStore.ts';
 import type { ColumnSettings } from '../protocol/models.ts';
-import type { Box, CopyCommandQuery, FeatureQuery, LoadedBoxes } from '../protocol/requests.ts';
+import type {
+  Box,
+  ClusterSettings,
+  CopyCommandQuery,
+  FeatureQuery,
+  KMeansMap,
+  LoadedBoxes,
+} from '../protocol/requests.ts';
 import type { InspectorState, InspectorView } from '../protocol/state.ts';
 import type { Placement } from '../viewport.ts';
 
@@ -74,12 +81,18 @@ export interface View {
    * pass: the view itself while another is shown, its neighbouring settings while it is.
    */
   prepare?(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void>;
+  /** The same, after all views have prepared, of the view that is shown alone: settings farther off. */
+  prepareFurther?(columns: readonly ReadyColumn[], signal: AbortSignal): Promise<void>;
   /** It reads whole regions, not a value for each patch: mask attention can be asked. */
   readonly readsRegions?: boolean;
   /** Brings the controls up to the state and the columns. */
   refreshControls?(): void;
   /** Fetches what the columns need beyond the grid of their maps and is not there yet. */
   load?(columns: readonly ReadyColumn[], signal: AbortSignal, progress: ProgressListener): Promise<void>;
+  /** Clusters that the service shall answer with the map of the only column, so that the picture takes one request. */
+  wantedClusters?(): ClusterSettings | null;
+  /** They are there. */
+  takeClusters?(clusters: KMeansMap, settings: ClusterSettings): void;
   /** Null while what it needs has not arrived. */
   picture(column: ReadyColumn): Picture | null;
   /** What the readout says of a patch. */
