@@ -10,6 +10,7 @@ import {
   type OnnxValueInfo,
   onnxAttributeTypes,
 } from './schema.ts';
+import { unreadDescription, unreadNode } from './unreadOutput.ts';
 
 /** First operator set with ScatterElements' sum and with LayerNormalization. */
 export const onnxOpset = 18;
@@ -33,12 +34,19 @@ export interface LoweringOptions {
   outputName?: (name: string) => string;
   /** Lowers for the caches of a processor: same numbers, more nodes. */
   forProcessor?: boolean;
+  /** Puts an output before the others after which onnxruntime-node reads none, see `unreadOutput.ts`. */
+  unread?: boolean;
 }
 
 /** Lowers a graph to an ONNX model whose inputs keep their names and whose outputs go by `onnxOutputName`. */
 export function lowerToOnnx(
   outputs: Outputs,
-  { external = new Map(), outputName = onnxOutputName, forProcessor = false }: LoweringOptions = {},
+  {
+    external = new Map(),
+    outputName = onnxOutputName,
+    forProcessor = false,
+    unread = false,
+  }: LoweringOptions = {},
 ): Uint8Array {
   const nodes = new NodeList(forProcessor);
   const names = new Map<Value, string>();
@@ -64,6 +72,10 @@ export function lowerToOnnx(
     if (names.get(value) !== output) nodes.node('Identity', [names.get(value)!], {}, output);
     return describe(output, value);
   });
+  if (unread) {
+    nodes.nodes.push(unreadNode);
+    results.unshift(unreadDescription);
+  }
   const graph = { node: nodes.nodes, initializer: nodes.constants, input: inputs, output: results };
   return encodeOnnxModel(graph, onnxOpset);
 }

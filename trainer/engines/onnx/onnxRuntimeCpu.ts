@@ -8,6 +8,7 @@ import { inputTypes, outputTypes, requireFeed, typeOf } from '../programTypes.ts
 import { SerialQueue } from '../serialQueue.ts';
 import { CpuMemory } from './cpuMemory.ts';
 import { lowerToOnnx, onnxOutputName } from './lower.ts';
+import { isRefusalToRead, unreadOutput } from './unreadOutput.ts';
 import { onnxRuntimeVersion } from './version.ts';
 
 const gib = 2 ** 30;
@@ -65,18 +66,21 @@ export class OnnxRuntimeCpuEngine implements Engine {
 
   async compile(outputs: Outputs): Promise<Program> {
     const arena = largestTensorBytes(outputs) <= arenaTensorLimitBytes;
-    const session = await InferenceSession.create(lowerToOnnx(outputs, { forProcessor: true }), {
-      executionProviders: ['cpu'],
-      graphOptimizationLevel: 'all',
-      intraOpNumThreads: this.#threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      logSeverityLevel: 3,
-      enableCpuMemArena: arena,
-      enableMemPattern: true,
-      // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-    });
+    const session = await InferenceSession.create(
+      lowerToOnnx(outputs, { forProcessor: true, unread: true }),
+      {
+        executionProviders: ['cpu'],
+        graphOptimizationLevel: 'all',
+        intraOpNumThreads: this.#threads,
+        interOpNumThreads: 1,
+        executionMode: 'sequential',
+        logSeverityLevel: 3,
+        enableCpuMemArena: arena,
+        enableMemPattern: true,
+        // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
+        extra: { session: { intra_op: { allow_spinning: '0' } } },
+      },
+    );
     const program = new CpuProgram(session, outputs, this.#memory, this.#queue, () => {
       this.#programs.delete(program);
     });
@@ -142,14 +146,14 @@ class CpuProgram implements Program {
     for (const [name, type] of Object.entries(this.inputs))
       bound[name] = toOrtTensor(type, requireCpuTensor(requireFeed(name, type, feeds[name])).data);
     const results: Record<string, CpuTensor> = {};
-    const fetches: Record<string, Tensor> = {};
+    const fetches: Record<string, Tensor | null> = { [unreadOutput]: null };
     try {
       for (const [name, type] of Object.entries(this.outputs)) {
         const data = this.#memory.take(type.dtype, sizeOf(type.shape));
         results[name] = new CpuTensor(type, data, this.#memory);
         fetches[onnxOutputName(name)] = toOrtTensor(type, data);
       }
-      await session.run(bound, fetches);
+      await runUnread(session, bound, fetches);
       // ONNX Runtime blocks the event loop while it computes: let timers, pipes and workers in between runs.
       await setImmediate();
     } catch (error) {
@@ -166,6 +170,19 @@ class CpuProgram implements Program {
     return this.#queue.add(async () => {
       await session?.release();
     });
+  }
+}
+
+/** Computes the fetches into their arrays, and reads nothing back. */
+async function runUnread(
+  session: InferenceSession,
+  feeds: InferenceSession.OnnxValueMapType,
+  fetches: InferenceSession.NullableOnnxValueMapType,
+): Promise<void> {
+  try {
+    await session.run(feeds, fetches);
+  } catch (error) {
+    if (!isRefusalToRead(error)) throw error;
   }
 }
 

@@ -21,7 +21,11 @@ message TensorProto {
   repeated StringStringEntryProto external_data = 13; int32 data_location = 14;
 }
 message TensorShapeProto { message Dimension { oneof value { int64 dim_value = 1; } } repeated Dimension dim = 1; }
-message TypeProto { message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; } oneof value { Tensor tensor_type = 1; } }
+message TypeProto {
+  message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; }
+  message Sequence { TypeProto elem_type = 1; }
+  oneof value { Tensor tensor_type = 1; Sequence sequence_type = 4; }
+}
 message ValueInfoProto { string name = 1; TypeProto type = 2; }
 message GraphProto {
   repeated NodeProto node = 1; string name = 2; repeated TensorProto initializer = 5;
@@ -61,6 +65,8 @@ export interface OnnxValueInfo {
   elementType: number;
   /** Null where any shape will do. */
   shape: readonly number[] | null;
+  /** A sequence of such tensors instead of one. */
+  sequence?: boolean;
 }
 
 export interface OnnxGraph {
@@ -70,15 +76,13 @@ export interface OnnxGraph {
   output: readonly OnnxValueInfo[];
 }
 
-const valueInfo = ({ name, elementType, shape }: OnnxValueInfo): object => ({
-  name,
-  type: {
-    tensorType: {
-      elemType: elementType,
-      ...(shape ? { shape: { dim: shape.map(length => ({ dimValue: length })) } } : {}),
-    },
-  },
-});
+const valueInfo = ({ name, elementType, shape, sequence }: OnnxValueInfo): object => {
+  const tensorType = {
+    elemType: elementType,
+    ...(shape ? { shape: { dim: shape.map(length => ({ dimValue: length })) } } : {}),
+  };
+  return { name, type: sequence ? { sequenceType: { elemType: { tensorType } } } : { tensorType } };
+};
 
 /** Serialises a graph of operator set `opset` as an ONNX model. */
 export function encodeOnnxModel(graph: OnnxGraph, opset: number): Uint8Array {
