@@ -1,11 +1,20 @@
 import assert from 'node:assert/strict';
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Frame, Locator } from 'playwright-core';
 import { repositoryRoot, skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
 import { chooseFromMenu, rowOf } from './support/contextMenu.ts';
-import { columnPicture, PATIENCE, settled, until } from './support/inspectorFrame.ts';
+import {
+  columnPicture,
+  heldMapValues,
+  holdMapValues,
+  PATIENCE,
+  releaseMapValues,
+  settled,
+  until,
+} from './support/inspectorFrame.ts';
 import { openWorkbench, type Theme, type Workbench } from './support/workbench.ts';
 
 describe('ways in and states of the inspector', function () {
@@ -135,6 +144,23 @@ describe('ways in and states of the inspector', function () {
     assert.notEqual(await columnPicture(frame, 1), before);
     await keepPicture('difference');
     await frame.getByText('Difference', { exact: true }).click();
+  });
+
+  it('shows the difference once the values of its maps are there, when it is switched on before', async () => {
+    const frame = await panel();
+    const second = columnAt(frame, 1);
+    await holdMapValues(frame);
+    await second.locator('label', { hasText: 'Read-out' }).locator('select').selectOption('keyKey');
+    await until('clusters before the values', async () => /clusters over/.test((await factsOf(frame))[1]!));
+    await until('the values', async () => (await heldMapValues(frame)) > 0);
+    await frame.getByText('Difference', { exact: true }).click();
+    await sleep(500);
+    assert.doesNotMatch((await factsOf(frame))[1]!, /cosine distance/);
+    assert.equal(await frame.locator('[role="alert"]:visible').count(), 0);
+    await releaseMapValues(frame);
+    await until('the distances', async () => /cosine distance to the first/.test((await factsOf(frame))[1]!));
+    await frame.getByText('Difference', { exact: true }).click();
+    await until('the clusters', async () => /clusters over/.test((await factsOf(frame))[1]!));
     await second.locator('[title="Remove column"]').click();
   });
 
