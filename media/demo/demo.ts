@@ -43,7 +43,7 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '0' },
     scenes: { type: 'string', default: '4000' },
     'evaluated-scenes': { type: 'string', default: '240' },
-    epochs: { type: 'string', default: '7' },
+    epochs: { type: 'string', default: '5' },
     lr: { type: 'string', default: '2e-3' },
   },
 });
