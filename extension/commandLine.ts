@@ -32,6 +32,7 @@ export const settingFlags: Readonly<Record<TunableSetting, string>> = {
   learningRate: '--lr',
   weightDecay: '--weight-decay',
   cosineWeight: '--cosine-weight',
+  teacherCacheMib: '--teacher-cache',
   retention: '--retention',
   warmup: '--warmup',
   beta1: '--beta1',

@@ -7,6 +7,8 @@ export interface DemoFolder {
   folder: string;
   /** Scenes without labels, to train on. */
   scenes: string;
+  /** Regions of them that `clipself propose` found by colour alone, COCO-style. */
+  proposals: string;
   /** COCO panoptic annotations of other scenes, with the folders of their images and of their PNG files. */
   annotations: string;
   images: string;
@@ -19,6 +21,7 @@ export function demoFolderAt(folder: string): DemoFolder {
   return {
     folder,
     scenes: path.join(folder, 'scenes'),
+    proposals: path.join(folder, 'proposals.json'),
     annotations: path.join(evaluation, 'panoptic.json'),
     images: path.join(evaluation, 'images'),
     masks: path.join(evaluation, 'panoptic'),

@@ -51,6 +51,7 @@ export const settingRules: Readonly<Record<TunableSetting, SettingRule>> = {
   learningRate: number(0, 10),
   weightDecay: number(0, 10),
   cosineWeight: number(0, 1000),
+  teacherCacheMib: number(0, 2 ** 20),
   retention: number(0, 1000),
   warmup: integer(0, 1e9),
   beta1: optional(number(0, 0.999999)),

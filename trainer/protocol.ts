@@ -52,6 +52,8 @@ export interface TrainingSettings {
   weightDecay: number;
   /** Weight of the CLIPSelf loss. */
   cosineWeight: number;
+  /** Memory for the teacher's embeddings of proposals, which are the same in each epoch, MiB; 0: they are computed anew. */
+  teacherCacheMib: number;
   /** Weight of keeping the class token of whole images near the teacher's; 0 leaves it out. */
   retention: number;
   /** Steps of linear warm-up before the cosine decay. */

@@ -68,10 +68,13 @@ export class DemoCommands {
 
   /** A run that names the regions of other scenes before training and after each epoch. @returns The run directory. */
   async fineTune(): Promise<string | null> {
-    const { scenes, annotations, images, masks } = await this.#prepare();
+    const { scenes, proposals, annotations, images, masks } = await this.#prepare();
     return vscode.commands.executeCommand('clipself.fineTune', {
       ...{ model: this.#demo.model, images: scenes, preset: 'demo' },
-      settings: { evaluatePanoptic: annotations, evaluateImages: images, evaluateMasks: masks },
+      settings: {
+        ...{ regions: 'proposals', boxes: proposals, cropScale: 1.5, teacherCacheMib: 64 },
+        ...{ evaluatePanoptic: annotations, evaluateImages: images, evaluateMasks: masks },
+      },
     });
   }
 

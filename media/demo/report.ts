@@ -13,6 +13,8 @@ export interface SceneViews {
 
 export interface DemoReport {
   model: string;
+  /** What the scenes look like, in a sentence or two. */
+  scenes: string;
   comparisons: { title: string; numbers: Comparison }[];
   claims: Claim[];
   /** Loss of every step. */
@@ -69,13 +71,14 @@ svg { width: 100%; height: auto; background: var(--plate) } svg text { fill: cur
 
 /** A page that needs nothing beside itself. */
 export function htmlReport(report: DemoReport): string {
-  const { model, comparisons, claims, losses, views, minutes } = report;
+  const { model, scenes, comparisons, claims, losses, views, minutes } = report;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>CLIPSelf demo</title>
 <style>${style}</style></head><body>
 <h1>CLIPSelf on Emoji World</h1>
 <p>How often a region is named rightly by the words of 78 classes, as the mean over classes, with <code>${escapeHtml(model)}</code> before and after
 CLIPSelf on unlabelled scenes. ${minutes.toFixed(1)} minutes in all.</p>
+<p>${escapeHtml(scenes)}</p>
 ${comparisons.map(numberTable).join('\n')}
 <p>${escapeHtml(cropsNote)}</p>
 <h2>What was claimed</h2>

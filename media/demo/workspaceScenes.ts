@@ -6,15 +6,16 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { sceneDefaults } from '../../trainer/world/scene.ts';
+import { proposeCommand } from '../../trainer/commands/propose.ts';
 import { trainingStyles } from '../../trainer/world/styles.ts';
 import { type WorldRequest, writeWorld } from '../../trainer/world/writeWorld.ts';
+import { proposedRegions, sceneLooks } from './sceneLooks.ts';
 
 const target = fileURLToPath(new URL('workspace', import.meta.url));
 
-const common = { ...sceneDefaults, styles: trainingStyles };
-const training: WorldRequest = { ...common, seed: 21, count: 96, fewestThings: 7, mostThings: 12 };
-const evaluation: WorldRequest = { ...common, seed: 22, count: 32, fewestThings: 4, mostThings: 9 };
+const common = { ...sceneLooks, styles: trainingStyles };
+const training: WorldRequest = { ...common, seed: 21, count: 160 };
+const evaluation: WorldRequest = { ...common, seed: 22, count: 32 };
 
 const folder = await mkdtemp(path.join(tmpdir(), 'clipself-scenes-'));
 try {
@@ -27,6 +28,10 @@ try {
     await cp(path.join(folder, 'evaluation', part), path.join(target, 'evaluation', part), {
       recursive: true,
     });
+  const proposals = path.join(target, 'proposals.json');
+  const scenes = path.join(target, 'scenes');
+  await rm(proposals, { force: true });
+  await proposeCommand(['--images', scenes, '--count', String(proposedRegions), '--out', proposals]);
   await cp(path.join(folder, 'training/ATTRIBUTION.md'), path.join(target, 'ATTRIBUTION.md'));
 } finally {
   await rm(folder, { recursive: true, force: true });

@@ -42,6 +42,7 @@ describe('the walkthrough', function () {
     const run = await vscode.commands.executeCommand<string>('clipself.fineTuneDemo');
     const { settings }: RunConfiguration = JSON.parse(await readFile(path.join(run, 'config.json'), 'utf8'));
     assert.equal(path.basename(settings.images), 'scenes');
+    assert.equal(path.basename(settings.boxes!), 'proposals.json');
     assert.equal(path.dirname(settings.evaluateImages!), path.dirname(settings.evaluatePanoptic!));
     const history = () => readMetricHistory(path.join(run, 'metrics.jsonl'));
     await until('a step', async () => (await history()).steps.length > 0);

@@ -52,7 +52,7 @@ describe('training from the extension host', function () {
     const configuration: RunConfiguration = JSON.parse(await readFile(path.join(run, 'config.json'), 'utf8'));
     assert.equal(configuration.settings.epochs, 5);
     assert.equal(configuration.settings.seed, 5);
-    assert.equal(configuration.settings.size, 144);
+    assert.equal(configuration.settings.size, 96);
   });
 
   it('opens the training panel', async () => {

@@ -9,6 +9,7 @@ import { batchOf } from '../../trainer/distill/sampler.ts';
 import { buildBatch, type TrainingBatch } from '../../trainer/images/batch.ts';
 import { BatchLoader, type BatchLoaderSettings } from '../../trainer/images/batchLoader.ts';
 import { clipNormalisation } from '../../trainer/images/normalise.ts';
+import { packRegions } from '../../trainer/images/regionStore.ts';
 import { fixturePath } from '../support/goldenTensors.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
 
@@ -113,6 +114,42 @@ describe('BatchLoader', function () {
     assert.deepEqual([first.images, first.crops], [copy.images, copy.crops]);
     await loader.dispose();
     loader.giveBack(0, first);
+  });
+
+  it('gives a crop once where embeddings are kept, and names its region ever after', async () => {
+    const regions = packRegions(settings.files.length, false, () =>
+      settings.files.flatMap((_, image) =>
+        [0, 1, 2].map(corner => ({ image, label: -1, box: [corner, corner, 12, 10 + corner] as const })),
+      ),
+    );
+    const kept = 7;
+    const loader = new BatchLoader({ ...settings, regions, maxBoxes: 2, keptRegions: kept });
+    const all = { ...settings, regions, maxBoxes: 2 };
+    const length = 3 * settings.cropSize ** 2;
+    const crops = new Map<number, Float32Array>();
+    let left = 0;
+    try {
+      for (let step = 0; step < 12; step++) {
+        const batch = await loader.next(step);
+        const whole = await buildBatch({ ...all, ...batchOf(step, settings.batch, settings.files.length) });
+        assert.deepEqual(batch.sources, whole.sources);
+        assert.equal(batch.kept!.regions.length, whole.crops.length / length);
+        assert.equal(batch.crops.length / length, batch.kept!.cropOf.filter(place => place >= 0).length);
+        batch.kept!.cropOf.forEach((place, box) => {
+          const region = batch.kept!.regions[box]!;
+          const given = batch.crops.subarray(place * length, (place + 1) * length);
+          if (place < 0) left++;
+          else if (region >= 0) assert.ok(!crops.has(region), `the crop of region ${region} came twice`);
+          const crop = place < 0 ? crops.get(region)! : given.slice();
+          if (region >= 0) crops.set(region, crop);
+          assert.deepEqual(crop, whole.crops.slice(box * length, (box + 1) * length));
+        });
+      }
+    } finally {
+      await loader.dispose();
+    }
+    assert.deepEqual([...crops.keys()].sort(), [0, 1, 2, 3, 4, 5, 6]);
+    assert.ok(left > 10, `${left} crops were left out`);
   });
 
   it('starts at any step and forgets what was passed over', async () => {

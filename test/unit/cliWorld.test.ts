@@ -23,13 +23,17 @@ describe('commands of Emoji World', function () {
 
   it('world writes a data set and says where', async () => {
     const out = folder.file('world');
-    const args = '--count 2 --size 64 --things 3-4 --styles noto --seed 9 --json'.split(' ');
+    const args =
+      '--count 2 --size 64 --things 3-4 --styles noto --seed 9 --thing-size 0.3-.55 --overlap 0 --json'.split(
+        ' ',
+      );
     assert.deepEqual(JSON.parse(await printed(() => worldCommand(['--out', out, ...args]))), {
       directory: out,
       scenes: 2,
     });
     const { info, images } = JSON.parse(await readFile(path.join(out, 'instances.json'), 'utf8'));
     assert.deepEqual([info.seed, info.fewestThings, info.mostThings, images.length], [9, 3, 4, 2]);
+    assert.deepEqual([info.smallestThing, info.largestThing, info.overlap], [0.3, 0.55, 0]);
   });
 
   it('world refuses what it cannot do', async () => {
@@ -39,6 +43,9 @@ describe('commands of Emoji World', function () {
       ['--count', '0', /--count takes a whole number from 1/],
       ['--size', '47', /--size takes a whole number from 48/],
       ['--things', '9-4', /--things takes two numbers/],
+      ['--thing-size', '0.5-0.2', /--thing-size takes two shares/],
+      ['--thing-size', '0.5', /--thing-size takes two shares/],
+      ['--overlap', '1.2', /--overlap takes a number from 0 to 1/],
       ['--styles', 'noto,chalk', /got 'chalk'/],
     ] as const)
       await assert.rejects(worldCommand(['--out', out, option, value]), error => {

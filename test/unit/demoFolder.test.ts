@@ -5,7 +5,9 @@ import { demoAssets } from '../../extension/demoAssets.ts';
 import { prepareDemoFolder, sampleScenes } from '../../extension/demoFolder.ts';
 import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
 import { readCocoPanoptic } from '../../trainer/evaluate/cocoPanoptic.ts';
+import { regionCount } from '../../trainer/images/regionStore.ts';
 import { findTextSource } from '../../trainer/text/promptEncoder.ts';
+import { readCocoRegions } from '../../trainer/training/regionFiles.ts';
 import { worldClasses } from '../../trainer/world/classes.ts';
 import { iconStyles, trainingStyles } from '../../trainer/world/styles.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
@@ -54,8 +56,19 @@ describe('the demo that ships', () => {
     assert.equal((await sampleScenes(copy, 3)).length, 3);
   });
 
+  it('has proposals for every scene to train on', async () => {
+    const { scenes, proposals } = await prepareDemoFolder(workspace, folder.file('proposed'));
+    const images = (await readdir(scenes)).sort().map(name => path.join(scenes, name));
+    const read = { file: proposals, imageRoot: scenes, images, labelled: false };
+    const { store } = await readCocoRegions(read);
+    for (const image of images.keys()) assert.ok(regionCount(store, image) >= 3, images[image]);
+  });
+
   it('has annotations that the evaluation reads, of scenes that are not trained on', async () => {
-    const { annotations, images, masks, scenes } = await prepareDemoFolder(workspace, folder.file('read'));
+    const { annotations, images, masks, scenes, proposals } = await prepareDemoFolder(
+      workspace,
+      folder.file('read'),
+    );
     const data = await readCocoPanoptic(annotations, false);
     assert.equal(data.images.length, 32);
     assert.deepEqual(
@@ -65,7 +78,7 @@ describe('the demo that ships', () => {
     const trained = new Set(
       await Promise.all((await readdir(scenes)).map(name => readFile(path.join(scenes, name), 'base64'))),
     );
-    for (const image of await sampleScenes({ annotations, images, masks, scenes, folder: '' }, 32))
+    for (const image of await sampleScenes({ annotations, images, masks, scenes, proposals, folder: '' }, 32))
       assert.ok(!trained.has(await readFile(image, 'base64')));
   });
 });

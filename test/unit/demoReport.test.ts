@@ -45,6 +45,7 @@ describe('what the demo claims', () => {
     assert.match(lines[2]!, /dense features over boxes +2\.0 % → 40\.0 % +– → – +– → – +– → –/);
     const page = htmlReport({
       model: 'tiny & <b>',
+      scenes: 'Scenes of < 3 things.',
       comparisons: [comparison],
       claims: judge(comparison.numbers, comparison.numbers),
       losses: [0.8, 0.4, 0.2],
@@ -57,6 +58,7 @@ describe('what the demo claims', () => {
       minutes: 4.2,
     });
     assert.ok(page.includes('tiny &#38; &#60;b&#62;') && page.includes('Seen &#60;styles&#62;'));
+    assert.ok(page.includes('<p>Scenes of &#60; 3 things.</p>'));
     assert.ok(page.includes('2.0 % → <b>40.0 %</b>'));
     assert.ok(page.includes('3 steps, 0.800 to 0.200'));
     assert.ok(page.includes('src="data:image/png;base64,AQI="'));

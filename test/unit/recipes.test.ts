@@ -34,7 +34,7 @@ describe('published recipes', function () {
       const expected = ['memoryBudgetGib', 'arch', 'beta1', 'beta2', 'checkpointEvery', 'embeddings'];
       expected.push('engine', 'epsilon', 'evaluateEmbeddings', 'evaluateImages', 'evaluateLimit');
       expected.push('evaluateMasks', 'evaluatePanoptic', 'keepCheckpoints', 'prompts', 'seed', 'threads');
-      expected.push('compareWeightsEvery', 'exchange', 'precision', 'ranks');
+      expected.push('compareWeightsEvery', 'exchange', 'precision', 'ranks', 'teacherCacheMib');
       if (resolved.regions !== 'grid') expected.push('boxes', 'maxSplit');
       assert.deepEqual(left.sort(), expected.sort(), name);
     }

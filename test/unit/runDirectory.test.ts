@@ -40,6 +40,7 @@ const configuration: RunConfiguration = {
     exchange: 'average',
     compareWeightsEvery: 100,
     cosineWeight: 1,
+    teacherCacheMib: 0,
     retention: 0,
     size: 448,
     maxSplit: 6,

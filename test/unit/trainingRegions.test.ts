@@ -111,6 +111,28 @@ describe('training on boxes of a file', function () {
     assert.ok(preview.boxes.length > 0);
   });
 
+  it('keeps the teacher’s embeddings of boxes: the same bits with any memory, and after a kill', async () => {
+    const boxes = folder.file('labelled.json');
+    // A step is two passes, each with the crops of its own.
+    const options = ['--regions', 'proposals', '--boxes', boxes, '--max-boxes', '4', '--accumulate', '2'];
+    await succeed(command('anew', ...options));
+    const { stderr } = await succeed(command('kept', ...options, '--teacher-cache', '1'));
+    assert.match(stderr, /embeddings of 42 of 42 regions are kept/);
+    // 0.0002 MiB holds a few embeddings: the others are computed anew beside them.
+    const few = await succeed(command('kept-few', ...options, '--teacher-cache', '0.0002'));
+    const [, count] = /embeddings of (\d+) of 42/.exec(few.stderr)!;
+    assert.ok(Number(count) > 0 && Number(count) < 42, count);
+    await assertSameWeights('kept-few', 'kept');
+    await interrupt(command('kept-killed', ...options, '--teacher-cache', '1'), folder.file('kept-killed'));
+    await assertSameWeights('kept-killed', 'kept');
+    // Crops that travel with others may differ in the last bits.
+    const [kept, anew] = [await losses('kept'), await losses('anew')];
+    assert.equal(kept.length, anew.length);
+    kept.forEach((loss, step) => {
+      assert.ok(Math.abs(loss - anew[step]!) < 1e-4, `step ${step}: ${loss}, anew ${anew[step]}`);
+    });
+  });
+
   it('says how many images have no box', async () => {
     const { stderr } = await succeed(
       command('few', '--regions', 'proposals', '--boxes', folder.file('labelled.json')),
@@ -182,6 +204,13 @@ describe('training on boxes of a file', function () {
       [
         ['boxes without a kind', '{}', [], /--boxes needs --regions/, 2],
         ['a kind without boxes', null, ['--regions', 'proposals'], /--regions proposals needs --boxes/, 2],
+        [
+          'a memory for grids',
+          null,
+          ['--teacher-cache', '1'],
+          /--teacher-cache needs --regions proposals/,
+          2,
+        ],
         ['an unknown kind', '{}', ['--regions', 'circles'], /--regions takes grid, proposals, boxes-file/, 2],
         ['an unknown method', null, ['--method', 'magic'], /--method takes clipself, regionclip/, 2],
         ['sizes that are none', null, ['--multiscale', '16,big'], /--multiscale takes sides from/, 2],

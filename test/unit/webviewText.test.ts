@@ -161,6 +161,7 @@ describe('configuration in the training panel', () => {
       exchange: 'average',
       compareWeightsEvery: 100,
       cosineWeight: 1,
+      teacherCacheMib: 0,
       retention: 0,
       size: 1024,
       maxSplit: 6,

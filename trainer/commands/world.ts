@@ -4,7 +4,7 @@ import { RunLog } from '../runs/runLog.ts';
 import { formatDuration } from '../training/progress.ts';
 import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
-import { sceneDefaults } from '../world/scene.ts';
+import { type SceneSettings, sceneDefaults } from '../world/scene.ts';
 import { parseStyleList } from '../world/styleList.ts';
 import { heldOutStyles, styleNames, trainingStyles } from '../world/styles.ts';
 import { type WorldRequest, writeWorld } from '../world/writeWorld.ts';
@@ -20,6 +20,9 @@ development dependencies: this works in a clone of the repository, after npm ci.
   --count N      scenes, 1 … 200000, default 100
   --size PIXELS  longest side, 48 … 2048, default ${sceneDefaults.longestSide}
   --things A-B   things of a scene, at most 64, default 4-9
+  --thing-size A-B  smallest and largest side of things as drawn, shares of the longest side of the scene,
+                 default ${sceneDefaults.smallestThing}-${sceneDefaults.largestThing}
+  --overlap X    share of a thing's box that others may cover where there is room elsewhere, 0 … 1, default ${sceneDefaults.overlap}
   --styles LIST  of ${styleNames.join(', ')};
                  default all but ${heldOutStyles.join(', ')}, which no training sees
   --json         the outcome as one JSON line on stdout`;
@@ -30,6 +33,8 @@ const options = {
   count: { type: 'string', default: '100' },
   size: { type: 'string', default: String(sceneDefaults.longestSide) },
   things: { type: 'string', default: '4-9' },
+  'thing-size': { type: 'string', default: `${sceneDefaults.smallestThing}-${sceneDefaults.largestThing}` },
+  overlap: { type: 'string', default: String(sceneDefaults.overlap) },
   styles: { type: 'string', default: trainingStyles.join(',') },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h' },
@@ -41,6 +46,20 @@ function parseThings(text: string): [fewest: number, most: number] {
   if (fewest === undefined || range[0] > range[1] || range[1] > 64)
     throw new SettingError(`--things takes two numbers up to 64 such as 4-9; got '${text}'`);
   return [...range];
+}
+
+function parseThingSize(text: string): Pick<SceneSettings, 'smallestThing' | 'largestThing'> {
+  const [, smallest, largest] = /^(\d*\.?\d+)-(\d*\.?\d+)$/.exec(text) ?? [];
+  const [smallestThing, largestThing] = [Number(smallest), Number(largest)];
+  if (smallest !== undefined && smallestThing >= 0.05 && smallestThing <= largestThing && largestThing <= 1)
+    return { smallestThing, largestThing };
+  throw new SettingError(`--thing-size takes two shares from 0.05 to 1 such as 0.18-0.5; got '${text}'`);
+}
+
+function share(option: string, text: string): number {
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (number >= 0 && number <= 1) return number;
+  throw new SettingError(`${option} takes a number from 0 to 1; got '${text}'`);
 }
 
 /** `clipself world`. */
@@ -57,6 +76,8 @@ export async function worldCommand(args: string[]): Promise<void> {
     seed: wholeNumber('--seed', values.seed, 0, 2 ** 31 - 1),
     count: wholeNumber('--count', values.count, 1, 200_000),
     longestSide: wholeNumber('--size', values.size, 48, 2048),
+    ...parseThingSize(values['thing-size']),
+    overlap: share('--overlap', values.overlap),
     styles: parseStyleList(values.styles),
     fewestThings,
     mostThings,

@@ -16,6 +16,7 @@ import { denseStages, imageStages } from '../models/visionStages.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
 import type { ActivationPlan } from './activationPlan.ts';
 import { AdamW } from './adamW.ts';
+import type { EmbeddingStore } from './embeddingStore.ts';
 import { GradientSum } from './gradientSum.ts';
 import { initialLossScale, isExhausted, type LossScale, nextLossScale } from './lossScale.ts';
 import { type Nouns, NounTargets } from './nounTargets.ts';
@@ -102,6 +103,8 @@ export interface DistillerSettings {
   retention?: number;
   /** Regions are compared with these nouns instead of the teacher's crop embeddings; null, the default, with those. */
   nouns?: Nouns | null;
+  /** Where the teacher's embeddings of crops are kept from step to step; null, the default, where they are not. */
+  embeddings?: EmbeddingStore | null;
   /** Other processes with images of the same step; null, the default, when a batch is the whole step. */
   peers?: StepPeers | null;
 }
@@ -187,6 +190,7 @@ export class Distiller {
       cropSize,
       cosineWeight,
       cropsAtOnce,
+      settings.embeddings ?? null,
     );
     this.#targets = nouns ? new NounTargets(engine, nouns) : this.#teacherTargets;
     const studentWith = (stages: typeof denseStages | typeof imageStages): Student =>

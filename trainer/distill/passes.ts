@@ -15,7 +15,7 @@ export function passesOf(batch: DistillationBatch, images: number): Distillation
     parts.push({
       images: share(batch.images, first, end, count),
       pooling: share(batch.pooling, first, end, count),
-      crops: share(batch.crops, box, nextBox, boxes),
+      ...cropsOf(batch, box, nextBox, boxes),
       boxCounts,
       ...(size === undefined ? {} : { size }),
       ...(labels ? { labels: labels.slice(box, nextBox) } : {}),
@@ -24,6 +24,26 @@ export function passesOf(batch: DistillationBatch, images: number): Distillation
     box = nextBox;
   }
   return parts;
+}
+
+/** The crops of boxes `first` to `end` of `count`. */
+function cropsOf(
+  { crops, kept }: DistillationBatch,
+  first: number,
+  end: number,
+  count: number,
+): Pick<DistillationBatch, 'crops' | 'kept'> {
+  if (!kept) return { crops: share(crops, first, end, count) };
+  const given = (boxes: readonly number[]): number => boxes.filter(place => place >= 0).length;
+  const before = given(kept.cropOf.slice(0, first));
+  const own = kept.cropOf.slice(first, end);
+  return {
+    crops: share(crops, before, before + given(own), given(kept.cropOf)),
+    kept: {
+      regions: kept.regions.slice(first, end),
+      cropOf: own.map(place => (place < 0 ? -1 : place - before)),
+    },
+  };
 }
 
 /** Rows `first` to `end` of an array of `count` equal rows. */

@@ -2,14 +2,24 @@ import type { DeviceTensor } from '../engines/engine.ts';
 import type { Value } from '../graph/value.ts';
 import type { StepImages } from './stepPeers.ts';
 
+/** Regions whose crops the teacher sees once. */
+export interface KeptCrops {
+  /** Place of each region among those whose embedding is kept, [K]; −1 where it is not. */
+  regions: readonly number[];
+  /** Place of each region's crop among the batch's, [K]; −1 where an earlier batch brought it. */
+  cropOf: readonly number[];
+}
+
 /** Images, crops and boxes of one step on the host. */
 export interface DistillationBatch {
   /** Student images [B, 3, S, S], normalised. */
   images: Float32Array;
   /** S in pixels; left out where it is the distiller's. */
   size?: number;
-  /** Teacher crops [K, 3, c, c], image after image; empty where regions have nouns instead. */
+  /** Teacher crops [K, 3, c, c], image after image; empty where regions have nouns instead, fewer where some are kept. */
   crops: Float32Array;
+  /** Where embeddings of crops are kept. */
+  kept?: KeptCrops | null;
   /** Boxes of each image; their sum is K. */
   boxCounts: readonly number[];
   /** [B, maxBoxes, tokens], RoIAlign rows; zero beyond an image's count. */

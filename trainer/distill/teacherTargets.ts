@@ -1,19 +1,27 @@
-import { type DeviceTensor, disposeAll, type Engine } from '../engines/engine.ts';
+import { type DeviceTensor, disposeAll, type Engine, readFloats } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
 import { gatherRows } from '../graph/operations/gather.ts';
 import { concat, reshape } from '../graph/operations/layout.ts';
 import { Value } from '../graph/value.ts';
 import type { VisionTower } from '../models/visionTower.ts';
 import { clipSelfLoss } from './clipself.ts';
+import type { EmbeddingStore } from './embeddingStore.ts';
 import {
   boxesOf,
   boxWeights,
   type DistillationBatch,
+  type KeptCrops,
   type RegionLoss,
   type RegionShape,
   type RegionTargets,
 } from './regionLoss.ts';
 import type { StepImages } from './stepPeers.ts';
+
+/**
+ * Crops whose embeddings are kept go through the teacher so many at a time, the last ones filled up with black: then an
+ * embedding has the same bits whichever crops travel with it, and a resumed run goes on to the same bits.
+ */
+const keptAtOnce = 16;
 
 /** CLIPSelf: a region is compared with what the frozen teacher makes of its crop. */
 export class TeacherTargets implements RegionTargets {
@@ -23,10 +31,12 @@ export class TeacherTargets implements RegionTargets {
   readonly #cropSize: number;
   readonly #cosineWeight: number;
   readonly #cropsAtOnce: number;
+  readonly #store: EmbeddingStore | null;
 
   /**
    * @param programs those of crops, whose number changes from step to step.
    * @param cropsAtOnce crops that go through the teacher together.
+   * @param store embeddings of earlier steps; null where none are kept.
    */
   constructor(
     engine: Engine,
@@ -35,7 +45,9 @@ export class TeacherTargets implements RegionTargets {
     cropSize: number,
     cosineWeight: number,
     cropsAtOnce: number,
+    store: EmbeddingStore | null = null,
   ) {
+    this.#store = store;
     this.#cropsAtOnce = cropsAtOnce;
     this.#engine = engine;
     this.#teacher = teacher;
@@ -46,9 +58,10 @@ export class TeacherTargets implements RegionTargets {
 
   async lossOf(part: DistillationBatch, whole: StepImages, shape: RegionShape): Promise<RegionLoss> {
     const { batch, tokens, maxBoxes } = shape;
-    const embeddings = await this.#embed(part);
-    const teacher = await this.#spread(embeddings, part, shape);
-    embeddings.dispose();
+    const teacher =
+      part.kept && this.#store
+        ? await this.#recall(part, part.kept, this.#store, shape)
+        : await this.#embedAll(part, shape);
     const weights = boxWeights(part, maxBoxes, this.#cosineWeight / boxesOf(whole));
     return {
       key: `${batch}x${tokens}x${maxBoxes}`,
@@ -59,6 +72,67 @@ export class TeacherTargets implements RegionTargets {
         weights: this.#engine.upload([batch, maxBoxes], weights),
       },
     };
+  }
+
+  async #embedAll(part: DistillationBatch, shape: RegionShape): Promise<DeviceTensor> {
+    const embeddings = await this.#embed(part);
+    try {
+      return await this.#spread(embeddings, part, shape);
+    } finally {
+      embeddings.dispose();
+    }
+  }
+
+  /** `[batch, maxBoxes, D]` from the store, and from the teacher where it lacks a region. */
+  async #recall(
+    part: DistillationBatch,
+    { regions, cropOf }: KeptCrops,
+    store: EmbeddingStore,
+    { batch, maxBoxes, embeddingDimension }: RegionShape,
+  ): Promise<DeviceTensor> {
+    const lacking = regions.flatMap((region, box) =>
+      region >= 0 && store.has(region) ? [] : [cropOf[box]!],
+    );
+    const fresh = await this.#embedFilled(part.crops, lacking);
+    const teacher = new Float32Array(batch * maxBoxes * embeddingDimension);
+    let box = 0;
+    part.boxCounts.forEach((count, image) => {
+      for (let row = image * maxBoxes; row < image * maxBoxes + count; row++, box++) {
+        const region = regions[box]!;
+        const embedding = fresh.get(cropOf[box]!) ?? store.get(region);
+        if (region >= 0) store.set(region, embedding);
+        teacher.set(embedding, row * embeddingDimension);
+      }
+    });
+    return this.#engine.upload([batch, maxBoxes, embeddingDimension], teacher);
+  }
+
+  /** Embeddings `[D]` of some crops by their places. */
+  async #embedFilled(crops: Float32Array, places: readonly number[]): Promise<Map<number, Float32Array>> {
+    const side = this.#cropSize;
+    const numbers = 3 * side * side;
+    const size = Math.min(keptAtOnce, this.#cropsAtOnce);
+    const embeddings = new Map<number, Float32Array>();
+    for (let first = 0; first < places.length; first += size) {
+      const together = places.slice(first, first + size);
+      const pixels = new Float32Array(size * numbers);
+      together.forEach((place, row) => {
+        pixels.set(crops.subarray(place * numbers, (place + 1) * numbers), row * numbers);
+      });
+      const uploaded = this.#engine.upload([size, 3, side, side], pixels);
+      try {
+        const embedded = await this.#teacher.encodeImage(uploaded);
+        const values = await readFloats(this.#engine, embedded);
+        embedded.dispose();
+        const dimension = values.length / size;
+        together.forEach((place, row) => {
+          embeddings.set(place, values.slice(row * dimension, (row + 1) * dimension));
+        });
+      } finally {
+        uploaded.dispose();
+      }
+    }
+    return embeddings;
   }
 
   /** Embeddings of all crops, `[boxes, D]`. */

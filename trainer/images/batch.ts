@@ -1,9 +1,10 @@
 /** From image files to the tensors of one CLIPSelf training step. */
 
 import { pixelsToCells, roiAlignRows } from '../dense/roiPooling.ts';
+import type { KeptCrops } from '../distill/regionLoss.ts';
 import { replacementIndices } from '../distill/sampler.ts';
 import { keyedRandom } from '../random.ts';
-import { assembleBatch, type Sample } from './batchTensors.ts';
+import { assembleBatch, type CutCrop, type Sample } from './batchTensors.ts';
 import type { BufferPool } from './bufferPool.ts';
 import { decodeImageBytes } from './decode.ts';
 import { imageOrder } from './epochImages.ts';
@@ -74,8 +75,13 @@ export interface TrainingBatch {
   images: Float32Array;
   /** Side of the student images in pixels. */
   size: number;
-  /** Teacher crops [K, 3, cropSize, cropSize], normalised; K is the sum of `boxCounts`. Empty where regions have labels. */
+  /**
+   * Teacher crops [K, 3, cropSize, cropSize], normalised; K is the sum of `boxCounts`. Empty where regions have labels;
+   * those that `kept` says were given before are left out.
+   */
   crops: Float32Array;
+  /** Where embeddings of crops are kept; null elsewhere. */
+  kept: KeptCrops | null;
   /** Patches of each image. */
   boxCounts: number[];
   /** RoIAlign rows [B, maxBoxes, cells of the feature map]; rows beyond an image's count are zero. */
@@ -97,11 +103,14 @@ export type TakeImage = (position: number, image: number) => Promise<Buffer>;
  *
  * @param take Gives the bytes of the image at a position in the order of the epoch.
  * @param memory Lends tensors their memory; null: it is new.
+ * @param given By place of a region whether its crop was given before, and is left out; marks those of this batch. Null
+ *   where all are wanted.
  */
 export async function buildBatch(
   request: BatchRequest,
   take: TakeImage = (_, image) => readImage(request, image),
   memory: BufferPool | null = null,
+  given: Uint8Array | null = null,
 ): Promise<TrainingBatch> {
   const { files, positions } = request;
   if (files.length === 0) throw new Error('there are no images to train on');
@@ -112,9 +121,10 @@ export async function buildBatch(
   for (const position of positions) {
     const index = order[position];
     if (index === undefined) throw new Error(`position ${position} is beyond the ${files.length} images`);
-    samples.push(await usableSample(request, size, position, index, skipped, take));
+    samples.push(await usableSample(request, size, position, index, skipped, take, given));
   }
-  return { ...assembleBatch(request, size, samples, memory), skipped };
+  const kept = given ? keptCrops(samples) : null;
+  return { ...assembleBatch(request, size, samples, memory), kept, skipped };
 }
 
 /** Side of the student images of a batch: one of the scales where there are some. */
@@ -131,6 +141,7 @@ async function usableSample(
   index: number,
   skipped: SkippedImage[],
   take: TakeImage,
+  given: Uint8Array | null,
 ): Promise<Sample> {
   const tried = new Set<number>();
   let problem: ImageError | null = null;
@@ -139,7 +150,7 @@ async function usableSample(
     tried.add(candidate);
     try {
       const bytes = await (tried.size === 1 ? take(position, candidate) : readImage(request, candidate));
-      return await prepareSample(request, studentSide, position, candidate, bytes, skipped);
+      return await prepareSample(request, studentSide, position, candidate, bytes, skipped, given);
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       problem ??= error;
@@ -163,6 +174,7 @@ async function prepareSample(
   index: number,
   bytes: Buffer,
   skipped: SkippedImage[],
+  given: Uint8Array | null,
 ): Promise<Sample> {
   const file = request.files[index]!;
   const image = await decodeImageBytes(file, bytes);
@@ -177,7 +189,7 @@ async function prepareSample(
   const random = keyedRandom(seed, 'patches', epoch, position);
   const chosen = chooseRegions(request, random, index, width, height);
   const { boxes, crops } = chosen.crops
-    ? cutCrops(chosen.boxes, chosen.crops, cropSize, image, file, skipped)
+    ? cutCrops({ ...chosen, crops: chosen.crops }, cropSize, image, file, skipped, given)
     : labelledBoxes(chosen, file);
   const cells = Math.floor(studentSide / patchSize);
   const { scale } = fitLongestSide(width, height, size);
@@ -204,15 +216,15 @@ function labelledBoxes({ boxes }: ChosenRegions, file: string): { boxes: PatchSo
 
 /** The teacher's crops of all boxes that have one; the others are left out and named. */
 function cutCrops(
-  regions: PatchSource['boxes'],
-  cropBoxes: PatchSource['boxes'],
+  { boxes: regions, crops: cropBoxes, places }: ChosenRegions & { crops: PatchSource['boxes'] },
   cropSize: number,
   image: Raster,
   file: string,
   skipped: SkippedImage[],
-): { boxes: PatchSource['boxes']; crops: Uint8Array[] } {
+  given: Uint8Array | null,
+): { boxes: PatchSource['boxes']; crops: CutCrop[] } {
   const boxes: PatchSource['boxes'] = [];
-  const crops: Uint8Array[] = [];
+  const crops: CutCrop[] = [];
   const reasons: string[] = [];
   cropBoxes.forEach((crop, index) => {
     const reason = degenerateCropReason(crop, cropSize);
@@ -221,9 +233,23 @@ function cutCrops(
       return;
     }
     boxes.push(regions[index]!);
-    crops.push(teacherImage(cropImage(image, crop), cropSize));
+    const place = places[index]!;
+    const region = given && place < given.length ? place : -1;
+    const cut = given?.[region] ? null : teacherImage(cropImage(image, crop), cropSize);
+    if (given && region >= 0) given[region] = 1;
+    crops.push({ pixels: cut, region });
   });
   if (boxes.length === 0) throw new ImageError(file, `no patch can be used: ${reasons[0]}`);
   for (const reason of reasons) skipped.push({ file, reason: `a patch is left out: ${reason}` });
   return { boxes, crops };
+}
+
+/** Which of a batch's regions bring their crops. */
+function keptCrops(samples: readonly Sample[]): KeptCrops {
+  let next = 0;
+  const crops = samples.flatMap(sample => sample.crops);
+  return {
+    regions: crops.map(({ region }) => region),
+    cropOf: crops.map(({ pixels }) => (pixels ? next++ : -1)),
+  };
 }

@@ -11,6 +11,8 @@ export interface LoaderSettings extends PatchSettings {
   batch: number;
   /** Which of them this process takes; all of them when left out. */
   share?: Share;
+  /** Regions whose crops are given once, by each thread: the first ones of the store; 0, the default, gives all always. */
+  keptRegions?: number;
 }
 
 export interface BatchLoaderSettings extends LoaderSettings {

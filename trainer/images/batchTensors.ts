@@ -5,13 +5,20 @@ import { resizeBilinear } from './bilinear.ts';
 import type { BufferPool } from './bufferPool.ts';
 import { type ImageNormalisation, normaliseInto } from './normalise.ts';
 
+/** A region's crop. */
+export interface CutCrop {
+  /** RGB [cropSize, cropSize, 3]; null where it was given before. */
+  pixels: Uint8Array | null;
+  /** Place of the region among those that are kept; −1 where it is not. */
+  region: number;
+}
+
 /** An image ready for the batch. */
 export interface Sample {
   source: PatchSource;
   /** RGB [size, size, 3]. */
   student: Uint8Array;
-  /** RGB [cropSize, cropSize, 3] each. */
-  crops: Uint8Array[];
+  crops: CutCrop[];
   labels: number[];
   /** RGB [cropSize, cropSize, 3]; null where it is not wanted. */
   whole: Uint8Array | null;
@@ -31,7 +38,7 @@ export function assembleBatch(
   studentSide: number,
   samples: Sample[],
   memory: BufferPool | null,
-): Omit<TrainingBatch, 'skipped'> {
+): Omit<TrainingBatch, 'kept' | 'skipped'> {
   const { cropSize, patchSize, maxBoxes, normalisation } = request;
   const cellsOf = (side: number): number => Math.floor(side / patchSize) ** 2;
   const cells = cellsOf(studentSide);
@@ -48,7 +55,7 @@ export function assembleBatch(
     images: studentImages(request, studentSide, samples, memory),
     size: studentSide,
     crops: cropsOf(
-      samples.flatMap(sample => sample.crops),
+      samples.flatMap(({ crops }) => crops.flatMap(({ pixels }) => (pixels ? [pixels] : []))),
       samples.length * maxBoxes,
     ),
     boxCounts: samples.map(sample => sample.source.boxes.length),

@@ -23,10 +23,13 @@ const stream = members
     })
   : null;
 
+/** Crops that this thread has given, where they are wanted once. */
+const given = settings.keptRegions ? new Uint8Array(settings.keptRegions) : null;
+
 function build(step: number, memory: BufferPool): Promise<TrainingBatch> {
   const place = shareOf(batchOf(step, batch, files.length), share);
   const take: TakeImage | undefined = stream ? position => stream.take(place.epoch, position) : undefined;
-  return buildBatch({ ...settings, ...place }, take, memory);
+  return buildBatch({ ...settings, ...place }, take, memory, given);
 }
 
 serveItems<null, TrainingBatch>(

@@ -3,7 +3,7 @@
 import { drawGridPatches, enlargeBox, fractionsToPixels } from '../distill/gridPatches.ts';
 import { cornersOf, drawProposals } from '../distill/proposals.ts';
 import type { KeyedRandom } from '../random.ts';
-import { type RegionStore, regionsOf } from './regionStore.ts';
+import { firstRegion, type RegionStore, regionsOf } from './regionStore.ts';
 
 type Corners = [number, number, number, number];
 
@@ -27,6 +27,8 @@ export interface ChosenRegions {
   crops: Corners[] | null;
   /** Position of each box's class; empty where they have none. */
   labels: number[];
+  /** Place of each box in the store, so that it is known again; −1 where it is not from there, empty with labels. */
+  places: number[];
 }
 
 /**
@@ -52,6 +54,7 @@ export function chooseRegions(
       boxes: boxes.slice(0, maxBoxes).map(cornersOf),
       crops: null,
       labels: labels.slice(0, maxBoxes),
+      places: [],
     };
   const drawn = drawProposals(random, boxes, maxBoxes, cropScale, width, height);
   return {
@@ -60,6 +63,7 @@ export function chooseRegions(
     boxes: drawn.map(({ box }) => box),
     crops: drawn.map(({ crop }) => crop),
     labels: [],
+    places: drawn.map(({ index }) => (index < 0 ? -1 : firstRegion(regions, file) + index)),
   };
 }
 
@@ -76,5 +80,5 @@ function chooseCells(
     (_, box) => [...pixels.subarray(box * 4, box * 4 + 4)] as Corners,
   );
   const crops = boxes.map(box => enlargeBox(box, cropScale, width, height));
-  return { rows, columns, boxes, crops, labels: [] };
+  return { rows, columns, boxes, crops, labels: [], places: boxes.map(() => -1) };
 }

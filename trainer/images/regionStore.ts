@@ -56,6 +56,9 @@ export function packRegions(
 export const regionCount = ({ ranges }: RegionStore, image: number): number =>
   ranges[image * 2 + 1]! - ranges[image * 2]!;
 
+/** Place of an image's first region among all of them. */
+export const firstRegion = ({ ranges }: RegionStore, image: number): number => ranges[image * 2]!;
+
 /** An image's boxes and their labels, in the order of their file. */
 export function regionsOf(
   { boxes, labels, ranges }: RegionStore,

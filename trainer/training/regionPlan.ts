@@ -101,14 +101,17 @@ export async function readTemperature(weightsFile: string): Promise<number> {
 
 /** @throws SettingError for settings that do not go together. */
 export function checkRegionSettings(settings: TrainingSettings): void {
-  const { method, regions, boxes, embeddings, prompts, cosineWeight } = settings;
+  const { method, regions, boxes, embeddings, prompts, cosineWeight, teacherCacheMib } = settings;
   const refuse = (message: string): never => {
     throw new SettingError(message);
   };
   if (regions === 'grid' && boxes !== null)
     refuse('--boxes needs --regions proposals or --regions boxes-file');
   if (regions !== 'grid' && boxes === null) refuse(`--regions ${regions} needs --boxes FILE`);
+  if (teacherCacheMib > 0 && regions === 'grid')
+    refuse('--teacher-cache needs --regions proposals or boxes-file: a grid is drawn anew in each epoch');
   if (method === 'regionclip') {
+    if (teacherCacheMib > 0) refuse('--teacher-cache belongs to --method clipself');
     if (regions === 'grid')
       refuse('--method regionclip needs --regions proposals and --boxes with categories');
     if (embeddings !== null && prompts !== null) refuse('--embeddings and --prompts exclude each other');

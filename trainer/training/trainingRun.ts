@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { writeJson } from '../checkpoints/jsonFile.ts';
 import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
+import { EmbeddingStore, keptRegions } from '../distill/embeddingStore.ts';
 import { activationBudget, describeMemoryPlan, type MemoryUse } from '../distill/memoryPlan.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
 import { fitPasses, type PassSizes } from '../distill/tensorLimit.ts';
@@ -143,6 +144,17 @@ export class TrainingRun {
     return Math.max(this.#settings.size, ...(scalesOf(this.#settings) ?? []));
   }
 
+  /** Regions whose embeddings are kept, the first of `trainingRegions`. */
+  #keptRegions(): number {
+    const { plan, log } = this.#context;
+    const { teacherCacheMib } = this.#settings;
+    if (teacherCacheMib === 0 || !plan.trainingRegions) return 0;
+    const regions = plan.trainingRegions.boxes.length / 4;
+    const kept = keptRegions(regions, plan.model.architecture.embeddingDimension, teacherCacheMib);
+    log.info(`the teacher's embeddings of ${kept} of ${regions} regions are kept`);
+    return kept;
+  }
+
   /** How many images and crops go through the towers together: all of a batch, unless the engine bounds its tensors. */
   async #fitPasses(images: number): Promise<PassSizes> {
     const { engine, plan, log } = this.#context;
@@ -189,7 +201,10 @@ export class TrainingRun {
     });
     const nouns = await loadNouns(engine, plan.regions, seed);
     const teacher = await uploadVisionParameters(engine, plan.model.weightsFile);
-    const memoryBudget = memoryBudgetGib * 2 ** 30;
+    const kept = this.#keptRegions();
+    const { embeddingDimension } = plan.model.architecture;
+    const embeddings = kept > 0 ? new EmbeddingStore(kept, embeddingDimension) : null;
+    const memoryBudget = memoryBudgetGib * 2 ** 30 - 4 * kept * embeddingDimension;
     const passes = await this.#fitPasses(batch);
     const memoryUse = this.#memoryUse(teacher, passes.imagesPerPass);
     this.#distiller = await Distiller.create(engine, plan.model.architecture, teacher, plan.trainable, {
@@ -203,6 +218,7 @@ export class TrainingRun {
       cosineWeight,
       retention,
       nouns,
+      embeddings,
       peers: this.#exchange,
     });
     log.info(describeMemoryPlan(this.#distiller.activationPlan(memoryUse.images), memoryBudget, memoryUse));
@@ -237,6 +253,7 @@ export class TrainingRun {
       wholeImages: retention > 0,
       batch: imagesPerStep(this.#settings),
       share: this.#share.share,
+      keptRegions: kept,
       // Large batches fill the memory soon.
       ...(this.#share.ownImages > batch ? { ahead: 1 } : { threads: loaderThreads() }),
       totalSteps: configuration.totalSteps,

@@ -29,6 +29,7 @@ const sectionOfSetting: Record<keyof TrainingSettings, 'Data' | 'Optimisation' |
   exchange: 'Optimisation',
   compareWeightsEvery: 'Run',
   cosineWeight: 'Optimisation',
+  teacherCacheMib: 'Run',
   retention: 'Optimisation',
   size: 'Data',
   maxSplit: 'Data',
@@ -64,6 +65,7 @@ const units: Partial<Record<keyof TrainingSettings, string>> = {
   warmup: 'steps',
   checkpointEvery: 'steps',
   compareWeightsEvery: 'steps',
+  teacherCacheMib: 'MiB',
   memoryBudgetGib: 'GiB',
 };
 
@@ -81,6 +83,7 @@ const labels: Partial<Record<keyof TrainingSettings, string>> = {
   beta1: 'Adam β₁',
   beta2: 'Adam β₂',
   epsilon: 'Adam ε',
+  teacherCacheMib: 'Teacher’s embeddings kept',
   memoryBudgetGib: 'Memory budget',
 };
 
