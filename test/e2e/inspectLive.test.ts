@@ -91,6 +91,9 @@ describe('inspecting a run while it trains, in a real VS Code', function () {
       assert.equal(student.step, 'student');
       return newest.picture !== before.newest.picture;
     });
+    await until('columns at rest', async () =>
+      (await frame.locator('.column .facts-line').allInnerTexts()).every(text => /^\d+ clusters/.test(text)),
+    );
     await workbench.keepPicture('inspector-live-dark.png');
   });
 
