@@ -157,6 +157,7 @@ describe('run directory', () => {
 
     it('names a folder that this user may not write', async function () {
       this.timeout(10_000);
+      // Modes of Windows keep nobody from writing into a folder.
       if (process.platform === 'win32') return this.skip();
       await chmod(folder, 0o555);
       const module = JSON.stringify(new URL('../../trainer/runs/runDirectory.ts', import.meta.url).href);

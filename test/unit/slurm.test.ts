@@ -51,6 +51,7 @@ describe('a batch script for Slurm', () => {
   });
 
   it('gives the shell every word as it is, and Slurm no word of the user', function () {
+    // The words are read back by a POSIX shell, and Slurm has no Windows.
     if (process.platform === 'win32') this.skip();
     fc.assert(
       fc.property(
