@@ -1,16 +1,31 @@
 // Bundles the three programs of the extension: the host side, the webviews and the trainer.
+//
+//     node esbuild.mjs [--production] [--out dist] [--metafile FILE]
+//
+// The metafile says what went into each bundle, in esbuild's own form.
 
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
-const production = process.argv.includes('--production');
+const { values } = parseArgs({
+  options: {
+    production: { type: 'boolean', default: false },
+    out: { type: 'string', default: 'dist' },
+    metafile: { type: 'string' },
+  },
+});
+const { production, out, metafile } = values;
 const common = {
   bundle: true,
   sourcemap: !production,
   minify: production,
   logLevel: 'warning',
   target: 'node20',
+  metafile: metafile !== undefined,
 };
 
 /** Native or large packages stay in node_modules: they cannot be bundled. */
@@ -35,7 +50,7 @@ const bundles = [
   // VS Code loads extensions as CommonJS.
   {
     entryPoints: ['extension/extension.ts'],
-    outfile: 'dist/extension/extension.cjs',
+    outfile: join(out, 'extension/extension.cjs'),
     format: 'cjs',
     platform: 'node',
     external,
@@ -49,7 +64,7 @@ const bundles = [
       wholeImageWorker: 'trainer/evaluate/wholeImageWorker.ts',
       pairWorker: 'trainer/pretrain/pairWorker.ts',
     },
-    outdir: 'dist/trainer',
+    outdir: join(out, 'trainer'),
     format: 'esm',
     platform: 'node',
     external,
@@ -66,7 +81,7 @@ const bundles = [
       evaluation: 'webview/evaluation/main.ts',
       comparison: 'webview/comparison/main.ts',
     },
-    outdir: 'dist/webview',
+    outdir: join(out, 'webview'),
     format: 'iife',
     platform: 'browser',
     target: 'chrome120',
@@ -75,6 +90,11 @@ const bundles = [
 
 const entries = bundle =>
   Array.isArray(bundle.entryPoints) ? bundle.entryPoints : Object.values(bundle.entryPoints);
-await Promise.all(
+const results = await Promise.all(
   bundles.filter(bundle => entries(bundle).every(existsSync)).map(bundle => build({ ...common, ...bundle })),
 );
+
+if (metafile !== undefined) {
+  const merge = part => Object.assign({}, ...results.map(result => result.metafile[part]));
+  await writeFile(metafile, JSON.stringify({ inputs: merge('inputs'), outputs: merge('outputs') }));
+}

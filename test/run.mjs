@@ -34,6 +34,7 @@ const checks = {
   build: npmScript('build'),
   unit: mocha('unit'),
   parity: mocha('parity'),
+  package: mocha('package'),
   slurm: mocha('slurm'),
   // The tests of the TensorFlow engine again, on the TensorFlow that `npm run setup:tensorflow` installed.
   tensorflow: {

@@ -17,6 +17,8 @@ export interface WorkbenchOptions {
   environment?: Record<string, string>;
   /** Folder of the extension under test; by default the repository. */
   extensionPath?: string;
+  /** Folder of installed extensions, tested in place of one under development. */
+  extensionsFolder?: string;
 }
 
 /** Colour themes by their class on the workbench. */
@@ -211,7 +213,9 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
   const page = await browser.newPage({ viewport });
   const workbench = new Workbench(server, browser, page, options.workspaceFolder);
   try {
-    const extensionPath = options.extensionPath ?? repositoryRoot.replace(/\/$/, '');
+    const extensionPath =
+      options.extensionPath ??
+      (options.extensionsFolder === undefined ? repositoryRoot.replace(/\/$/, '') : undefined);
     // There from the start: a settings file that appears later is noticed only after seconds.
     await workbench.changeSettings({ 'workbench.colorTheme': themes.dark.name, ...options.settings });
     await page.goto(workbenchUrl({ ...options, serverUrl: server.url, extensionPath }));
