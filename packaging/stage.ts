@@ -9,7 +9,7 @@ import { modulesFor } from './installNatives.ts';
 import { licenceTextNamed } from './licences.ts';
 import { copyNativePackages, externalPackages, findNativePackages } from './nativePackages.ts';
 import { bundledFolders, describePackage, loadedPackages, thirdPartyNotices } from './notices.ts';
-import { withoutFilesOfClone } from './readme.ts';
+import { pageOfInstalled } from './readme.ts';
 import type { Target } from './targets.ts';
 
 /** Copied as they are; `.vscodeignore` says which files of them are packaged. */
@@ -48,7 +48,7 @@ export async function stagePackage(target: Target, clone: string, scratch: strin
   for (const name of copied) await cp(path.join(clone, name), path.join(stage, name), { recursive: true });
   for (const page of pages) {
     const text = await readFile(path.join(clone, page), 'utf8');
-    await writeFile(path.join(stage, page), withoutFilesOfClone(text));
+    await writeFile(path.join(stage, page), pageOfInstalled(text));
   }
   await writeManifest(clone, stage);
   return stage;

@@ -9,10 +9,10 @@ import { packageExtension } from '../support/packagedExtension.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { chooseFromMenu, rowOf } from './support/contextMenu.ts';
-import { colours, settled } from './support/inspectorFrame.ts';
+import { colours, settled, until } from './support/inspectorFrame.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
-/** Milliseconds that packaging, or a run of the demo model, may take on a slow machine. */
+/** Milliseconds that packaging, or the first steps of a run, may take on a slow machine. */
 const patience = 180_000;
 
 describe('the extension installed from its VSIX', function () {
@@ -70,14 +70,11 @@ describe('the extension installed from its VSIX', function () {
     await workbench.pick('images');
     await workbench.pick('Demo');
     const panel = await workbench.webviewFrame('.run-header');
-    await panel.waitForSelector('.run-header [data-state="finished"]', {
-      state: 'attached',
-      timeout: patience,
-    });
+    const facts = panel.locator('.facts dd').first();
+    await until('steps', async () => Number(/^\s*(\d+)/.exec(await facts.innerText())?.[1] ?? 0) > 5);
     await workbench.keepPicture('installed-training.png');
-    const runs = join(workspace.path, 'runs');
-    const [run] = await readdir(runs);
-    const { steps } = await readMetricHistory(join(runs, run!, 'metrics.jsonl'));
-    assert.ok(steps.at(-1)!.loss < steps[0]!.loss, `losses ${steps.map(({ loss }) => loss).join(' ')}`);
+    const [run] = await readdir(join(workspace.path, 'runs'));
+    const { steps } = await readMetricHistory(join(workspace.path, 'runs', run!, 'metrics.jsonl'));
+    assert.ok(steps.length > 5 && steps.every(({ loss }) => loss > 0 && loss < 2));
   });
 });

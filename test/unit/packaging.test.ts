@@ -8,7 +8,7 @@ import {
   loadedPackages,
   thirdPartyNotices,
 } from '../../packaging/notices.ts';
-import { withoutFilesOfClone } from '../../packaging/readme.ts';
+import { pageOfInstalled } from '../../packaging/readme.ts';
 import { targetNamed } from '../../packaging/targets.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
@@ -201,15 +201,16 @@ describe('packaging', () => {
     );
   });
 
-  it('leaves pictures and links into the clone out of the README, and nothing else', async () => {
+  it('leaves pictures, links into the clone and what it alone can do out of the README, and nothing else', async () => {
     const page =
-      '# A\n\n![one](docs/a.png)\n\n(One is made up.)\n\n[guide](docs/b.md) and [web](https://c.org).\n\n![two](https://c.org/d.png)\n';
+      '# A\n\n## Two commands\nnpm ci\n\n### More\n\n## B\n\n![one](docs/a.png)\n\n(One is made up.)\n\n[guide](docs/b.md) and [web](https://c.org).\n\n![two](https://c.org/d.png)\n';
     assert.equal(
-      withoutFilesOfClone(page),
-      '# A\n\nguide and [web](https://c.org).\n\n![two](https://c.org/d.png)\n',
+      pageOfInstalled(page),
+      '# A\n\n## B\n\nguide and [web](https://c.org).\n\n![two](https://c.org/d.png)\n',
     );
-    const readme = withoutFilesOfClone(await readFile('README.md', 'utf8'));
+    const readme = pageOfInstalled(await readFile('README.md', 'utf8'));
     assert.doesNotMatch(readme, /\]\((?!https?:|#)/);
-    assert.match(readme, /## In VS Code/);
+    assert.match(readme, /^## In VS Code$/m);
+    assert.doesNotMatch(readme, /npm run demo/);
   });
 });
