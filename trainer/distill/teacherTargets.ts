@@ -65,6 +65,7 @@ export class TeacherTargets implements RegionTargets {
     const weights = boxWeights(part, maxBoxes, this.#cosineWeight / boxesOf(whole));
     return {
       key: `${batch}x${tokens}x${maxBoxes}`,
+      studentInput: 'dense',
       graph: () => clipSelfLoss(shape),
       feeds: {
         teacher,

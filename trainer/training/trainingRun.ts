@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { writeJson } from '../checkpoints/jsonFile.ts';
-import { Distiller, NonFiniteLossError, type StepResult } from '../distill/distiller.ts';
+import { Distiller, type StepResult } from '../distill/distiller.ts';
 import { EmbeddingStore, keptRegions } from '../distill/embeddingStore.ts';
 import { activationBudget, describeMemoryPlan, type MemoryUse } from '../distill/memoryPlan.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
+import { NonFiniteLossError } from '../distill/stepErrors.ts';
 import { fitPasses, type PassSizes } from '../distill/tensorLimit.ts';
 import type { StepExchange } from '../distributed/stepExchange.ts';
 import { anyRank, leads, type World } from '../distributed/world.ts';
