@@ -2,6 +2,7 @@ import { Distiller } from '../distill/distiller.ts';
 import { EmbeddingStore } from '../distill/embeddingStore.ts';
 import { activationBudget, describeMemoryPlan } from '../distill/memoryPlan.ts';
 import type { StepPeers } from '../distill/stepPeers.ts';
+import { regionTotal } from '../images/regionStore.ts';
 import { uploadVisionParameters } from './modelParameters.ts';
 import { loadNouns } from './regionPlan.ts';
 import { planStepMemory } from './stepMemory.ts';
@@ -34,7 +35,7 @@ export async function openDistiller(
   const { keptRegions, passes, budget, use, remarks } = planStepMemory({
     ...{ settings, architecture, trainable, ownImages },
     parameters: teacher,
-    regions: (trainingRegions?.boxes.length ?? 0) / 4,
+    regions: trainingRegions ? regionTotal(trainingRegions) : 0,
     exchanged: peers !== null,
     largestTensor: (await engine.largestTensorBytes?.()) ?? Number.POSITIVE_INFINITY,
   });

@@ -26,7 +26,7 @@ export interface MemoryRequest {
   trainable: readonly string[];
   /** Images of a step that this process takes. */
   ownImages: number;
-  /** Regions of a file that are trained on; 0 for a grid. */
+  /** Regions of the images that are trained on; 0 for a grid. */
   regions: number;
   /** Gradients are added up with those of other ranks. */
   exchanged: boolean;
