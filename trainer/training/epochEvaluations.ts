@@ -1,6 +1,5 @@
 import type { Distiller } from '../distill/distiller.ts';
 import { leads } from '../distributed/world.ts';
-import type { SkippedImage } from '../images/batch.ts';
 import type { EvaluationRecord } from '../protocol.ts';
 import type { RunRecords } from '../runs/runRecords.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
@@ -8,6 +7,7 @@ import { evaluateHeldOut, heldOutCosine } from './heldOut.ts';
 import { patchSettingsOf } from './patchSettings.ts';
 import { formatDuration } from './progress.ts';
 import { evaluateEpoch } from './regionEvaluation.ts';
+import type { SkippedImages } from './skippedImages.ts';
 import type { TrainingContext } from './trainingContext.ts';
 import type { WeightFiles } from './weightFiles.ts';
 
@@ -23,7 +23,7 @@ export class EpochEvaluations {
   readonly #distiller: Distiller;
   readonly #weights: WeightFiles;
   readonly #records: RunRecords;
-  readonly #reportSkipped: (skipped: readonly SkippedImage[], step: number) => void;
+  readonly #skipped: SkippedImages;
   #words: ClassEmbeddings | null = null;
   #cutShort = false;
 
@@ -32,13 +32,13 @@ export class EpochEvaluations {
     distiller: Distiller,
     weights: WeightFiles,
     records: RunRecords,
-    reportSkipped: (skipped: readonly SkippedImage[], step: number) => void,
+    skipped: SkippedImages,
   ) {
     this.#context = context;
     this.#distiller = distiller;
     this.#weights = weights;
     this.#records = records;
-    this.#reportSkipped = reportSkipped;
+    this.#skipped = skipped;
   }
 
   /** A stop cut the latest evaluation short: it is to be done when the run goes on. */
@@ -85,7 +85,7 @@ export class EpochEvaluations {
     const result = await evaluateHeldOut(engine, this.#distiller, patches, settings.blend, stopRequested);
     this.#cutShort = result === null;
     if (!result) return;
-    this.#reportSkipped(result.skipped, step);
+    this.#skipped.report(result.skipped, step);
     const { cosine, patches: count } = result;
     if (count === 0) return;
     this.#record(step, { [heldOutCosine]: cosine });

@@ -110,7 +110,7 @@ export class TrainingRun {
       opened.distiller,
       weights,
       this.#records,
-      (skipped, step) => this.#skipped.report(skipped, step),
+      this.#skipped,
     );
     this.#workshop = { ...opened, weights, evaluations, exchange };
     if (world.size > 1) log.info(this.#share.description);
