@@ -1,5 +1,5 @@
 import { roiAlignRows } from '../../trainer/dense/roiPooling.ts';
-import { Distiller } from '../../trainer/distill/distiller.ts';
+import { Distiller, type DistillerSettings } from '../../trainer/distill/distiller.ts';
 import { vitAdamW } from '../../trainer/distill/optimiser.ts';
 import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
@@ -16,7 +16,7 @@ export async function createTinyDistiller(
   engine: Engine,
   activationBudget = 2 ** 30,
   precision: Precision = 'fp32',
-  passes: { imagesPerPass?: number; cropsAtOnce?: number } = {},
+  more: Partial<DistillerSettings> = {},
 ): Promise<Distiller> {
   const weights = randomWeights(engine, tinyArchitecture);
   const trainable = trainableNames(tinyArchitecture, weights.keys(), tinyArchitecture.layers);
@@ -27,7 +27,7 @@ export async function createTinyDistiller(
     optimiser: { ...vitAdamW, weightDecay: 0.1 },
     activationBudget,
     precision,
-    ...passes,
+    ...more,
   });
 }
 

@@ -5,6 +5,7 @@ import {
   activationBudget,
   bytesBesideActivations,
   describeMemoryPlan,
+  type MemoryUse,
 } from '../../trainer/distill/memoryPlan.ts';
 import { requireTransformer, visionTensorShapes } from '../../trainer/models/architecture.ts';
 import { denseStages } from '../../trainer/models/visionStages.ts';
@@ -55,23 +56,50 @@ describe('plan of activations', () => {
     assert.equal(counts.keep, 2);
   });
 
-  it('says what was chosen and why', () => {
-    const use = {
+  describe('of a memory budget', () => {
+    const use: MemoryUse = {
       architecture,
       parameters: { total: 86_192_640, trainable: 85_054_464 },
       ...{ size: 1024, cropSize: 224, images: 1, maxBoxes: 20 },
+      ...{ gradientsWait: false, embeddingBytes: 0 },
     };
-    assert.equal(activationBudget(gib, use), 0);
-    const budget = activationBudget(5 * gib, use);
-    assert.equal(budget, 5 * gib - bytesBesideActivations(use));
-    const line = describeMemoryPlan(planFor(1024, budget), 5 * gib, use);
-    assert.match(
-      line,
-      /^memory budget 5\.0 GiB: about \d\.\d GiB for weights, .*activations kept: .*attention weights/,
-    );
-    assert.match(
-      describeMemoryPlan(planFor(1024, 0), gib, use),
-      /more than the budget.*compute theirs again/,
-    );
+    const planned = (gibibytes: number) => planFor(1024, activationBudget(gibibytes * gib, use));
+    const described = (gibibytes: number) => describeMemoryPlan(planned(gibibytes), gibibytes * gib, use);
+
+    it('leaves activations what the rest does not take', () => {
+      const fixed = bytesBesideActivations(use);
+      assert.ok(fixed > 3 * gib && fixed < 3.6 * gib, `${fixed} bytes`);
+      assert.equal(activationBudget(5 * gib, use), 5 * gib - fixed);
+      assert.equal(activationBudget(gib, use), 0);
+      const { keptBytes } = planned(5);
+      assert.ok(keptBytes > 0 && fixed + keptBytes <= 5 * gib);
+    });
+
+    it('counts gradients and embeddings that wait', () => {
+      const fixed = bytesBesideActivations(use);
+      assert.equal(bytesBesideActivations({ ...use, gradientsWait: true }), fixed + 4 * 85_054_464);
+      assert.equal(bytesBesideActivations({ ...use, embeddingBytes: 1e6 }), fixed + 1e6);
+      const waiting = { ...use, gradientsWait: true, embeddingBytes: gib };
+      assert.match(
+        describeMemoryPlan(planFor(1024, 0), 5 * gib, waiting),
+        /about 4\.\d GiB for weights, optimiser, gradients that wait, the teacher's embeddings and the program at work,/,
+      );
+    });
+
+    it('is told with its reason: everything, or all but attention weights, or nothing', () => {
+      assert.match(
+        described(24),
+        /^memory budget 24\.0 GiB: about 3\.4 GiB for weights, optimiser and the program at work, which leaves 20\.6 GiB for activations of 1 image of 1024 px; of 13 stages 13 keep everything: 9\.\d GiB$/,
+      );
+      assert.match(
+        described(5),
+        /which leaves 1\.6 GiB for activations of 1 image of 1024 px; of 13 stages \d keeps? everything, \d+ keep all but attention weights: 1\.\d GiB$/,
+      );
+      assert.match(described(4), /keep all but attention weights, \d computes? everything again: 0\.\d GiB$/);
+      assert.match(
+        described(1),
+        /about 3\.4 GiB .* at work, which is more than the budget \(lower --size or --batch, or raise --memory-budget\) and leaves nothing for .* compute everything again: 0\.0 GiB$/,
+      );
+    });
   });
 });

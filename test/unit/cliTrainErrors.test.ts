@@ -172,7 +172,7 @@ describe('clipself train: what goes wrong', function () {
       const { kind, message } = await lastEvent('nan');
       assert.deepEqual(
         [kind, `clipself: ${message}\n`],
-        ['failed', ended.stderr.slice(ended.stderr.indexOf('clipself'))],
+        ['failed', ended.stderr.slice(ended.stderr.lastIndexOf('clipself: '))],
       );
       const { state } = await summariseRun(folder.file('nan'));
       assert.equal(state, 'failed');

@@ -8,7 +8,7 @@ import {
   cssColour,
   isColourMapName,
 } from '../../trainer/dense/colourMaps.ts';
-import { clusterLegend, valueLegend } from '../../trainer/dense/legend.ts';
+import { clusterLegend } from '../../trainer/dense/legend.ts';
 
 type Triple = [number, number, number];
 
@@ -130,15 +130,6 @@ describe('legends', () => {
     assert.deepEqual(clusterLegend([0.75, 0.25], [1, 0]), [
       { cluster: 0, colour: '#e69f00', share: 0.75 },
       { cluster: 1, colour: '#0072b2', share: 0.25 },
-    ]);
-  });
-
-  it('run over the values', () => {
-    const stops = valueLegend(-1, 1, 'grey', 3);
-    assert.deepEqual(stops, [
-      { value: -1, colour: '#000000' },
-      { value: 0, colour: '#808080' },
-      { value: 1, colour: '#ffffff' },
     ]);
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeJson } from '../../trainer/checkpoints/jsonFile.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import { readMetricHistory } from '../../trainer/runs/metrics.ts';
 import { readRunConfiguration } from '../../trainer/runs/runConfiguration.ts';
@@ -31,6 +32,16 @@ const scenarioProgram = fileURLToPath(new URL('../support/rankScenarios.ts', imp
 
 /** What another order of adding up float32 gradients makes of weights up to 1.7 in at most ten steps of AdamW. */
 const summationError = 4e-6;
+
+/** Three boxes of each of the first tiny images. */
+async function writeBoxes(file: string, images: number): Promise<void> {
+  const boxes = Array.from({ length: 3 * images }, (_, index) => {
+    const corner = 4 * (index % 3);
+    const image = `image-${String(Math.floor(index / 3)).padStart(2, '0')}.png`;
+    return { image, box: [corner, 2, corner + 20, 30 + corner] };
+  });
+  await writeJson(file, { boxes });
+}
 
 for (const name of ['Open MPI', 'MPICH'])
   describe(`several ranks under ${name}`, function () {
@@ -90,6 +101,7 @@ for (const name of ['Open MPI', 'MPICH'])
       folder = await temporaryFolder();
       await buildTrainer();
       await writeTinyImages(folder.file('images'), 44);
+      await writeBoxes(folder.file('boxes.json'), 44);
       await train(1, [...command('alone'), '--batch', '8']);
     });
     after(() => folder?.remove());
@@ -199,6 +211,29 @@ for (const name of ['Open MPI', 'MPICH'])
       await train(3, ['--resume', folder.file('killed')]);
       assert.ok((await difference('alone-two', 'killed', 10)) <= summationError);
       assert.ok(maxAbsDifference(await lossesOf('killed'), await lossesOf('alone-two')) <= 1e-6);
+    });
+
+    it('keep the teacher’s embeddings each for itself: the same weights as without them, and after a kill', async () => {
+      const args = [...command('', 3).slice(0, -2), '--epochs', '3', '--checkpoint-every', '1'];
+      args.push('--keep-checkpoints', '99', '--regions', 'boxes-file', '--boxes', folder.file('boxes.json'));
+      const run = (out: string, ...more: string[]): string[] => [...args, ...more, '--out', folder.file(out)];
+      const cache = ['--teacher-cache', '1'];
+      await train(1, run('kept-alone', '--batch', '8', ...cache));
+      await train(2, run('not-kept', '--batch', '4'));
+      await train(2, run('kept', '--batch', '4', ...cache));
+      for (const log of [runFiles(folder.file('kept')).log, runFiles(folder.file('kept')).rankLog(1)])
+        assert.match(textOf(log), /the teacher's embeddings of 120 of 120 regions are kept/);
+      assert.ok((await difference('not-kept', 'kept', 15)) <= summationError);
+      assert.ok((await difference('kept-alone', 'kept', 15)) <= summationError);
+
+      const job = start(2, run('kept-killed', '--batch', '4', ...cache));
+      // In the second epoch both ranks know some regions, and others have come to them for the first time.
+      assert.ok(await waitForSteps(job, folder.file('kept-killed'), 7));
+      process.kill(processOfRank(1, folder.file('kept-killed'))!, 'SIGKILL');
+      assert.notEqual((await job.ended).status, 0);
+      await train(2, ['--resume', folder.file('kept-killed')]);
+      assert.equal(await difference('kept', 'kept-killed', 15), 0);
+      assert.deepEqual(await lossesOf('kept-killed'), await lossesOf('kept'));
     });
 
     it('end with one line when something fails on one of them', async () => {

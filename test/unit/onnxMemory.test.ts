@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { Distiller, NonFiniteGradientError, NonFiniteLossError } from '../../trainer/distill/distiller.ts';
+import { Distiller } from '../../trainer/distill/distiller.ts';
 import { vitAdamW } from '../../trainer/distill/optimiser.ts';
 import type { DistillationBatch } from '../../trainer/distill/regionLoss.ts';
+import { NonFiniteGradientError, NonFiniteLossError } from '../../trainer/distill/stepErrors.ts';
 import { trainableNames } from '../../trainer/distill/trainableParameters.ts';
 import type { DeviceTensor } from '../../trainer/engines/engine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';

@@ -80,11 +80,6 @@ export class PytorchZip {
     return this.#entries.has(name);
   }
 
-  /** Bytes of an entry according to the directory; undefined when there is none. */
-  lengthOf(name: string): number | undefined {
-    return this.#entries.get(name)?.uncompressedSize;
-  }
-
   get names(): Iterable<string> {
     return this.#entries.keys();
   }

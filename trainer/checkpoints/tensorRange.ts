@@ -43,7 +43,7 @@ export async function readFully(
 }
 
 /** Whether `asFloat32` changes tensors of this type. */
-export const convertible = (dtype: TensorType): boolean =>
+const convertible = (dtype: TensorType): boolean =>
   dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16';
 
 /** Writes floats of another width to `target` from `first` on. `buffer` holds `length` bytes of them. */

@@ -5,13 +5,14 @@ import { hashFile } from '../checkpoints/modelFiles.ts';
 import { findLaunch } from '../distributed/launcher.ts';
 import { soloWorld } from '../distributed/world.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
-import { RunLog } from '../runs/runLog.ts';
-import { StopSwitch } from '../server.ts';
+import type { RunLog } from '../runs/runLog.ts';
+import type { StopSwitch } from '../server.ts';
 import { UsageError } from '../usageError.ts';
 import { type BlendPoint, blendDrawing, blendTable } from './blendCurve.ts';
 import { evaluateModel } from './evaluate.ts';
 import { type EvaluateOptions, readEvaluateOptions } from './evaluateOptions.ts';
-import { realNumber } from './imageOptions.ts';
+import { realNumber } from './optionValues.ts';
+import { stoppable } from './stoppable.ts';
 
 const help = `usage: clipself blend-sweep --model RUN --alphas 0,0.25,0.5,0.7,0.85,1 --out FOLDER
                             --panoptic J --images DIR --masks DIR [options of clipself evaluate]
@@ -32,28 +33,19 @@ export async function blendSweepCommand(args: string[]): Promise<void> {
   }
   if (findLaunch()) throw new UsageError('blend-sweep runs on one process: start it without mpirun or srun');
   const { alphas, folder, options } = readOptions(args);
-  const log = new RunLog(process.stderr);
-  const stop = new StopSwitch();
-  const signals = stop.listen();
-  try {
-    const points = await evaluateBlends(await withStep(options), alphas, folder, log, stop);
-    log.endProgress();
-    if (!points) {
-      console.log(
-        options.json
-          ? JSON.stringify({ state: 'stopped', out: folder })
-          : 'stopped; the same command goes on',
-      );
-      return;
-    }
-    await writeText(path.join(folder, 'blend.csv'), blendTable(points));
-    await writeText(path.join(folder, 'blend.svg'), blendDrawing(points));
-    if (options.json) console.log(JSON.stringify({ state: 'finished', out: folder, points }));
+  const points = await stoppable(soloWorld, async (log, stop) => {
+    const found = await evaluateBlends(await withStep(options), alphas, folder, log, stop);
+    if (!found) return null;
+    await writeText(path.join(folder, 'blend.csv'), blendTable(found));
+    await writeText(path.join(folder, 'blend.svg'), blendDrawing(found));
+    return found;
+  });
+  const { json } = options;
+  if (points) {
+    if (json) console.log(JSON.stringify({ state: 'finished', out: folder, points }));
     else report(points, folder);
-  } finally {
-    log.endProgress();
-    signals.dispose();
-  }
+  } else if (json) console.log(JSON.stringify({ state: 'stopped', out: folder }));
+  else console.log('stopped; the same command goes on');
 }
 
 /** `--alphas` and a folder as `--out`; everything else is what `clipself evaluate` takes. */

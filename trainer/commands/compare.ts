@@ -6,6 +6,7 @@ import { comparisonText } from '../compare/comparisonText.ts';
 import { mostRuns } from '../compare/protocol.ts';
 import { summaryFileOf, writeComparisonCsv, writeComparisonLatex } from '../compare/writeComparison.ts';
 import { UsageError } from '../usageError.ts';
+import { outputOptions } from './commonOptions.ts';
 
 const help = `usage: clipself compare RUN RUN… [--base RUN] [--csv F] [--latex F] [--json]
 
@@ -26,8 +27,7 @@ export async function compareCommand(args: string[]): Promise<void> {
       base: { type: 'string' },
       csv: { type: 'string' },
       latex: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) {

@@ -7,6 +7,7 @@ import { sizeOf } from '../graph/shape.ts';
 import { describeArchitecture, type VisionArchitecture } from '../models/architecture.ts';
 import { describeTextTower, locateTextTower } from '../models/textArchitecture.ts';
 import { UsageError } from '../usageError.ts';
+import { outputOptions } from './commonOptions.ts';
 
 const help = `usage: clipself describe M [--arch A] [--json]
 
@@ -19,8 +20,7 @@ export async function describeCommand(args: string[]): Promise<void> {
     allowPositionals: true,
     options: {
       arch: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) {

@@ -5,6 +5,7 @@ import { fastestEngine } from '../engineChoice/fastestEngine.ts';
 import { type EngineReport, probeEngine } from '../engineChoice/probeEngine.ts';
 import { concreteEngines } from '../engines/createEngine.ts';
 import { version } from '../version.ts';
+import { outputOptions } from './commonOptions.ts';
 
 const help = `usage: clipself doctor [--forget] [--json]
 
@@ -17,8 +18,7 @@ export async function doctorCommand(args: string[]): Promise<void> {
     args,
     options: {
       forget: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) {

@@ -7,6 +7,7 @@ import { DownloadCancelledError } from '../hub/hubError.ts';
 import { formatDuration } from '../training/progress.ts';
 import type { TransferProgress } from '../transferMeter.ts';
 import { UsageError } from '../usageError.ts';
+import { outputOptions } from './commonOptions.ts';
 
 const help = `usage: clipself download NAME [--out DIR] [--yes] [--dry-run] [--json]
        clipself download --list [--json]
@@ -32,8 +33,7 @@ export async function downloadCommand(args: string[]): Promise<void> {
       yes: { type: 'boolean', default: false },
       'dry-run': { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) console.log(help);

@@ -17,13 +17,14 @@ import { type FoundWords, findWords } from '../evaluate/words.ts';
 import { MapCache } from '../inspect/mapCache.ts';
 import { type Hashes, type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
-import { RunLog } from '../runs/runLog.ts';
-import { StopSwitch } from '../server.ts';
+import type { RunLog } from '../runs/runLog.ts';
+import type { StopSwitch } from '../server.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
 import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
 import { formatDuration } from '../training/progress.ts';
 import { checkSize } from '../training/settings.ts';
 import { type EvaluateOptions, evaluateHelp, readEvaluateOptions } from './evaluateOptions.ts';
+import { stoppable } from './stoppable.ts';
 
 /** `clipself evaluate`. */
 export async function evaluateCommand(args: string[]): Promise<void> {
@@ -37,21 +38,11 @@ export async function evaluateCommand(args: string[]): Promise<void> {
 
 /** Of several ranks the leading one speaks to the user. */
 async function evaluateInWorld(world: World, options: EvaluateOptions): Promise<void> {
-  const log = new RunLog(leads(world) ? process.stderr : { write: () => undefined });
-  // mpirun ends its processes soon after it has passed on the other signals.
-  const stop = new StopSwitch(world.size > 1 ? ['SIGUSR2'] : []);
-  const signals = stop.listen();
-  try {
-    const report = await evaluateModel(world, options, log, stop);
-    log.endProgress();
-    if (!leads(world)) return;
-    if (report) printReport(report, options);
-    else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
-    else console.log(`stopped; the same command goes on: ${options.out}`);
-  } finally {
-    log.endProgress();
-    signals.dispose();
-  }
+  const report = await stoppable(world, (log, stop) => evaluateModel(world, options, log, stop));
+  if (!leads(world)) return;
+  if (report) printReport(report, options);
+  else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
+  else console.log(`stopped; the same command goes on: ${options.out}`);
 }
 
 /**

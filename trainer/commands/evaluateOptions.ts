@@ -1,11 +1,10 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type AnnotationKind, annotationKinds, type DataRequest } from '../evaluate/openData.ts';
-import type { WordsChoice } from '../evaluate/words.ts';
 import { absoluteImages } from '../shards/shardPattern.ts';
-import { checkRange, SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { type MeasureOptions, measureOptions, readMeasureOptions } from './measureOptions.ts';
+import { absolutePath, sizeInPixels } from './optionValues.ts';
 
 export const evaluateHelp = `usage: clipself evaluate --model M --panoptic J --images DIR --masks DIR --out report.json
                          [--embeddings F.npy | --prompts FILE] [--size S] [options]
@@ -32,44 +31,21 @@ command goes on there, and reads a finished report back.
   --arch A  --engine E  --threads N  --json`;
 
 const options = {
-  model: { type: 'string' },
-  arch: { type: 'string' },
-  step: { type: 'string' },
+  ...measureOptions,
   panoptic: { type: 'string' },
   instances: { type: 'string' },
   boxes: { type: 'string' },
-  images: { type: 'string' },
-  masks: { type: 'string' },
-  embeddings: { type: 'string' },
-  prompts: { type: 'string' },
-  size: { type: 'string' },
   sizes: { type: 'string' },
-  limit: { type: 'string' },
   'image-labels': { type: 'string' },
   teacher: { type: 'string' },
-  'skip-broken': { type: 'boolean', default: false },
-  out: { type: 'string' },
-  engine: { type: 'string', default: 'auto' },
-  threads: { type: 'string', default: '0' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-export interface EvaluateOptions extends DataRequest, WordsChoice {
-  model: string;
-  arch: string | null;
-  step: number | null;
+export interface EvaluateOptions extends DataRequest, MeasureOptions {
   /** Share α of the student in the blend that is evaluated, of a checkpoint; null: what the run gives away. */
   blend: number | null;
-  /** Null: twice the pretraining size. */
-  size: number | null;
   sizes: number[];
   imageLabels: string | null;
   teacher: string | null;
-  out: string;
-  engine: string;
-  threads: number;
-  json: boolean;
 }
 
 /**
@@ -81,7 +57,7 @@ export interface EvaluateOptions extends DataRequest, WordsChoice {
 export function readEvaluateOptions(args: string[]): EvaluateOptions | null {
   const { values } = parseArgs({ args, options });
   if (values.help) return null;
-  const { model, images, out, masks, embeddings, prompts } = values;
+  const { model, images, out, masks } = values;
   if (model === undefined || images === undefined || out === undefined)
     throw new UsageError('evaluate needs --model, --images and --out (clipself evaluate --help)');
   const { kind, annotations } = chosenAnnotations(values);
@@ -89,36 +65,18 @@ export function readEvaluateOptions(args: string[]): EvaluateOptions | null {
     throw new UsageError(
       '--panoptic needs --masks, the folder of its PNG files; the others have no such folder',
     );
-  if (embeddings !== undefined && prompts !== undefined)
-    throw new UsageError('--embeddings and --prompts exclude each other');
-  if (!/\.json$/i.test(out)) throw new UsageError(`--out must end with .json; got '${out}'`);
-  const limit = values.limit === undefined ? null : wholeNumber('--limit', values.limit, 1, 1e9);
   return {
-    model,
-    arch: values.arch ?? null,
-    step: values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9),
+    ...readMeasureOptions({ ...values, model, out }),
     blend: null,
     kind,
     annotations,
     // Reports are read from anywhere.
-    folders: { images: absoluteImages(images), masks: absolute(masks) },
-    embeddings: absolute(embeddings),
-    prompts: absolute(prompts),
-    size: values.size === undefined ? null : sizeOf(values.size),
-    sizes: values.sizes === undefined ? [] : [...new Set(values.sizes.split(',').map(sizeOf))],
-    limit,
+    folders: { images: absoluteImages(images), masks: absolutePath(masks) },
+    sizes: values.sizes === undefined ? [] : [...new Set(values.sizes.split(',').map(sizeInPixels))],
     imageLabels: values['image-labels'] ?? null,
     teacher: values.teacher ?? null,
-    skipBroken: values['skip-broken'],
-    out,
-    engine: values.engine,
-    threads: wholeNumber('--threads', values.threads, 0, 1024),
-    json: values.json,
   };
 }
-
-const absolute = (file: string | undefined): string | null =>
-  file === undefined ? null : path.resolve(file);
 
 function chosenAnnotations(values: Partial<Record<AnnotationKind, string>>): {
   kind: AnnotationKind;
@@ -129,11 +87,4 @@ function chosenAnnotations(values: Partial<Record<AnnotationKind, string>>): {
   if (kind === undefined || given.length > 1)
     throw new UsageError('evaluate needs one of --panoptic, --instances and --boxes');
   return { kind, annotations: path.resolve(values[kind]!) };
-}
-
-function sizeOf(text: string): number {
-  const size = Number(text);
-  if (text.trim() === '') throw new SettingError(`--size takes a number of pixels; got '${text}'`);
-  checkRange('size', Number.isNaN(size) ? text : size);
-  return size;
 }

@@ -7,6 +7,7 @@ import { writePytorch } from '../checkpoints/pytorchWriter.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
 import { checkRange, checkSize } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
+import { outputOptions } from './commonOptions.ts';
 import type { ExportedGraph } from './exportOnnx.ts';
 import { halvedTensors, openAiStateDict, type Renaming, renamed, type Tensors } from './exportTensors.ts';
 
@@ -90,8 +91,7 @@ export async function exportCommand(args: string[]): Promise<void> {
       prefix: { type: 'string' },
       graph: { type: 'string' },
       size: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) {

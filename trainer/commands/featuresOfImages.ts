@@ -18,34 +18,27 @@ import { readImage } from '../images/imageReader.ts';
 import type { Raster } from '../images/raster.ts';
 import { resolveReference } from '../inspect/modelReference.ts';
 import type { DenseReadOut } from '../models/visionStages.ts';
-import { RunLog } from '../runs/runLog.ts';
-import { StopSwitch } from '../server.ts';
+import type { RunLog } from '../runs/runLog.ts';
+import type { StopSwitch } from '../server.ts';
 import { type ImageSource, openImageSource } from '../shards/imageSource.ts';
 import { formatDuration, StepClock } from '../training/progress.ts';
 import { featureFileNames, featureTensors, isFile, prepareFeatureFolder } from './featureFiles.ts';
 import type { ImageOptions } from './imageOptions.ts';
 import { checkedSize, denseOptions } from './imageSubject.ts';
+import { stoppable } from './stoppable.ts';
 
 type Options = ImageOptions<DenseReadOut>;
 
 /** Of several ranks the leading one speaks to the user. */
 export async function featuresOfImages(world: World, options: Options): Promise<void> {
-  const log = new RunLog(leads(world) ? process.stderr : { write: () => undefined });
-  const stop = new StopSwitch(world.size > 1 ? ['SIGUSR2'] : []);
-  const signals = stop.listen();
-  try {
-    const { stopped, written, leftOut } = await extract(world, options, log, stop);
-    log.endProgress();
-    if (!leads(world)) return;
-    const { out, json } = options;
-    const state = stopped ? 'stopped' : 'finished';
-    if (json) console.log(JSON.stringify({ state, out, images: written, leftOut: leftOut.length }));
-    else if (stopped) console.log(`stopped; the same command goes on: ${out}`);
-    else console.log(`features of ${written} images, ${leftOut.length} left out: ${out}`);
-  } finally {
-    log.endProgress();
-    signals.dispose();
-  }
+  const outcome = await stoppable(world, (log, stop) => extract(world, options, log, stop));
+  if (!leads(world)) return;
+  const { stopped, written, leftOut } = outcome;
+  const { out, json } = options;
+  const state = stopped ? 'stopped' : 'finished';
+  if (json) console.log(JSON.stringify({ state, out, images: written, leftOut: leftOut.length }));
+  else if (stopped) console.log(`stopped; the same command goes on: ${out}`);
+  else console.log(`features of ${written} images, ${leftOut.length} left out: ${out}`);
 }
 
 interface Outcome {

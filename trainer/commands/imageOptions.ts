@@ -1,22 +1,20 @@
 import { parseArgs } from 'node:util';
 import { denseReadOuts } from '../models/visionStages.ts';
-import { checkRange, SettingError } from '../training/settings.ts';
+import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
+import { engineOptions, modelOptions, outputOptions } from './commonOptions.ts';
+import { sizeInPixels, stepNumber, threadNumber, wholeNumber } from './optionValues.ts';
 
 /** Options of every command that reads features of one image. */
 const shared = {
-  model: { type: 'string' },
-  arch: { type: 'string' },
-  step: { type: 'string' },
+  ...modelOptions,
   image: { type: 'string' },
   size: { type: 'string' },
   'read-out': { type: 'string', default: 'value' },
   layer: { type: 'string' },
   out: { type: 'string' },
-  engine: { type: 'string', default: 'auto' },
-  threads: { type: 'string', default: '0' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
+  ...engineOptions,
+  ...outputOptions,
 } as const;
 
 /** The options that `imageHelp` describes, for the first line of a command's help. */
@@ -81,29 +79,21 @@ export function readImageOptions<ReadOut extends string>(
   const readOut = readOuts.find(name => name === values['read-out']);
   if (!readOut)
     throw new SettingError(`--read-out takes ${readOuts.join(', ')}; got '${values['read-out']}'`);
-  if (values.size !== undefined) checkRange('size', numberOf(values.size));
-  checkRange('threads', numberOf(values.threads));
   const options: ImageOptions<ReadOut> = {
     model,
     arch: values.arch ?? null,
-    step: values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9),
+    step: stepNumber(values.step),
     image,
-    size: values.size === undefined ? null : Number(values.size),
+    size: values.size === undefined ? null : sizeInPixels(values.size),
     readOut,
     layer: values.layer === undefined ? null : wholeNumber('--layer', values.layer, 1, 1000),
     out,
     engine: values.engine,
-    threads: Number(values.threads),
+    threads: threadNumber(values.threads),
     json: values.json,
   };
   return { options, own: ownValues(own, values) };
 }
-
-/** A number, or the text itself for the message that refuses it. */
-const numberOf = (text: string): number | string => {
-  const value = Number(text);
-  return text.trim() === '' || Number.isNaN(value) ? text : value;
-};
 
 function ownValues(own: OwnOptions, values: Readonly<Record<string, unknown>>): OwnValues {
   const given = new Map<string, string>();
@@ -113,16 +103,4 @@ function ownValues(own: OwnOptions, values: Readonly<Record<string, unknown>>): 
     else if (value === true) given.set(name, '');
   }
   return given;
-}
-
-export function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const value = numberOf(text);
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new SettingError(`${option} takes a whole number from ${least} to ${most}; got '${text}'`);
-}
-
-export function realNumber(option: string, text: string, least: number, most: number): number {
-  const value = numberOf(text);
-  if (typeof value === 'number' && value >= least && value <= most) return value;
-  throw new SettingError(`${option} takes a number from ${least} to ${most}; got '${text}'`);
 }

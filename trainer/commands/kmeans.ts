@@ -4,7 +4,7 @@ import { toUnitMap } from '../dense/similarity.ts';
 import { clusterWords } from '../dense/words.ts';
 import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { wholeNumber } from './optionValues.ts';
 import { mapImage, writeCellTable, writeOverlay } from './overlayImage.ts';
 import { overlayHelp, overlayUsage, readOverlayOptions } from './overlayOptions.ts';
 import { embedWords, readWordChoice, wordHelp, wordOptions, wordUsage } from './wordOptions.ts';

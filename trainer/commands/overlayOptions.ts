@@ -8,8 +8,8 @@ import {
   type OwnOptions,
   type OwnValues,
   readImageOptions,
-  realNumber,
 } from './imageOptions.ts';
+import { realNumber } from './optionValues.ts';
 
 /** Options of every command that draws a view over an image. */
 const drawing = {

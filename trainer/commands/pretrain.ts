@@ -10,7 +10,7 @@ import { RunLog } from '../runs/runLog.ts';
 import { StopSwitch } from '../server.ts';
 import { UsageError } from '../usageError.ts';
 import { styleNames } from '../world/styles.ts';
-import { realNumber, wholeNumber } from './imageOptions.ts';
+import { realNumber, wholeNumber } from './optionValues.ts';
 
 /** Threads that may render: each has a copy of the program and of little else. */
 const mostWorkers = 256;

@@ -1,16 +1,19 @@
 import { parseArgs } from 'node:util';
 import { cornersOf } from '../distill/proposals.ts';
+import { soloWorld } from '../distributed/world.ts';
 import type { WrittenImage } from '../propose/cocoWriter.ts';
 import { openImages, walkImages } from '../propose/imageWalk.ts';
 import { proposeBoxes } from '../propose/proposeBoxes.ts';
 import { RecallCount } from '../propose/recall.ts';
 import { imagesSetting, reportStopped, writeResumably } from '../propose/resumableAnnotations.ts';
 import { readTrueBoxes, type TrueBoxes } from '../propose/trueBoxes.ts';
-import { RunLog } from '../runs/runLog.ts';
-import { StopSwitch } from '../server.ts';
+import type { RunLog } from '../runs/runLog.ts';
+import type { StopSwitch } from '../server.ts';
 import type { ImageSource } from '../shards/imageSource.ts';
 import { UsageError } from '../usageError.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { outputOptions } from './commonOptions.ts';
+import { wholeNumber } from './optionValues.ts';
+import { stoppable } from './stoppable.ts';
 
 const help = `usage: clipself propose --images DIR|coco.json|SHARDS --out proposals.json [--count 100] [--truth coco.json]
                         [--json]
@@ -35,8 +38,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
       out: { type: 'string' },
       count: { type: 'string', default: '100' },
       truth: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) {
@@ -47,10 +49,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
   if (images === undefined || out === undefined)
     throw new UsageError('propose needs --images and --out (clipself propose --help)');
   const count = wholeNumber('--count', values.count, 1, 10_000);
-  const log = new RunLog(process.stderr);
-  const stop = new StopSwitch();
-  const signals = stop.listen();
-  try {
+  await stoppable(soloWorld, async (log, stop) => {
     const recall = truth === undefined ? null : new Recall(await readTrueBoxes(truth), count);
     const set = await openImages(images, log);
     const outcome = await writeResumably({
@@ -68,10 +67,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
     log.endProgress();
     if (outcome.state === 'stopped') reportStopped(out, outcome.done, set.files.length, json);
     else report(out, outcome, recall, json);
-  } finally {
-    log.endProgress();
-    signals.dispose();
-  }
+  });
 }
 
 const description = 'Regions proposed without labels by CLIPSelf Lab: selective search on colour';

@@ -4,6 +4,7 @@ import { hashFile } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
 import { chosenProposals, type ProposalBox, type ProposedRegion } from '../distill/proposals.ts';
+import { soloWorld } from '../distributed/world.ts';
 import { openEngine } from '../engineChoice/openEngine.ts';
 import { findWords } from '../evaluate/words.ts';
 import type { DecodedImage } from '../images/decode.ts';
@@ -15,15 +16,17 @@ import { openImages, walkImages } from '../propose/imageWalk.ts';
 import { proposeBoxes } from '../propose/proposeBoxes.ts';
 import { pseudoLabels } from '../propose/pseudoLabels.ts';
 import { imagesSetting, reportStopped, writeResumably } from '../propose/resumableAnnotations.ts';
-import { RunLog } from '../runs/runLog.ts';
-import { StopSwitch } from '../server.ts';
+import type { RunLog } from '../runs/runLog.ts';
+import type { StopSwitch } from '../server.ts';
 import type { ImageSource } from '../shards/imageSource.ts';
 import type { ClassEmbeddings } from '../text/classEmbeddings.ts';
 import { type ListedClass, readClassList } from '../text/classList.ts';
 import { readCocoRegions } from '../training/regionFiles.ts';
 import { readTemperature } from '../training/regionPlan.ts';
 import { UsageError } from '../usageError.ts';
-import { realNumber, wholeNumber } from './imageOptions.ts';
+import { engineOptions, outputOptions } from './commonOptions.ts';
+import { realNumber, threadNumber, wholeNumber } from './optionValues.ts';
+import { stoppable } from './stoppable.ts';
 
 const help = `usage: clipself pseudo-label --model M --images DIR|coco.json|SHARDS --classes FILE --out labels.json
                              [--embeddings F.npy | --prompts FILE] [--boxes proposals.json] [--count 20]
@@ -56,10 +59,8 @@ const parse = (args: string[]) =>
       count: { type: 'string', default: '20' },
       least: { type: 'string', default: '0' },
       out: { type: 'string' },
-      engine: { type: 'string', default: 'auto' },
-      threads: { type: 'string', default: '0' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...engineOptions,
+      ...outputOptions,
     },
   }).values;
 
@@ -70,15 +71,7 @@ export async function pseudoLabelCommand(args: string[]): Promise<void> {
     console.log(help);
     return;
   }
-  const log = new RunLog(process.stderr);
-  const stop = new StopSwitch();
-  const signals = stop.listen();
-  try {
-    await label(values, log, stop);
-  } finally {
-    log.endProgress();
-    signals.dispose();
-  }
+  await stoppable(soloWorld, (log, stop) => label(values, log, stop));
 }
 
 async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<void> {
@@ -91,7 +84,7 @@ async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<voi
     throw new UsageError('--embeddings and --prompts exclude each other');
   const count = wholeNumber('--count', values.count, 1, 1000);
   const least = realNumber('--least', values.least, 0, 1);
-  const threads = wholeNumber('--threads', values.threads, 0, 1024);
+  const threads = threadNumber(values.threads);
   const path = await modelPath(given);
   const reference = { path, arch: values.arch ?? null, step: null, blend: null };
   const model = await resolveReference(reference, { of: hashFile });

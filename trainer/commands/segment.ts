@@ -5,12 +5,13 @@ import { writeJson } from '../checkpoints/jsonFile.ts';
 import { hashWeights } from '../checkpoints/modelFiles.ts';
 import { modelPath } from '../checkpoints/modelsFolder.ts';
 import type { LoadedTower } from '../dense/loadTower.ts';
+import { soloWorld } from '../distributed/world.ts';
 import { openEngine } from '../engineChoice/openEngine.ts';
 import type { Engine } from '../engines/engine.ts';
 import { hashWords } from '../evaluate/evaluation.ts';
 import { findWords } from '../evaluate/words.ts';
 import { type Hashes, type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
-import { RunLog } from '../runs/runLog.ts';
+import type { RunLog } from '../runs/runLog.ts';
 import { type LabelledData, type LabelledImage, openLabels } from '../segment/labels.ts';
 import { type OverlayImage, writeOverlays } from '../segment/overlays.ts';
 import {
@@ -22,13 +23,14 @@ import {
 } from '../segment/protocol.ts';
 import { type SegmentingModel, type SegmentResult, segmentImages } from '../segment/segmentImages.ts';
 import { SegmentLog } from '../segment/segmentLog.ts';
-import { StopSwitch } from '../server.ts';
+import type { StopSwitch } from '../server.ts';
 import { formatDuration } from '../training/progress.ts';
 import { checkSize } from '../training/settings.ts';
 import { version } from '../version.ts';
 import { openModel, rememberingHashes, textProgress } from './evaluate.ts';
 import { openTextCache } from './readingText.ts';
 import { readSegmentOptions, type SegmentOptions, segmentHelp } from './segmentOptions.ts';
+import { stoppable } from './stoppable.ts';
 
 /** `clipself segment`. */
 export async function segmentCommand(args: string[]): Promise<void> {
@@ -37,19 +39,10 @@ export async function segmentCommand(args: string[]): Promise<void> {
     console.log(segmentHelp);
     return;
   }
-  const log = new RunLog(process.stderr);
-  const stop = new StopSwitch();
-  const signals = stop.listen();
-  try {
-    const report = await segmentModels(options, log, stop);
-    log.endProgress();
-    if (report) printReport(report, options);
-    else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
-    else console.log('stopped; the same command goes on from there');
-  } finally {
-    log.endProgress();
-    signals.dispose();
-  }
+  const report = await stoppable(soloWorld, (log, stop) => segmentModels(options, log, stop));
+  if (report) printReport(report, options);
+  else if (options.json) console.log(JSON.stringify({ state: 'stopped', out: options.out }));
+  else console.log('stopped; the same command goes on from there');
 }
 
 /** A model of the comparison, found but not loaded. */

@@ -1,11 +1,10 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { WordsChoice } from '../evaluate/words.ts';
 import type { LabelRequest } from '../segment/labels.ts';
 import { labelFormats } from '../segment/protocol.ts';
-import { checkRange, SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { type MeasureOptions, measureOptions, readMeasureOptions } from './measureOptions.ts';
+import { absolutePath, wholeNumber } from './optionValues.ts';
 
 export const segmentHelp = `usage: clipself segment --model M --images DIR --labels J --format panoptic --out report.json [--masks DIR] [options]
        clipself segment --model M --images DIR --labels DIR --format ade20k|voc --classes F --out report.json [options]
@@ -34,45 +33,21 @@ masks. With two models, or of a run its original and its student, one against th
   --arch A  --engine E  --threads N  --json`;
 
 const options = {
-  model: { type: 'string' },
-  arch: { type: 'string' },
-  step: { type: 'string' },
+  ...measureOptions,
   before: { type: 'string' },
   alone: { type: 'boolean', default: false },
-  images: { type: 'string' },
   labels: { type: 'string' },
-  masks: { type: 'string' },
   format: { type: 'string' },
   classes: { type: 'string' },
-  embeddings: { type: 'string' },
-  prompts: { type: 'string' },
-  size: { type: 'string' },
-  limit: { type: 'string' },
   overlays: { type: 'string' },
-  'overlay-count': { type: 'string' },
-  'skip-broken': { type: 'boolean', default: false },
-  out: { type: 'string' },
-  engine: { type: 'string', default: 'auto' },
-  threads: { type: 'string', default: '0' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
+  'overlay-count': { type: 'string', default: '12' },
 } as const;
 
-export interface SegmentOptions extends LabelRequest, WordsChoice {
-  model: string;
-  arch: string | null;
-  step: number | null;
+export interface SegmentOptions extends LabelRequest, MeasureOptions {
   before: string | null;
   alone: boolean;
-  /** Null: twice the pretraining size. */
-  size: number | null;
-  limit: number | null;
   overlays: string | null;
   overlayCount: number;
-  out: string;
-  engine: string;
-  threads: number;
-  json: boolean;
 }
 
 /**
@@ -84,7 +59,7 @@ export interface SegmentOptions extends LabelRequest, WordsChoice {
 export function readSegmentOptions(args: string[]): SegmentOptions | null {
   const { values } = parseArgs({ args, options });
   if (values.help) return null;
-  const { model, images, labels, out, masks, classes, embeddings, prompts, before, size, limit } = values;
+  const { model, images, labels, out, masks, classes, before } = values;
   if (model === undefined || images === undefined || labels === undefined || out === undefined)
     throw new UsageError('segment needs --model, --images, --labels and --out (clipself segment --help)');
   const format = labelFormats.find(name => name === values.format);
@@ -95,41 +70,18 @@ export function readSegmentOptions(args: string[]): SegmentOptions | null {
     throw new UsageError('--masks belongs to --format panoptic');
   if (format === 'panoptic' && !/\.json$/i.test(labels))
     throw new UsageError(`--labels of --format panoptic must end with .json; got '${labels}'`);
-  if (embeddings !== undefined && prompts !== undefined)
-    throw new UsageError('--embeddings and --prompts exclude each other');
   if (before !== undefined && values.alone) throw new UsageError('--before and --alone exclude each other');
-  if (!/\.json$/i.test(out)) throw new UsageError(`--out must end with .json; got '${out}'`);
   return {
-    model,
-    arch: values.arch ?? null,
-    step: values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9),
+    ...readMeasureOptions({ ...values, model, out }),
+    out: path.resolve(out),
     before: before ?? null,
     alone: values.alone,
     format,
     images: path.resolve(images),
     labels: path.resolve(labels),
-    masks: absolute(masks),
-    classes: absolute(classes),
-    embeddings: absolute(embeddings),
-    prompts: absolute(prompts),
-    size: size === undefined ? null : sizeOf(size),
-    limit: limit === undefined ? null : wholeNumber('--limit', limit, 1, 1e9),
+    masks: absolutePath(masks),
+    classes: absolutePath(classes),
     overlays: values.overlays ?? null,
-    overlayCount: wholeNumber('--overlay-count', values['overlay-count'] ?? '12', 0, 1000),
-    skipBroken: values['skip-broken'],
-    out: path.resolve(out),
-    engine: values.engine,
-    threads: wholeNumber('--threads', values.threads, 0, 1024),
-    json: values.json,
+    overlayCount: wholeNumber('--overlay-count', values['overlay-count'], 0, 1000),
   };
-}
-
-const absolute = (file: string | undefined): string | null =>
-  file === undefined ? null : path.resolve(file);
-
-function sizeOf(text: string): number {
-  const size = Number(text);
-  if (text.trim() === '') throw new SettingError(`--size takes a number of pixels; got '${text}'`);
-  checkRange('size', Number.isNaN(size) ? text : size);
-  return size;
 }

@@ -8,6 +8,7 @@ import type { SetupOutcome, SetupProgress, SetupStage } from '../engines/tensorf
 import { gigabytes, type LibraryKind, setupSizes } from '../engines/tensorflow/setup/sizes.ts';
 import { formatDuration } from '../training/progress.ts';
 import { UsageError } from '../usageError.ts';
+import { outputOptions } from './commonOptions.ts';
 
 const help = `usage: clipself setup-tensorflow [--cuda | --cpu | --remove] [--out DIR] [--yes] [--json]
 
@@ -32,8 +33,7 @@ export async function setupTensorflowCommand(args: string[]): Promise<void> {
       remove: { type: 'boolean', default: false },
       out: { type: 'string' },
       yes: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) {

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
+import { soloWorld } from '../distributed/world.ts';
 import { openImages } from '../propose/imageWalk.ts';
-import { RunLog } from '../runs/runLog.ts';
-import { StopSwitch } from '../server.ts';
 import { writeShards } from '../shards/writeShards.ts';
 import { formatDuration } from '../training/progress.ts';
 import { UsageError } from '../usageError.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { outputOptions } from './commonOptions.ts';
+import { wholeNumber } from './optionValues.ts';
+import { stoppable } from './stoppable.ts';
 
 const help = `usage: clipself shard --images DIR|coco.json --out DIR [--size-limit 1GB] [--seed 0] [--json]
 
@@ -25,8 +26,7 @@ export async function shardCommand(args: string[]): Promise<void> {
       out: { type: 'string' },
       'size-limit': { type: 'string', default: '1GB' },
       seed: { type: 'string', default: '0' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   });
   if (values.help) {
@@ -38,15 +38,12 @@ export async function shardCommand(args: string[]): Promise<void> {
     throw new UsageError('shard needs --images and --out (clipself shard --help)');
   const sizeLimit = readSize(values['size-limit']);
   const seed = wholeNumber('--seed', values.seed, 0, 2 ** 31 - 1);
-  const log = new RunLog(process.stderr);
-  const stop = new StopSwitch();
-  const signals = stop.listen();
-  try {
+  const written = await stoppable(soloWorld, async (log, stop) => {
     const { root, files, members } = await openImages(images, log);
     if (members)
       throw new UsageError(`${images} are shards already: shard takes a folder or COCO-style JSON`);
     const started = performance.now();
-    const written = await writeShards(
+    return writeShards(
       { root, files, out, sizeLimit, seed },
       {
         progress: done => {
@@ -58,14 +55,10 @@ export async function shardCommand(args: string[]): Promise<void> {
         stopped: () => stop.requested,
       },
     );
-    log.endProgress();
-    if (json) console.log(JSON.stringify({ out, ...(written ?? { stopped: true }) }));
-    else if (written === null) console.log('stopped; nothing was written');
-    else console.log(`${written.images} images in ${written.shards} shards, ${written.bytes} bytes: ${out}`);
-  } finally {
-    log.endProgress();
-    signals.dispose();
-  }
+  });
+  if (json) console.log(JSON.stringify({ out, ...(written ?? { stopped: true }) }));
+  else if (written === null) console.log('stopped; nothing was written');
+  else console.log(`${written.images} images in ${written.shards} shards, ${written.bytes} bytes: ${out}`);
 }
 
 const units: Readonly<Record<string, number>> = {

@@ -12,6 +12,7 @@ import {
 import { submitJob } from '../slurm/queue.ts';
 import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
+import { outputOptions } from './commonOptions.ts';
 import { readTrainArguments } from './train.ts';
 
 const help = `usage: clipself slurm [options] -- --model M --images DIR --out RUN [options of clipself train]
@@ -52,8 +53,7 @@ const options = {
   setup: { type: 'string', multiple: true },
   sbatch: { type: 'string', multiple: true },
   node: { type: 'string' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
+  ...outputOptions,
 } as const;
 
 /** `clipself slurm`. */

@@ -11,9 +11,9 @@ import { readClassList } from '../text/classList.ts';
 import { embedClasses } from '../text/embedClasses.ts';
 import { findTextSource, PromptEncoder, type TextSource } from '../text/promptEncoder.ts';
 import { defaultPrompts, readPrompts } from '../text/prompts.ts';
-import { checkRange } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { engineOptions, modelOptions, outputOptions } from './commonOptions.ts';
+import { stepNumber, threadNumber } from './optionValues.ts';
 import { interruptible, openTextCache } from './readingText.ts';
 
 const help = `usage: clipself text --model M --prompt "…" [--prompt "…"]… --out F.safetensors
@@ -40,18 +40,14 @@ const parse = (args: string[]) =>
   parseArgs({
     args,
     options: {
-      model: { type: 'string' },
-      arch: { type: 'string' },
-      step: { type: 'string' },
+      ...modelOptions,
       prompt: { type: 'string', multiple: true },
       classes: { type: 'string' },
       prompts: { type: 'string' },
       out: { type: 'string' },
-      engine: { type: 'string', default: 'auto' },
-      threads: { type: 'string', default: '0' },
+      ...engineOptions,
       'no-cache': { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      ...outputOptions,
     },
   }).values;
 
@@ -70,9 +66,8 @@ export async function textCommand(args: string[]): Promise<void> {
   const ending = classes === undefined ? '.safetensors' : '.npy';
   if (path.extname(out).toLowerCase() !== ending)
     throw new UsageError(`--out must end with ${ending} here; got '${out}'`);
-  const threads = Number(values.threads);
-  checkRange('threads', Number.isNaN(threads) ? values.threads : threads);
-  const step = values.step === undefined ? null : wholeNumber('--step', values.step, 0, 1e9);
+  const threads = threadNumber(values.threads);
+  const step = stepNumber(values.step);
   const model = await resolveReference(
     { path: await modelPath(given), arch: values.arch ?? null, step, blend: null },
     { of: hashFile },

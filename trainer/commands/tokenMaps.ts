@@ -5,8 +5,8 @@ import { valueRange } from '../dense/similarity.ts';
 import { attentionMaps, meanOfMaps, onImage, tokenNorms } from '../dense/tokenMaps.ts';
 import { describeArchitecture } from '../models/architecture.ts';
 import { SettingError } from '../training/settings.ts';
-import { wholeNumber } from './imageOptions.ts';
 import { type ImageSubject, withImage } from './imageSubject.ts';
+import { wholeNumber } from './optionValues.ts';
 import { placeMap, writeCellTable, writeOverlay } from './overlayImage.ts';
 import {
   colourMapOption,

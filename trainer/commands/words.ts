@@ -11,7 +11,7 @@ import {
 } from '../dense/words.ts';
 import { SettingError } from '../training/settings.ts';
 import { UsageError } from '../usageError.ts';
-import { realNumber } from './imageOptions.ts';
+import { realNumber } from './optionValues.ts';
 import { mapImage, writeCellTable, writeOverlay } from './overlayImage.ts';
 import {
   colourMapOption,

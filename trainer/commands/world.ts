@@ -8,7 +8,7 @@ import { type SceneSettings, sceneDefaults } from '../world/scene.ts';
 import { parseStyleList } from '../world/styleList.ts';
 import { heldOutStyles, styleNames, trainingStyles } from '../world/styles.ts';
 import { type WorldRequest, writeWorld } from '../world/writeWorld.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { wholeNumber } from './optionValues.ts';
 
 const help = `usage: clipself world --out DIR [options]
 

@@ -12,7 +12,8 @@ import { UsageError } from '../usageError.ts';
 import { thingClasses } from '../world/classes.ts';
 import { parseStyleList } from '../world/styleList.ts';
 import { iconStyles, type StyleName, styleNames, trainingStyles } from '../world/styles.ts';
-import { wholeNumber } from './imageOptions.ts';
+import { engineOptions, outputOptions } from './commonOptions.ts';
+import { threadNumber, wholeNumber } from './optionValues.ts';
 
 const help = `usage: clipself zero-shot --model M [options]
 
@@ -31,10 +32,8 @@ const options = {
   styles: { type: 'string', default: styleNames.join(',') },
   crops: { type: 'string', default: '640' },
   seed: { type: 'string', default: '1000' },
-  engine: { type: 'string', default: 'auto' },
-  threads: { type: 'string', default: '0' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
+  ...engineOptions,
+  ...outputOptions,
 } as const;
 
 interface Request {
@@ -57,7 +56,7 @@ export async function zeroShotCommand(args: string[]): Promise<void> {
     crops: wholeNumber('--crops', values.crops, 64, 100_000),
     seed: wholeNumber('--seed', values.seed, 0, 2 ** 31 - 1),
   };
-  const threads = wholeNumber('--threads', values.threads, 0, 1024);
+  const threads = threadNumber(values.threads);
   const reference = {
     path: await modelPath(values.model),
     arch: values.arch ?? null,

@@ -26,7 +26,7 @@ export function compareRuns(runs: readonly ReadRun[], base: number): RunComparis
  *
  * @param configurations One a run; null where it cannot be read: its values are null and make no difference.
  */
-export function settingRows(configurations: readonly (StatedConfiguration | null)[]): SettingRow[] {
+function settingRows(configurations: readonly (StatedConfiguration | null)[]): SettingRow[] {
   const entries = configurations.map(configuration => configuration && entriesOf(configuration));
   const names = [...new Set(entries.flatMap(values => [...(values?.keys() ?? [])]))];
   return names.flatMap((name): SettingRow[] => {
@@ -60,7 +60,7 @@ function entriesOf({ configuration, stated }: StatedConfiguration): Map<string, 
 }
 
 /** The twelve numbers of each run, and how far each is from the base run's. */
-export function numberRows(runs: readonly ComparedRun[], base: number): NumberRow[] {
+function numberRows(runs: readonly ComparedRun[], base: number): NumberRow[] {
   return twelveNumberNames.map(name => {
     const values = runs.map(({ numbers }) => numbers[name] ?? null);
     const against = values[base] ?? null;

@@ -9,7 +9,7 @@ import type { RunComparison, RunCurves } from './protocol.ts';
 export const summaryFileOf = (file: string): string => `${file.replace(/\.csv$/i, '')}.summary.csv`;
 
 /** Names and curves of the runs that could be read. */
-export function namedCurves(
+function namedCurves(
   runs: readonly ReadRun[],
   comparison: RunComparison,
 ): { name: string; curves: RunCurves }[] {

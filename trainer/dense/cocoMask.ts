@@ -22,7 +22,7 @@ export interface Mask {
 }
 
 /** Larger masks are not decoded: one byte per pixel, 128 MiB. */
-export const MAXIMUM_MASK_PIXELS = 1 << 27;
+const MAXIMUM_MASK_PIXELS = 1 << 27;
 /** Numbers of all polygons of one object; the largest of COCO have a few thousand. */
 const maximumCoordinates = 20_000;
 

@@ -6,7 +6,7 @@ import { type MapSize, validCellIndices } from './featureMap.ts';
 export const fittedComponents = 8;
 
 /** Percentiles that become 0 and 255: a few outlier tokens must not take all the colours. */
-export const pcaPercentiles = { low: 1, high: 99 } as const;
+const pcaPercentiles = { low: 1, high: 99 } as const;
 
 /**
  * Coordinates as colours: over all maps together, each component's 1st percentile becomes 0, its 99th 255, linear in

@@ -1,32 +1,22 @@
-import {
-  type DeviceTensor,
-  disposeAll,
-  type Engine,
-  type Feeds,
-  type Program,
-  readFloats,
-  takeScalar,
-} from '../engines/engine.ts';
-import { ProgramCache } from '../engines/programCache.ts';
-import { gradientName, splitForBackward, upstreamName } from '../graph/split.ts';
-import type { Value } from '../graph/value.ts';
+import { type DeviceTensor, disposeAll, type Engine } from '../engines/engine.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
 import type { Precision } from '../models/stagePrecision.ts';
-import { denseStages, imageStages } from '../models/visionStages.ts';
-import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
 import type { ActivationPlan } from './activationPlan.ts';
 import { AdamW } from './adamW.ts';
 import type { EmbeddingStore } from './embeddingStore.ts';
-import { GradientSum } from './gradientSum.ts';
+import { type Loss, LossPrograms, type LossValue } from './lossPrograms.ts';
 import { initialLossScale, isExhausted, type LossScale, nextLossScale } from './lossScale.ts';
 import { type Nouns, NounTargets } from './nounTargets.ts';
 import type { AdamWSettings } from './optimiser.ts';
 import { passesOf } from './passes.ts';
-import type { DistillationBatch, RegionLoss, RegionShape, RegionTargets } from './regionLoss.ts';
-import { retentionLoss } from './retention.ts';
+import type { DistillationBatch, RegionShape, RegionTargets } from './regionLoss.ts';
+import { type RetentionTarget, retentionOf } from './retention.ts';
+import { LossScaleError, NonFiniteLossError } from './stepErrors.ts';
 import type { StepImages, StepPeers } from './stepPeers.ts';
-import { disposeTape, type GradientReceiver, Student } from './student.ts';
+import { StepUpdate } from './stepUpdate.ts';
+import { disposeTape, type GradientReceiver, type Student } from './student.ts';
 import { TeacherTargets } from './teacherTargets.ts';
+import { Towers } from './towers.ts';
 
 export interface StepResult {
   loss: number;
@@ -39,48 +29,6 @@ export interface StepResult {
   /** The gradients overflowed: nothing was updated, `gradNorm` is infinite, and the next scale is half of this one. */
   skipped: boolean;
 }
-
-/** The loss left the finite numbers; nothing was updated in that step. */
-export class NonFiniteLossError extends Error {
-  constructor(step: number, loss: number, precision: Precision = 'fp32') {
-    super(
-      `the loss became ${loss} at step ${step}: the weights up to the step before are intact. ` +
-        (precision === 'fp16'
-          ? 'Activations may be too large for half precision: take --precision fp32 in a new run'
-          : 'Lower the learning rate (--lr) or look for a damaged checkpoint'),
-    );
-    this.name = 'NonFiniteLossError';
-  }
-}
-
-/** A gradient left the finite numbers; the student's weights in memory are spoilt. */
-export class NonFiniteGradientError extends Error {
-  constructor(step: number, gradNorm: number) {
-    super(
-      `the gradient became ${gradNorm} at step ${step}: the last checkpoint is intact. ` +
-        'Lower the learning rate (--lr) in a new run',
-    );
-    this.name = 'NonFiniteGradientError';
-  }
-}
-
-/** Gradients overflow half precision at any scale of the loss; nothing was updated in that step. */
-export class LossScaleError extends Error {
-  override readonly name = 'LossScaleError';
-
-  constructor(step: number, { skippedSteps }: LossScale) {
-    super(
-      `the gradients overflow half precision at step ${step} although the loss is no longer scaled (${skippedSteps} steps skipped): ` +
-        'take --precision fp32 in a new run',
-    );
-  }
-}
-
-/**
- * The number of crops changes from step to step, and a compiled program holds on to the memory of its size. A tower
- * takes four programs, and one more brings its embeddings to the loss: those of the latest two numbers stay.
- */
-const cropProgramCapacity = 10;
 
 export interface DistillerSettings {
   /** Side of the student image in pixels. */
@@ -112,25 +60,13 @@ export interface DistillerSettings {
 /** Teacher, student and optimiser on one engine: takes batches, makes steps of CLIPSelf or of region–noun pairs. */
 export class Distiller {
   readonly optimiser: AdamW;
-  /** The student's parameters by checkpoint name, replaced as it learns; frozen ones are the teacher's tensors. */
-  readonly studentParameters: ReadonlyMap<string, DeviceTensor>;
-  readonly teacherParameters: ReadonlyMap<string, DeviceTensor>;
-  /** Names of the parameters that the student trains. */
-  readonly trainable: ReadonlySet<string>;
-  readonly #student: Map<string, DeviceTensor>;
   readonly #engine: Engine;
   readonly #architecture: VisionArchitecture;
   readonly #settings: DistillerSettings;
-  readonly #programs: ProgramCache;
-  readonly #cropPrograms: ProgramCache;
-  readonly #interpolations: PositionInterpolations;
-  readonly #teacherTower: VisionTower;
+  readonly #towers: Towers;
+  readonly #losses: LossPrograms;
   readonly #teacherTargets: TeacherTargets;
   readonly #targets: RegionTargets;
-  readonly #studentTower: Student;
-  /** The student's embeddings of whole images, for their retention. */
-  readonly #wholeImages: Student;
-  readonly #precision: Precision;
   /** Null in fp32, where the loss is as it is. */
   #lossScale: LossScale | null;
 
@@ -145,134 +81,102 @@ export class Distiller {
     trainable: readonly string[],
     settings: DistillerSettings,
   ): Promise<Distiller> {
-    const student = new Map(teacher);
-    for (const name of trainable) {
-      const tensor = teacher.get(name)!;
-      student.set(name, engine.upload(tensor.shape, await engine.read(tensor)));
-    }
-    return new Distiller(engine, architecture, teacher, student, new Set(trainable), settings);
+    const { precision = 'fp32', activationBudget } = settings;
+    const kept = { precision, activationBudget };
+    const towers = await Towers.create(engine, architecture, teacher, trainable, kept);
+    return new Distiller(engine, architecture, towers, settings);
   }
 
   private constructor(
     engine: Engine,
     architecture: VisionArchitecture,
-    teacher: ReadonlyMap<string, DeviceTensor>,
-    student: Map<string, DeviceTensor>,
-    trainable: ReadonlySet<string>,
+    towers: Towers,
     settings: DistillerSettings,
   ) {
     this.#engine = engine;
     this.#architecture = architecture;
-    this.teacherParameters = teacher;
-    this.#student = student;
-    this.studentParameters = student;
-    this.trainable = trainable;
+    this.#towers = towers;
     this.#settings = settings;
-    this.#programs = new ProgramCache(engine);
-    this.#cropPrograms = new ProgramCache(engine, cropProgramCapacity);
-    this.#interpolations = new PositionInterpolations(engine, architecture);
-    const { precision = 'fp32' } = settings;
-    this.#precision = precision;
-    this.#lossScale = precision === 'fp16' ? initialLossScale : null;
-    this.#teacherTower = new VisionTower(
-      architecture,
-      teacher,
-      this.#cropPrograms,
-      this.#interpolations,
-      precision,
-    );
-    const { cropSize, activationBudget, cosineWeight = 1, nouns } = settings;
+    const { precision = 'fp32', cropSize, cosineWeight = 1, nouns, embeddings = null } = settings;
     const { cropsAtOnce = Number.POSITIVE_INFINITY } = settings;
+    const { programs, cropPrograms, teacher, studentParameters } = towers;
+    this.#losses = new LossPrograms(engine, programs);
     this.#teacherTargets = new TeacherTargets(
       engine,
-      this.#teacherTower,
-      this.#cropPrograms,
+      teacher,
+      cropPrograms,
       cropSize,
       cosineWeight,
       cropsAtOnce,
-      settings.embeddings ?? null,
+      embeddings,
     );
     this.#targets = nouns ? new NounTargets(engine, nouns) : this.#teacherTargets;
-    const studentWith = (stages: typeof denseStages | typeof imageStages): Student =>
-      new Student(
-        architecture,
-        student,
-        trainable,
-        this.#programs,
-        this.#interpolations,
-        activationBudget,
-        stages,
-        precision,
-      );
-    this.#studentTower = studentWith(denseStages);
-    this.#wholeImages = studentWith(imageStages);
     const scaled = precision === 'fp16';
-    this.optimiser = new AdamW(engine, this.#programs, settings.optimiser, student, scaled);
+    this.#lossScale = scaled ? initialLossScale : null;
+    this.optimiser = new AdamW(engine, programs, settings.optimiser, studentParameters, scaled);
   }
 
-  /** What the student keeps of the forward pass of `images` images. */
-  activationPlan(images: number): ActivationPlan {
-    const { size } = this.#settings;
-    return this.#studentTower.planFor([images, 3, size, size]);
+  /** The student's parameters by checkpoint name, replaced as it learns; frozen ones are the teacher's tensors. */
+  get studentParameters(): ReadonlyMap<string, DeviceTensor> {
+    return this.#towers.studentParameters;
   }
 
-  /** One training step; `step` counts from 1. Throws `NonFiniteLossError` before anything is updated. */
+  get teacherParameters(): ReadonlyMap<string, DeviceTensor> {
+    return this.#towers.teacherParameters;
+  }
+
+  /** Names of the parameters that the student trains. */
+  get trainable(): ReadonlySet<string> {
+    return this.#towers.trainable;
+  }
+
+  /** What the student keeps of the forward pass of `images` images of a side. */
+  activationPlan(images: number, size = this.#settings.size): ActivationPlan {
+    return this.#towers.student.planFor([images, 3, size, size]);
+  }
+
+  /**
+   * One training step. In each pass the teacher embeds the crops, the student's dense features are pooled over the boxes
+   * and compared with them, and the gradient of the loss goes back through the student to AdamW.
+   *
+   * @param step from 1.
+   * @throws NonFiniteLossError and LossScaleError before anything is updated; NonFiniteGradientError after that.
+   */
   async step(batch: DistillationBatch, step: number, learningRate: number): Promise<StepResult> {
     const { imagesPerPass = batch.boxCounts.length, retention = 0, peers = null } = this.#settings;
     const passes = passesOf(batch, imagesPerPass);
     const lossScale = this.#lossScale;
-    let begun = false;
-    const apply: GradientReceiver = (name, gradient) => {
-      // Not before: a loss that is no number leaves everything as it was.
-      if (!begun) {
-        // As GradScaler does it, steps that were skipped are none for the optimiser.
-        this.optimiser.begin(step - (lossScale?.skippedSteps ?? 0), learningRate, lossScale?.scale);
-      }
-      begun = true;
-      return this.optimiser.apply(name, gradient);
-    };
-    // Of a scaled loss all gradients must be known to be finite before the first one counts.
-    const held = new Map<string, DeviceTensor>();
-    const hold: GradientReceiver = async (name, gradient) => void held.set(name, gradient);
-    const update = lossScale ? hold : apply;
-    const share: GradientReceiver = peers ? (name, gradient) => peers.add(name, gradient, update) : update;
-    const gradients = new GradientSum(this.#programs);
     const several = passes.length > 1 || retention > 0;
-    // The only or last gradient of each parameter updates it at once and is freed.
-    const receiveLast = several ? gradients.addLast(share) : share;
+    const order = { step, learningRate, several, lossScale, peers };
+    const update = new StepUpdate(this.optimiser, this.#towers.programs, order);
     try {
       const whole = peers ? await peers.gather(batch) : batch;
-      let loss = 0;
       const cosines: number[][] = [];
+      let loss = 0;
       for (const part of passes) {
-        if (retention > 0) loss += await this.#retainPass(part, whole, step, gradients.add);
-        const receive = part === passes.at(-1) ? receiveLast : gradients.add;
-        const results = await this.#regionPass(part, whole, step, receive);
-        loss += results.loss;
-        cosines.push(...results.cosines);
+        if (retention > 0) loss += await this.#retainPass(part, whole, step, update.early);
+        const receive = part === passes.at(-1) ? update.last : update.early;
+        const regions = await this.#regionPass(part, whole, step, receive);
+        loss += regions.loss;
+        cosines.push(...regions.cosines);
       }
-      await gradients.deliver(share);
-      await peers?.finish(update);
+      await update.gather();
       if (peers) loss = await peers.sumLoss(loss);
-      const scale = lossScale?.scale ?? null;
-      if (lossScale) {
-        const finite = await this.optimiser.areFinite(held, lossScale.scale);
-        this.#lossScale = nextLossScale(lossScale, finite);
-        if (isExhausted(this.#lossScale)) throw new LossScaleError(step, this.#lossScale);
-        if (!finite)
-          return { loss, gradNorm: Number.POSITIVE_INFINITY, cosines, lossScale: scale, skipped: true };
-        for (const [name, gradient] of held) {
-          held.delete(name);
-          await apply(name, gradient);
-        }
-      }
-      const gradNorm = await this.optimiser.end();
-      if (!Number.isFinite(gradNorm)) throw new NonFiniteGradientError(step, gradNorm);
-      return { loss, gradNorm, cosines, lossScale: scale, skipped: false };
+      const result = { loss, cosines, lossScale: lossScale?.scale ?? null };
+      if (lossScale && !(await this.#judge(update, lossScale, step)))
+        return { ...result, gradNorm: Number.POSITIVE_INFINITY, skipped: true };
+      return { ...result, gradNorm: await update.finish(), skipped: false };
     } finally {
-      gradients.dispose();
-      disposeAll(held.values());
+      update.dispose();
     }
+  }
+
+  /** Whether the gradients of a scaled loss are finite; the next scale follows from it. */
+  async #judge(update: StepUpdate, lossScale: LossScale, step: number): Promise<boolean> {
+    const finite = await update.areFinite(lossScale);
+    this.#lossScale = nextLossScale(lossScale, finite);
+    if (isExhausted(this.#lossScale)) throw new LossScaleError(step, this.#lossScale);
+    return finite;
   }
 
   /** Forward and backward over the regions of one pass. */
@@ -284,22 +188,8 @@ export class Distiller {
   ): Promise<Pick<StepResult, 'loss' | 'cosines'>> {
     const regionLoss = await this.#targets.lossOf(part, whole, this.#shapeOf(part), step);
     const pixels = this.#uploadImages(part);
-    const { output: dense, tape } = await this.#studentTower.forward(pixels);
-    const feeds = { ...regionLoss.feeds, dense };
-    try {
-      const program = await this.#lossProgram(regionLoss);
-      const { loss, cosines } = await program.run(feeds);
-      const lossValue = await takeScalar(this.#engine, loss!);
-      const agreement = await this.#takeCosines(cosines!, part);
-      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue, this.#precision);
-      const denseGradient = await this.#lossGradient(regionLoss, feeds);
-      await this.#studentTower.backward(tape, denseGradient, receive);
-      return { loss: lossValue, cosines: agreement };
-    } finally {
-      disposeTape(tape);
-      disposeAll(feeds);
-      pixels.dispose();
-    }
+    const { loss, cosines } = await this.#learn(this.#towers.student, pixels, regionLoss, step, receive);
+    return { loss, cosines: this.#byImage(cosines, part) };
   }
 
   /** Forward and backward over the whole images of one pass. */
@@ -311,24 +201,36 @@ export class Distiller {
   ): Promise<number> {
     const { cropSize, retention = 0 } = this.#settings;
     const images = wholes!.length / (3 * cropSize * cropSize);
-    const { embeddingDimension } = this.#architecture;
     const pixels = this.#engine.upload([images, 3, cropSize, cropSize], wholes!);
-    const weights = new Float32Array(images).fill(retention / whole.boxCounts.length);
-    const teacher = await this.#teacherTower.encodeImage(pixels);
-    const { output: student, tape } = await this.#wholeImages.forward(pixels);
-    const feeds = { student, teacher, weights: this.#engine.upload([images, 1], weights) };
-    const graph = () => ({ loss: retentionLoss(images, embeddingDimension) });
+    const target: RetentionTarget = {
+      images,
+      teacher: await this.#towers.teacher.encodeImage(pixels),
+      weight: retention / whole.boxCounts.length,
+    };
+    const retained = retentionOf(this.#engine, target);
+    return (await this.#learn(this.#towers.wholeImages, pixels, retained, step, receive)).loss;
+  }
+
+  /** Forward pass, loss and backward pass; disposes of the pixels and of what feeds the loss. */
+  async #learn(
+    student: Student,
+    pixels: DeviceTensor,
+    loss: Loss,
+    step: number,
+    receive: GradientReceiver,
+  ): Promise<LossValue> {
+    const { output, tape } = await student.forward(pixels);
     try {
-      const program = await this.#programs.get(`retention ${images}`, graph);
-      const { loss } = await program.run(feeds);
-      const lossValue = await takeScalar(this.#engine, loss!);
-      if (!Number.isFinite(lossValue)) throw new NonFiniteLossError(step, lossValue, this.#precision);
-      const gradient = await this.#gradientOf(`retention gradient ${images}`, graph, 'student', feeds);
-      await this.#wholeImages.backward(tape, gradient, receive);
-      return lossValue;
+      const value = await this.#losses.evaluate(loss, output);
+      if (!Number.isFinite(value.loss))
+        throw new NonFiniteLossError(step, value.loss, this.#settings.precision);
+      const gradient = await this.#losses.gradient(loss, output, this.#lossScale?.scale ?? 1);
+      await student.backward(tape, gradient, receive);
+      return value;
     } finally {
       disposeTape(tape);
-      disposeAll(feeds);
+      disposeAll(loss.feeds);
+      output.dispose();
       pixels.dispose();
     }
   }
@@ -336,22 +238,14 @@ export class Distiller {
   /** Student/teacher cosines of a batch, by image, without learning from it. */
   async compare(
     batch: DistillationBatch,
-    student: ReadonlyMap<string, DeviceTensor> = this.#student,
+    student: ReadonlyMap<string, DeviceTensor> = this.studentParameters,
   ): Promise<number[][]> {
     const regionLoss = await this.#teacherTargets.lossOf(batch, batch, this.#shapeOf(batch));
     const pixels = this.#uploadImages(batch);
-    const tower = new VisionTower(
-      this.#architecture,
-      student,
-      this.#programs,
-      this.#interpolations,
-      this.#precision,
-    );
-    const dense = await tower.encodeDense(pixels);
-    const program = await this.#lossProgram(regionLoss);
-    const { loss, cosines } = await program.run({ ...regionLoss.feeds, dense });
-    disposeAll([...Object.values(regionLoss.feeds), dense, pixels, loss!]);
-    return this.#takeCosines(cosines!, batch);
+    const dense = await this.#towers.with(student).encodeDense(pixels);
+    const { cosines } = await this.#losses.evaluate(regionLoss, dense);
+    disposeAll([...Object.values(regionLoss.feeds), dense, pixels]);
+    return this.#byImage(cosines, batch);
   }
 
   /** The state of the loss scale, for a checkpoint; null in fp32. */
@@ -367,19 +261,12 @@ export class Distiller {
 
   /** Replaces one of the student's parameters, to resume from a checkpoint. */
   restore(name: string, data: Float32Array): void {
-    const current = this.#student.get(name);
-    if (!current || !this.trainable.has(name)) throw new Error(`'${name}' does not train`);
-    this.#student.set(name, this.#engine.upload(current.shape, data));
-    current.dispose();
+    this.#towers.restore(name, data);
   }
 
   async dispose(): Promise<void> {
-    for (const name of this.trainable) this.#student.get(name)!.dispose();
-    disposeAll(this.teacherParameters.values());
     this.optimiser.dispose();
-    this.#interpolations.dispose();
-    await this.#cropPrograms.dispose();
-    await this.#programs.dispose();
+    await this.#towers.dispose();
   }
 
   #uploadImages({ images, boxCounts, size = this.#settings.size }: DistillationBatch): DeviceTensor {
@@ -392,34 +279,8 @@ export class Distiller {
     return { batch: boxCounts.length, tokens, maxBoxes: this.#settings.maxBoxes, embeddingDimension };
   }
 
-  #lossProgram({ key, graph }: RegionLoss): Promise<Program> {
-    return this.#programs.get(`loss ${key}`, () => ({ ...graph() }));
-  }
-
-  #lossGradient({ key, graph }: RegionLoss, feeds: Feeds): Promise<DeviceTensor> {
-    return this.#gradientOf(`loss gradient ${key}`, () => ({ loss: graph().loss }), 'dense', feeds);
-  }
-
-  /** Gradient of the output `loss` of a graph. */
-  async #gradientOf(
-    key: string,
-    graph: () => { loss: Value },
-    input: string,
-    feeds: Feeds,
-  ): Promise<DeviceTensor> {
-    const program = await this.#programs.get(
-      key,
-      () => splitForBackward(graph(), [input], 'recompute').backward,
-    );
-    const upstream = this.#engine.upload([], Float32Array.of(this.#lossScale?.scale ?? 1));
-    const results = await program.run({ ...feeds, [upstreamName('loss')]: upstream });
-    upstream.dispose();
-    return results[gradientName(input)]!;
-  }
-
-  async #takeCosines(cosines: DeviceTensor, { boxCounts }: DistillationBatch): Promise<number[][]> {
-    const values = await readFloats(this.#engine, cosines);
-    cosines.dispose();
+  /** Values of rows `[images · maxBoxes]` that hold a box, by image. */
+  #byImage(values: Float32Array, { boxCounts }: DistillationBatch): number[][] {
     const { maxBoxes } = this.#settings;
     return boxCounts.map((count, image) => [...values.subarray(image * maxBoxes, image * maxBoxes + count)]);
   }

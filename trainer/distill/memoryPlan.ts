@@ -12,6 +12,10 @@ export interface MemoryUse {
   /** Images that go through the student together, and boxes of one image. */
   images: number;
   maxBoxes: number;
+  /** Gradients of all parameters wait for one another: those of several passes, of other ranks, or of a scaled loss. */
+  gradientsWait: boolean;
+  /** Bytes of the teacher's embeddings that are kept from step to step. */
+  embeddingBytes: number;
 }
 
 const floatBytes = 4;
@@ -22,19 +26,19 @@ const processBytes = 1.4 * gib;
 
 /**
  * Bytes a run takes whatever it keeps of the forward pass: parameters of the frozen teacher, of the student and both
- * moments; the blocks' inputs; and what the program at work holds, a few of the widest tensors. An estimate, checked
- * against measurements in docs/benchmarks.md.
+ * moments; gradients and embeddings that wait; the blocks' inputs; and what the program at work holds, a few of the widest
+ * tensors. An estimate, checked against measurements in docs/benchmarks.md.
  */
 export function bytesBesideActivations(use: MemoryUse): number {
-  const { architecture, parameters, size, cropSize, images, maxBoxes } = use;
+  const { architecture, parameters, size, cropSize, images, maxBoxes, gradientsWait, embeddingBytes } = use;
   const { width, mlpWidth, layers, patchSize } = architecture;
   const tokensOf = (side: number): number => 1 + Math.floor(side / patchSize) ** 2;
   const studentTokens = images * tokensOf(size);
   const cropTokens = images * maxBoxes * tokensOf(cropSize);
-  const weights = parameters.total + 3 * parameters.trainable;
+  const weights = parameters.total + (gradientsWait ? 4 : 3) * parameters.trainable;
   const inputs = layers * studentTokens * width;
   const atWork = 8 * mlpWidth * studentTokens + 4 * mlpWidth * cropTokens;
-  return processBytes + floatBytes * (weights + inputs + atWork);
+  return processBytes + embeddingBytes + floatBytes * (weights + inputs + atWork);
 }
 
 /** Bytes of activations that a run may keep for its backward pass; 0 when the budget is used up without them. */
@@ -43,17 +47,33 @@ export const activationBudget = (memoryBudget: number, use: MemoryUse): number =
 
 /** The plan and its reason in a line for the log. */
 export function describeMemoryPlan(plan: ActivationPlan, memoryBudget: number, use: MemoryUse): string {
+  const { images, size } = use;
   const gibOf = (bytes: number): string => `${(bytes / gib).toFixed(1)} GiB`;
   const { keep, compact, recompute } = plan.counts;
-  const parts = [
-    ...(keep > 0 ? [`${keep} stages keep their activations`] : []),
-    ...(compact > 0 ? [`${compact} keep all but attention weights`] : []),
-    ...(recompute > 0 ? [`${recompute} compute theirs again`] : []),
+  const does = (count: number, verb: string, what: string): string[] =>
+    count > 0 ? [`${count} ${verb}${count === 1 ? 's' : ''} ${what}`] : [];
+  const stages = [
+    ...does(keep, 'keep', 'everything'),
+    ...does(compact, 'keep', 'all but attention weights'),
+    ...does(recompute, 'compute', 'everything again'),
   ];
   const fixed = bytesBesideActivations(use);
-  const beyond = fixed > memoryBudget ? ', which is more than the budget' : '';
+  const left =
+    fixed > memoryBudget
+      ? 'is more than the budget (lower --size or --batch, or raise --memory-budget) and leaves nothing'
+      : `leaves ${gibOf(memoryBudget - fixed)}`;
   return (
-    `memory budget ${gibOf(memoryBudget)}: about ${gibOf(fixed)} for weights, optimiser and the program at work${beyond}; ` +
-    `${gibOf(plan.keptBytes)} of activations kept: ${parts.join(', ')}`
+    `memory budget ${gibOf(memoryBudget)}: about ${gibOf(fixed)} for ${contents(use)}, which ${left} for activations of ` +
+    `${images === 1 ? '1 image' : `${images} images`} of ${size} px; ` +
+    `of ${keep + compact + recompute} stages ${stages.join(', ')}: ${gibOf(plan.keptBytes)}`
   );
+}
+
+/** What takes memory beside activations, in words. */
+function contents({ gradientsWait, embeddingBytes }: MemoryUse): string {
+  const more = [
+    ...(gradientsWait ? ['gradients that wait'] : []),
+    ...(embeddingBytes > 0 ? ["the teacher's embeddings"] : []),
+  ];
+  return `${['weights', 'optimiser', ...more].join(', ')} and the program at work`;
 }

@@ -49,6 +49,7 @@ export class NounTargets implements RegionTargets {
     const upload = this.#engine.upload.bind(this.#engine);
     return {
       key: `nouns ${batch}x${tokens}x${maxBoxes}x${chosen.length}`,
+      studentInput: 'dense',
       graph: () => regionClipLoss({ ...shape, classes: chosen.length }),
       feeds: {
         nouns: upload([chosen.length, embeddingDimension], nouns),

@@ -16,7 +16,7 @@ import type { KeyedRandom } from '../random.ts';
 import type { LossGraph, RegionShape } from './regionLoss.ts';
 
 /** Classes that a step tells apart: as many in the published code. */
-export const federatedClasses = 100;
+const federatedClasses = 100;
 
 export interface RegionClipShape extends RegionShape {
   /** Classes of the step. */

@@ -1,5 +1,5 @@
-import type { DeviceTensor } from '../engines/engine.ts';
 import type { Value } from '../graph/value.ts';
+import type { Loss } from './lossPrograms.ts';
 import type { StepImages } from './stepPeers.ts';
 
 /** Regions whose crops the teacher sees once. */
@@ -48,13 +48,10 @@ export interface LossGraph {
   cosines: Value;
 }
 
-/** A loss ready to run: everything but the student's `dense` features is fed by `feeds`. */
-export interface RegionLoss {
-  /** Key of its programs: sizes and kind. */
-  key: string;
+/** A loss over regions ready to run; the student's output is its dense features. */
+export interface RegionLoss extends Loss {
+  studentInput: 'dense';
   graph: () => LossGraph;
-  /** Whoever asked for the loss disposes of them. */
-  feeds: Record<string, DeviceTensor>;
 }
 
 /** What pooled features are compared with: crops as the teacher sees them, or nouns. */

@@ -65,6 +65,7 @@ export class TeacherTargets implements RegionTargets {
     const weights = boxWeights(part, maxBoxes, this.#cosineWeight / boxesOf(whole));
     return {
       key: `${batch}x${tokens}x${maxBoxes}`,
+      studentInput: 'dense',
       graph: () => clipSelfLoss(shape),
       feeds: {
         teacher,
@@ -90,19 +91,18 @@ export class TeacherTargets implements RegionTargets {
     store: EmbeddingStore,
     { batch, maxBoxes, embeddingDimension }: RegionShape,
   ): Promise<DeviceTensor> {
-    const lacking = regions.flatMap((region, box) =>
-      region >= 0 && store.has(region) ? [] : [cropOf[box]!],
-    );
+    // Of a region that comes twice, since its image stands in for another one, the crop came once.
+    const lacking = cropOf.filter((place, box) => place >= 0 && !store.has(regions[box]!));
     const fresh = await this.#embedFilled(part.crops, lacking);
+    cropOf.forEach((place, box) => {
+      const embedding = fresh.get(place);
+      if (embedding && regions[box]! >= 0) store.set(regions[box]!, embedding);
+    });
     const teacher = new Float32Array(batch * maxBoxes * embeddingDimension);
     let box = 0;
     part.boxCounts.forEach((count, image) => {
-      for (let row = image * maxBoxes; row < image * maxBoxes + count; row++, box++) {
-        const region = regions[box]!;
-        const embedding = fresh.get(cropOf[box]!) ?? store.get(region);
-        if (region >= 0) store.set(region, embedding);
-        teacher.set(embedding, row * embeddingDimension);
-      }
+      for (let row = image * maxBoxes; row < image * maxBoxes + count; row++, box++)
+        teacher.set(fresh.get(cropOf[box]!) ?? store.get(regions[box]!), row * embeddingDimension);
     });
     return this.#engine.upload([batch, maxBoxes, embeddingDimension], teacher);
   }

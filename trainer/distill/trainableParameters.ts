@@ -7,7 +7,7 @@ type ParameterGroup = (name: string) => boolean;
  * blocks before it one by one; of CLIP ViTs then the position embedding, then patch embedding, class token and
  * `ln_pre` together. The last norm and the projection never train. A ResNet has none: it is for inference.
  */
-export function unlockGroups(architecture: VisionArchitecture, wholeImages = false): ParameterGroup[] {
+function unlockGroups(architecture: VisionArchitecture, wholeImages = false): ParameterGroup[] {
   switch (architecture.kind) {
     case 'resnet':
       return [];

@@ -7,7 +7,8 @@ import path from 'node:path';
 import { makeDirectories, writeFully } from '../checkpoints/atomicFile.ts';
 import { naming } from '../checkpoints/fileError.ts';
 import { isJsonObject } from '../checkpoints/jsonFile.ts';
-import { sizeOf, wholeLines } from '../checkpoints/wholeLines.ts';
+import { jsonLine, LineLog, readLineLog } from '../checkpoints/lineLog.ts';
+import { sizeOf } from '../checkpoints/wholeLines.ts';
 import type { EvaluatedRegion } from './protocol.ts';
 import type { SkipCounts } from './regionData.ts';
 
@@ -63,13 +64,13 @@ export function workFiles(report: string, rank: number): { regions: string; prog
 export class EvaluationLog {
   readonly #report: string;
   readonly #regions: FileHandle;
-  readonly #progress: FileHandle;
+  readonly #progress: LineLog;
   #bytes: number;
 
-  private constructor(report: string, handles: { regions: FileHandle; progress: FileHandle }, bytes: number) {
+  private constructor(report: string, files: { regions: FileHandle; progress: LineLog }, bytes: number) {
     this.#report = report;
-    this.#regions = handles.regions;
-    this.#progress = handles.progress;
+    this.#regions = files.regions;
+    this.#progress = files.progress;
     this.#bytes = bytes;
   }
 
@@ -85,14 +86,9 @@ export class EvaluationLog {
       await makeDirectories(path.dirname(path.resolve(report)));
       const past = await readPart(report, key, rank);
       const bytes = past?.images.at(-1)?.bytes ?? 0;
-      if (past) {
-        await truncate(files.regions, bytes);
-        await truncate(files.progress, past.bytes);
-      }
-      const flags = past ? 'a' : 'w';
-      const regions = await open(files.regions, flags);
-      const progress = await open(files.progress, flags);
-      if (!past) await writeFully(progress, line({ schema: 1, key }));
+      if (past) await truncate(files.regions, bytes);
+      const regions = await open(files.regions, past ? 'a' : 'w');
+      const progress = await LineLog.open(files.progress, { schema: 1, key }, past);
       return new EvaluationLog(report, { regions, progress }, bytes);
     });
   }
@@ -100,15 +96,15 @@ export class EvaluationLog {
   /** Adds an image that is complete. */
   async addImage(entry: ImageEntry, regions: readonly EvaluatedRegion[]): Promise<void> {
     await naming(this.#report, 'write', async () => {
-      const bytes = Buffer.concat(regions.map(line));
+      const bytes = Buffer.concat(regions.map(jsonLine));
       await writeFully(this.#regions, bytes);
       this.#bytes += bytes.length;
-      await writeFully(this.#progress, line({ ...entry, bytes: this.#bytes }));
     });
+    await this.#progress.add({ ...entry, bytes: this.#bytes });
   }
 
   async addRetention(entry: RetentionEntry): Promise<void> {
-    await naming(this.#report, 'write', () => writeFully(this.#progress, line(entry)));
+    await this.#progress.add(entry);
   }
 
   /** Lets go of the files; the next evaluation with the same key goes on from them. */
@@ -118,37 +114,26 @@ export class EvaluationLog {
   }
 }
 
-const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
-
 /** What a rank has done of an evaluation of the same key; null when there is nothing, or its files do not fit together. */
 export async function readPart(report: string, key: string, rank: number): Promise<LogPart | null> {
   const files = workFiles(report, rank);
-  const part: LogPart = { rank, images: [], retention: [], bytes: 0 };
   const size = await sizeOf(files.regions);
-  if (size === null || (await sizeOf(files.progress)) === null) return null;
-  let [first, regionBytes] = [true, 0];
-  for await (const { text, end } of wholeLines(files.progress)) {
-    const entry = parsed(text);
-    if (!isJsonObject(entry)) break;
-    if (first && !(entry.schema === 1 && entry.key === key)) return null;
-    if (isLoggedImage(entry)) {
-      if (entry.bytes > size || entry.bytes < regionBytes) break;
+  if (size === null) return null;
+  let regionBytes = 0;
+  const past = await readLineLog<LoggedImage | RetentionEntry>(files.progress, {
+    begins: header => isJsonObject(header) && header.schema === 1 && header.key === key,
+    entryOf: entry => {
+      if (!isJsonObject(entry)) return null;
+      if (!isLoggedImage(entry)) return isRetention(entry) ? entry : null;
+      if (entry.bytes > size || entry.bytes < regionBytes) return null;
       regionBytes = entry.bytes;
-      part.images.push(entry);
-    } else if (isRetention(entry)) part.retention.push(entry);
-    else if (!first) break;
-    first = false;
-    part.bytes = end;
-  }
-  return first ? null : part;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+      return entry;
+    },
+  });
+  if (!past) return null;
+  const images = past.entries.filter(entry => 'image' in entry);
+  const retention = past.entries.filter(entry => 'retention' in entry);
+  return { rank, images, retention, bytes: past.bytes };
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -24,7 +24,7 @@ const noSums = (): Sums => ({ regions: 0, top1: 0, top5: 0, margin: 0, margins: 
 /** Area of a mask below which COCO calls a region small, and medium. */
 const [smallArea, mediumArea] = [32 ** 2, 96 ** 2];
 
-export const sizeOfArea = (area: number): RegionSize =>
+const sizeOfArea = (area: number): RegionSize =>
   area < smallArea ? 'small' : area < mediumArea ? 'medium' : 'large';
 
 /** The true class's cosine minus the best other class's; null when there is no other. */
@@ -113,7 +113,7 @@ function addRank(sums: Sums, rank: number): void {
 }
 
 /** The reference rounds the accuracy of each class to float16 before it takes their mean. */
-export function meanOfClasses(classes: readonly { regions: number; hits: number }[]): number | null {
+function meanOfClasses(classes: readonly { regions: number; hits: number }[]): number | null {
   if (classes.length === 0) return null;
   const exact = Float32Array.from(classes, ({ regions, hits }) => hits / regions);
   const sum = fromFloat16(toFloat16(exact)).reduce((total, accuracy) => total + accuracy, 0);

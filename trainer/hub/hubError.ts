@@ -16,7 +16,7 @@ export class DownloadCancelledError extends Error {
 }
 
 /** The system's code of a failed request, which fetch hides in the causes of its error. */
-export function networkCode(error: unknown): string | null {
+function networkCode(error: unknown): string | null {
   for (let current = error; current instanceof Error; current = current.cause)
     if ('code' in current && typeof current.code === 'string') return current.code;
   return null;

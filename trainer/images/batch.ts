@@ -24,7 +24,7 @@ import type { Raster } from './raster.ts';
 import { type ChosenRegions, chooseRegions, type RegionRules } from './regionChoice.ts';
 
 /** Images with a shorter side are not used for training. */
-export const minimumSide = 10;
+const minimumSide = 10;
 
 /** Every image of the training set, in an order that stays the same over the whole run. */
 export interface PatchSettings extends RegionRules, ImageList {

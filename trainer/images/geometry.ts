@@ -66,7 +66,7 @@ function fitted(
 }
 
 /** The box PIL cuts: every coordinate rounded on its own, halves to the even integer. */
-export function roundBox(box: PixelBox): PixelBox {
+function roundBox(box: PixelBox): PixelBox {
   return [roundHalfToEven(box[0]), roundHalfToEven(box[1]), roundHalfToEven(box[2]), roundHalfToEven(box[3])];
 }
 

@@ -11,6 +11,8 @@ export interface RegionStore {
   labels: Int32Array | null;
   /** [images, 2] first box of an image, and the one after its last. */
   ranges: Uint32Array;
+  /** [images + 1] how many regions the images before have; the last is the number of all. */
+  places: Uint32Array;
 }
 
 /** Regions before they are packed. */
@@ -49,15 +51,25 @@ export function packRegions(
     boxes.set(box, place * 4);
     if (labels) labels[place] = label;
   }
-  return { boxes, labels, ranges };
+  return { boxes, labels, ranges, places: placesOf(ranges) };
 }
 
 /** How many regions an image has. */
 export const regionCount = ({ ranges }: RegionStore, image: number): number =>
   ranges[image * 2 + 1]! - ranges[image * 2]!;
 
-/** Place of an image's first region among all of them. */
-export const firstRegion = ({ ranges }: RegionStore, image: number): number => ranges[image * 2]!;
+/** Regions of all images. */
+export const regionTotal = ({ places }: RegionStore): number => places.at(-1)!;
+
+/** Place of an image's first region among those of all images. */
+export const firstRegion = ({ places }: RegionStore, image: number): number => places[image]!;
+
+function placesOf(ranges: Uint32Array): Uint32Array {
+  const places = new Uint32Array(new SharedArrayBuffer((ranges.length / 2 + 1) * 4));
+  for (let image = 0; image < ranges.length / 2; image++)
+    places[image + 1] = places[image]! + ranges[image * 2 + 1]! - ranges[image * 2]!;
+  return places;
+}
 
 /** An image's boxes and their labels, in the order of their file. */
 export function regionsOf(
@@ -71,11 +83,11 @@ export function regionsOf(
   return { boxes: own, labels: labels ? [...labels.subarray(first, end)] : [] };
 }
 
-/** The same boxes for some of the images, in another order. */
+/** Some of the images, in another order; their boxes stay where they are. */
 export function selectImages(store: RegionStore, images: readonly number[]): RegionStore {
   const ranges = new Uint32Array(new SharedArrayBuffer(images.length * 8));
   images.forEach((image, position) => {
     ranges.set(store.ranges.subarray(image * 2, image * 2 + 2), position * 2);
   });
-  return { ...store, ranges };
+  return { ...store, ranges, places: placesOf(ranges) };
 }

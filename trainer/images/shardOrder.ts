@@ -7,12 +7,12 @@
 import { keyedRandom } from '../random.ts';
 import type { MemberStore } from './memberStore.ts';
 
-export interface ShuffleBuffer {
+interface ShuffleBuffer {
   images: number;
   bytes: number;
 }
 
-export const shuffleBuffer: ShuffleBuffer = { images: 4096, bytes: 256 * 2 ** 20 };
+const shuffleBuffer: ShuffleBuffer = { images: 4096, bytes: 256 * 2 ** 20 };
 
 export interface ShardOrder {
   /** Images in the order in which they are read. */

@@ -333,9 +333,6 @@ export interface InspectProgress {
   fraction: number;
 }
 
-/** Params as they travel: `id` is chosen by the caller and asks for progress notifications. */
-export type WithProgressId<Params> = Params & { id?: number };
-
 /** Codes of error answers; the message is one clear sentence, `data` is an `InspectErrorData`. */
 export const inspectErrors = {
   badRequest: -31001,

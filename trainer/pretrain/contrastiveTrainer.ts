@@ -1,7 +1,7 @@
 import type { HostTensor } from '../checkpoints/hostTensor.ts';
 import { AdamW } from '../distill/adamW.ts';
-import { NonFiniteGradientError, NonFiniteLossError } from '../distill/distiller.ts';
 import type { AdamWSettings } from '../distill/optimiser.ts';
+import { NonFiniteGradientError, NonFiniteLossError } from '../distill/stepErrors.ts';
 import { type DeviceTensor, disposeAll, type Engine, readFloats } from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
 import type { Shape } from '../graph/shape.ts';

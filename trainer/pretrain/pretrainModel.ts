@@ -78,7 +78,7 @@ function encoderOf({ architecture }: ModelConfiguration, vocabularySize: number,
 }
 
 /** Names of the files that make a directory a model folder. */
-export const modelFileNames = {
+const modelFileNames = {
   weights: 'open_clip_model.safetensors',
   configuration: 'open_clip_config.json',
   tokenizer: 'tokenizer.json',

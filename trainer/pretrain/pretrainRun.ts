@@ -4,13 +4,14 @@ import { writeText } from '../checkpoints/atomicFile.ts';
 import { learningRateAt } from '../distill/optimiser.ts';
 import { disposeAll, type Engine } from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
-import type { EventRecord, PretrainConfiguration } from '../protocol.ts';
+import type { PretrainConfiguration } from '../protocol.ts';
 import { CheckpointStore } from '../runs/checkpointStore.ts';
-import type { Lease } from '../runs/lease.ts';
-import { MetricWriter, readMetricHistory } from '../runs/metrics.ts';
+import { type Lease, requireHeld } from '../runs/lease.ts';
+import { readMetricHistory } from '../runs/metrics.ts';
 import { type RunFiles, removeLeftovers } from '../runs/runDirectory.ts';
 import type { RunLog } from '../runs/runLog.ts';
-import { progressLine, StepClock } from '../training/progress.ts';
+import { RunRecords } from '../runs/runRecords.ts';
+import { StepReports } from '../training/stepReports.ts';
 import { attribution } from '../world/attribution.ts';
 import { loadStyles } from '../world/icons.ts';
 import { parseStyleList } from '../world/styleList.ts';
@@ -48,9 +49,9 @@ export interface PretrainOutcome {
 /** One trainer's hold on a pre-training: from the latest checkpoint to the last step, or to a stop. */
 export class PretrainRun {
   readonly #context: PretrainContext;
-  readonly #metrics: MetricWriter;
+  readonly #records: RunRecords;
+  readonly #reports: StepReports;
   readonly #checkpoints: CheckpointStore;
-  readonly #clock: StepClock;
   readonly #trainer: ContrastiveTrainer;
   readonly #textPrograms: ProgramCache;
   #loader: PairLoader | null = null;
@@ -66,9 +67,9 @@ export class PretrainRun {
     const { files, configuration, engine, model, log } = context;
     const { settings } = configuration;
     const { beta1, beta2, epsilon, weightDecay, batch, groups, clip, seed, keepCheckpoints } = settings;
-    this.#metrics = MetricWriter.open(files.metrics);
+    this.#records = new RunRecords(files, true, log);
+    this.#reports = new StepReports(this.#records, log, configuration);
     this.#checkpoints = new CheckpointStore(files.checkpoints, keepCheckpoints, message => log.warn(message));
-    this.#clock = new StepClock(configuration.totalSteps);
     this.#textPrograms = new ProgramCache(engine);
     this.#trainer = new ContrastiveTrainer(engine, model.encoder, initialWeights(model.encoder, seed), {
       ...{ batch, groups, clip },
@@ -86,17 +87,17 @@ export class PretrainRun {
     try {
       await this.#prepare();
       const state = await this.#train();
-      this.#event(state);
+      this.#records.event(state, this.#step);
       return { state, step: this.#step, scores: this.#scores };
     } catch (error) {
-      this.#recordFailure(error);
+      this.#records.fail(this.#step, error);
       throw error;
     } finally {
       await this.#loader?.dispose();
       await this.#evaluation?.dispose();
       await this.#textPrograms.dispose();
       await this.#trainer.dispose();
-      this.#metrics.dispose();
+      this.#records.dispose();
     }
   }
 
@@ -105,7 +106,7 @@ export class PretrainRun {
   }
 
   async #prepare(): Promise<void> {
-    const { files, configuration, model, log, workers } = this.#context;
+    const { files, configuration, model, workers } = this.#context;
     await removeLeftovers(files);
     await this.#checkpoints.cleanUp();
     const latest = await this.#checkpoints.latest();
@@ -118,10 +119,7 @@ export class PretrainRun {
       const weights = await readStart(configuration, model);
       this.#trainer.restoreWeights(name => weights.get(name)!);
     }
-    if (history.events.length > 0) {
-      this.#event('resumed');
-      log.info(`resumed after step ${this.#step} of ${configuration.totalSteps}`);
-    } else this.#event('started');
+    this.#records.begin(history, this.#step, configuration.totalSteps);
     const evaluated = history.evaluations.filter(({ eval: { step } }) => step <= this.#step).at(-1)?.eval;
     if (evaluated) {
       const { epoch: _, time: __, step, ...scores } = evaluated;
@@ -171,28 +169,17 @@ export class PretrainRun {
   }
 
   async #oneStep(): Promise<void> {
-    const { configuration, log } = this.#context;
     const { learningRate, warmup, batch, groups } = this.#settings;
     const started = performance.now();
     const { pairs, waited } = await this.#nextPairs();
-    const lr = learningRateAt(this.#step, learningRate, warmup, configuration.totalSteps);
-    const result = await this.#trainer.step(pairs, this.#step + 1, lr);
+    const lr = learningRateAt(this.#step, learningRate, warmup, this.#context.configuration.totalSteps);
+    const { loss, gradNorm } = await this.#trainer.step(pairs, this.#step + 1, lr);
     this.#step++;
     const seconds = (performance.now() - started) / 1000;
-    this.#clock.add(seconds);
-    const record = {
-      step: this.#step,
-      epoch: Math.ceil(this.#step / configuration.stepsPerEpoch),
-      loss: result.loss,
-      lr,
-      gradNorm: result.gradNorm,
-      imagesPerSecond: (batch * groups) / seconds,
-      dataWait: Math.min(1, waited / seconds),
-      memoryMib: Math.round(process.memoryUsage.rss() / 2 ** 20),
-      time: Date.now(),
-    };
-    this.#metrics.write(record);
-    log.progress(progressLine(record, configuration, this.#clock.remainingSeconds(this.#step)));
+    this.#reports.report({
+      ...{ step: this.#step, loss, lr, gradNorm },
+      ...{ images: batch * groups, seconds, waited },
+    });
   }
 
   /** The groups of a step side by side, and the seconds that they were waited for. */
@@ -244,7 +231,7 @@ export class PretrainRun {
     if (!measured) return false;
     const scores = recordedScores(measured, parseStyleList(styles));
     const epoch = this.#step / configuration.stepsPerEpoch;
-    this.#metrics.write({ eval: { epoch, step: this.#step, time: Date.now(), ...scores } });
+    this.#records.write({ eval: { epoch, step: this.#step, time: Date.now(), ...scores } });
     this.#evaluatedStep = this.#step;
     this.#scores = scores;
     log.info(`step ${this.#step}: zero-shot accuracy on crops: ${describeScores(scores)}`);
@@ -254,10 +241,7 @@ export class PretrainRun {
   async #save(): Promise<void> {
     if (this.#savedStep === this.#step) return;
     const { lease, files } = this.#context;
-    if (!(await lease.isHeld()))
-      throw new Error(
-        `${files.lease} was removed or replaced: another trainer may have taken the run. Resume it there`,
-      );
+    await requireHeld(lease, files);
     await this.#checkpoints.save(this.#step, directory => writePretrainState(directory, this.#trainer));
     this.#savedStep = this.#step;
   }
@@ -269,18 +253,5 @@ export class PretrainRun {
     const text = attribution(parseStyleList(this.#settings.styles), 'model');
     await writeText(path.join(files.directory, 'ATTRIBUTION.md'), text);
     this.#modelStep = this.#step;
-  }
-
-  #recordFailure(error: unknown): void {
-    try {
-      this.#event('failed', error instanceof Error ? error.message : String(error));
-    } catch {
-      // The first failure is the one to report.
-    }
-  }
-
-  #event(kind: EventRecord['event']['kind'], message?: string): void {
-    const event = { kind, step: this.#step, time: Date.now() };
-    this.#metrics.write({ event: message === undefined ? event : { ...event, message } });
   }
 }

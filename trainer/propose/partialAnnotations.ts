@@ -3,12 +3,11 @@
  * beside the output with a line for each image that is complete.
  */
 
-import { type FileHandle, open, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
-import { makeDirectories, writeFully } from '../checkpoints/atomicFile.ts';
-import { FileError, naming } from '../checkpoints/fileError.ts';
+import { FileError } from '../checkpoints/fileError.ts';
 import { isJsonObject } from '../checkpoints/jsonFile.ts';
-import { sizeOf, wholeLines } from '../checkpoints/wholeLines.ts';
+import { LineLog, parsedJson, readLineLog } from '../checkpoints/lineLog.ts';
+import { wholeLines } from '../checkpoints/wholeLines.ts';
 import type { WrittenImage, WrittenRegion } from './cocoWriter.ts';
 
 /** Everything that the regions of an image depend on, by name. */
@@ -18,12 +17,12 @@ export const partialFileOf = (out: string): string => `${path.resolve(out)}.part
 
 export class PartialAnnotations {
   readonly #file: string;
-  readonly #handle: FileHandle;
+  readonly #log: LineLog;
   readonly #done: Set<string>;
 
-  private constructor(file: string, handle: FileHandle, done: Set<string>) {
+  private constructor(file: string, log: LineLog, done: Set<string>) {
     this.#file = file;
-    this.#handle = handle;
+    this.#log = log;
     this.#done = done;
   }
 
@@ -40,65 +39,40 @@ export class PartialAnnotations {
    */
   static async open(out: string, settings: AnnotationSettings): Promise<PartialAnnotations> {
     const file = partialFileOf(out);
-    return naming(file, 'write', async () => {
-      await makeDirectories(path.dirname(file));
-      const past = await readPast(file, settings);
-      if (past !== null) await truncate(file, past.bytes);
-      const handle = await open(file, past === null ? 'w' : 'a');
-      if (past === null) await writeFully(handle, line({ schema: 1, settings }));
-      return new PartialAnnotations(file, handle, new Set(past?.names));
+    const past = await readLineLog(file, {
+      begins: header => requireSame(file, header, settings),
+      entryOf: value => imageOf(value)?.file ?? null,
     });
+    const log = await LineLog.open(file, { schema: 1, settings }, past);
+    return new PartialAnnotations(file, log, new Set(past?.entries));
   }
 
   /** Adds an image that is complete. */
   async add(image: WrittenImage): Promise<void> {
-    await naming(this.#file, 'write', () => writeFully(this.#handle, line(image)));
+    await this.#log.add(image);
     this.#done.add(image.file);
   }
 
   /** The images that are complete, in the order in which they came. */
   async *images(): AsyncGenerator<WrittenImage> {
     for await (const { text } of wholeLines(this.#file)) {
-      const image = parseImage(text);
+      const image = imageOf(parsedJson(text));
       if (image !== null) yield image;
     }
   }
 
   /** Lets go of the file; the same command goes on from it. */
-  async close(): Promise<void> {
-    await this.#handle.close();
+  close(): Promise<void> {
+    return this.#log.close();
   }
 
   /** The annotations are written: the file is not needed any more. Close it first. */
-  async remove(): Promise<void> {
-    await rm(this.#file, { force: true });
+  remove(): Promise<void> {
+    return this.#log.remove();
   }
 }
 
-const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
-
-/** What an interrupted command left; null when there is nothing. */
-async function readPast(
-  file: string,
-  settings: AnnotationSettings,
-): Promise<{ names: string[]; bytes: number } | null> {
-  if (!(await sizeOf(file))) return null;
-  const names: string[] = [];
-  let bytes = 0;
-  for await (const { text, end } of wholeLines(file)) {
-    if (bytes === 0) requireSame(file, parsed(text), settings);
-    else {
-      const image = parseImage(text);
-      if (image === null) break;
-      names.push(image.file);
-    }
-    bytes = end;
-  }
-  // A first line that was torn says nothing.
-  return bytes === 0 ? null : { names, bytes };
-}
-
-function requireSame(file: string, header: unknown, settings: AnnotationSettings): void {
+function requireSame(file: string, header: unknown, settings: AnnotationSettings): true {
   const advice = 'Use the same settings to go on, choose another --out, or delete this file to begin anew';
   const begun = isJsonObject(header) && header.schema === 1 ? header.settings : null;
   if (!isJsonObject(begun)) throw new FileError(file, 'it was not begun by this command', advice);
@@ -111,14 +85,7 @@ function requireSame(file: string, header: unknown, settings: AnnotationSettings
     );
   if (differences.length > 0)
     throw new FileError(file, `it was begun with other settings: ${differences.join('; ')}`, advice);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+  return true;
 }
 
 const isNumber = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value);
@@ -130,8 +97,7 @@ function isRegion(value: unknown): value is WrittenRegion {
   return isBox && isNumber(category) && (score === undefined || isNumber(score));
 }
 
-function parseImage(text: string): WrittenImage | null {
-  const value = parsed(text);
+function imageOf(value: unknown): WrittenImage | null {
   if (!isJsonObject(value)) return null;
   const { file, width, height, regions } = value;
   const isImage = typeof file === 'string' && isNumber(width) && isNumber(height);

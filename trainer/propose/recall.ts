@@ -1,7 +1,7 @@
 type Corners = readonly [number, number, number, number];
 
 /** Overlap at which a box counts as found. */
-export const foundOverlap = 0.5;
+const foundOverlap = 0.5;
 
 /** Intersection over union of two boxes x0, y0, x1, y1. */
 export function overlapOf(a: Corners, b: Corners): number {

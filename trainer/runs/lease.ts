@@ -9,7 +9,7 @@ import type { TrainerLease } from '../protocol.ts';
 import { claimLeaseFile } from './leaseClaim.ts';
 import { type FoundLease, readLeaseFile } from './leaseFile.ts';
 import { identifyProcess } from './processIdentity.ts';
-import { runFiles } from './runDirectory.ts';
+import { type RunFiles, runFiles } from './runDirectory.ts';
 
 /** How often a live trainer touches its lease, in milliseconds. */
 const heartbeatInterval = 5_000;
@@ -63,6 +63,16 @@ export async function acquireLease(directory: string, options: { controlPipe: st
     if (holder !== null) throw heldError(directory, holder);
   });
   return holdLease(file, text, content);
+}
+
+/**
+ * Asks before weights are written.
+ *
+ * @throws Error when someone removed or replaced the lease.
+ */
+export async function requireHeld(lease: Lease, { lease: file }: Pick<RunFiles, 'lease'>): Promise<void> {
+  if (await lease.isHeld()) return;
+  throw new Error(`${file} was removed or replaced: another trainer may have taken the run. Resume it there`);
 }
 
 function holdLease(file: string, text: string, content: TrainerLease): Lease {

@@ -47,7 +47,7 @@ const advice = 'Train into a new folder, or restore the config.json that the run
  * @param file Named in errors.
  * @throws FileError naming the field that is missing or wrong.
  */
-export function parsePretrainConfiguration(content: unknown, file: string): PretrainConfiguration {
+function parsePretrainConfiguration(content: unknown, file: string): PretrainConfiguration {
   if (!isJsonObject(content) || !isRunConfiguration(content) || !isPretraining(content))
     throw new FileError(file, 'it does not describe a pre-training', advice);
   const settings = { ...laterSettings, ...member(file, content, 'settings') };

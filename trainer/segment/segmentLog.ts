@@ -2,12 +2,9 @@
  * What a segmentation has done so far, so that one that was cut goes on: an append-only file beside the report with a
  * line for each image that is complete.
  */
-import { type FileHandle, open, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
-import { makeDirectories, writeFully } from '../checkpoints/atomicFile.ts';
-import { naming } from '../checkpoints/fileError.ts';
 import { isJsonObject } from '../checkpoints/jsonFile.ts';
-import { sizeOf, wholeLines } from '../checkpoints/wholeLines.ts';
+import { LineLog, readLineLog } from '../checkpoints/lineLog.ts';
 import { type SegmentOverlay, type SegmentSide, segmentSides } from './protocol.ts';
 
 /** What one model found in one image. */
@@ -36,16 +33,14 @@ const progressFileOf = (report: string): string =>
   `${path.resolve(report).replace(/\.json$/i, '')}.progress.jsonl`;
 
 export class SegmentLog {
-  readonly #file: string;
-  readonly #handle: FileHandle;
+  readonly #log: LineLog;
   /** Entries that were complete when the log was opened, one an image, in order. */
   readonly past: readonly SegmentEntry[];
   readonly #states: readonly string[];
   #next: number;
 
-  private constructor(file: string, handle: FileHandle, past: SegmentEntry[], states: readonly string[]) {
-    this.#file = file;
-    this.#handle = handle;
+  private constructor(log: LineLog, past: SegmentEntry[], states: readonly string[]) {
+    this.#log = log;
     this.past = past;
     this.#states = states;
     this.#next = past.length;
@@ -60,62 +55,28 @@ export class SegmentLog {
    */
   static async open(report: string, key: string, states: readonly string[]): Promise<SegmentLog> {
     const file = progressFileOf(report);
-    return naming(file, 'write', async () => {
-      await makeDirectories(path.dirname(file));
-      const past = await readPast(file, key, states);
-      if (past) await truncate(file, past.bytes);
-      const handle = await open(file, past ? 'a' : 'w');
-      if (!past) await writeFully(handle, line({ schema: 1, key }));
-      return new SegmentLog(file, handle, past?.entries ?? [], states);
+    const past = await readLineLog(file, {
+      begins: header => isJsonObject(header) && header.schema === 1 && header.key === key,
+      entryOf: (value, index) =>
+        isJsonObject(value) && value.state === states[index] ? unpacked(value) : null,
     });
+    const log = await LineLog.open(file, { schema: 1, key }, past);
+    return new SegmentLog(log, past?.entries ?? [], states);
   }
 
   /** Adds the next image. */
   async add(entry: SegmentEntry): Promise<void> {
-    const state = this.#states[this.#next++];
-    await naming(this.#file, 'write', () => writeFully(this.#handle, line({ state, ...packed(entry) })));
+    await this.#log.add({ state: this.#states[this.#next++], ...packed(entry) });
   }
 
   /** Lets go of the file; the next segmentation with the same key goes on from it. */
-  async close(): Promise<void> {
-    await this.#handle.close();
+  close(): Promise<void> {
+    return this.#log.close();
   }
 
   /** The report is written: the file is not needed any more. Close it first. */
-  async remove(): Promise<void> {
-    await rm(this.#file, { force: true });
-  }
-}
-
-const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
-
-async function readPast(
-  file: string,
-  key: string,
-  states: readonly string[],
-): Promise<{ entries: SegmentEntry[]; bytes: number } | null> {
-  if (!(await sizeOf(file))) return null;
-  const entries: SegmentEntry[] = [];
-  let bytes = 0;
-  for await (const { text, end } of wholeLines(file)) {
-    const value = parsed(text);
-    if (bytes === 0) {
-      if (!isJsonObject(value) || value.schema !== 1 || value.key !== key) return null;
-    } else {
-      const entry = unpacked(value);
-      if (entry === null || (value as { state?: unknown }).state !== states[entries.length]) break;
-      entries.push(entry);
-    }
-    bytes = end;
-  }
-  return bytes === 0 ? null : { entries, bytes };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+  remove(): Promise<void> {
+    return this.#log.remove();
   }
 }
 
@@ -129,8 +90,7 @@ function packed(entry: SegmentEntry): object {
   return { ...entry, sides: Object.fromEntries(sides) };
 }
 
-function unpacked(value: unknown): SegmentEntry | null {
-  if (!isJsonObject(value)) return null;
+function unpacked(value: Record<string, unknown>): SegmentEntry | null {
   if (typeof value.skipped === 'string') return { skipped: value.skipped };
   const { regions, pixels, ignored, overlay, sides } = value;
   if (!isCounts(regions) || !isCounts([pixels, ignored]) || !isJsonObject(sides)) return null;

@@ -1,3 +1,4 @@
+import { axisSamples } from '../dense/axisSamples.ts';
 import { dotProducts } from '../dense/dotProducts.ts';
 import type { Words } from '../dense/words.ts';
 import { fitLongestSide } from '../images/geometry.ts';
@@ -12,34 +13,6 @@ export interface PlacedMap {
   patchSize: number;
   /** Longest side of the image as the model saw it, pixels. */
   size: number;
-}
-
-/** Two neighbouring cells of each pixel along an axis and the share of the second. */
-interface Neighbours {
-  low: Int32Array;
-  high: Int32Array;
-  share: Float32Array;
-}
-
-/**
- * Cells around the centres of an axis's pixels. Beyond the centre of the last cell that holds image its values go on:
- * padding never counts.
- */
-function neighbours(pixels: number, fitted: number, patchSize: number, valid: number): Neighbours {
-  const result = {
-    low: new Int32Array(pixels),
-    high: new Int32Array(pixels),
-    share: new Float32Array(pixels),
-  };
-  const cellsPerPixel = fitted / pixels / patchSize;
-  for (let pixel = 0; pixel < pixels; pixel++) {
-    const position = Math.min(Math.max((pixel + 0.5) * cellsPerPixel - 0.5, 0), valid - 1);
-    const low = Math.floor(position);
-    result.low[pixel] = low;
-    result.high[pixel] = Math.min(low + 1, valid - 1);
-    result.share[pixel] = position - low;
-  }
-  return result;
 }
 
 /**
@@ -60,17 +33,17 @@ export function nameEveryPixel(map: PlacedMap, words: Words, width: number, heig
     cosines,
   );
   const fitted = fitLongestSide(width, height, size);
-  const xs = neighbours(width, Math.max(fitted.width, 1), patchSize, valid.columns);
-  const ys = neighbours(height, Math.max(fitted.height, 1), patchSize, valid.rows);
+  const xs = axisSamples(width, Math.max(fitted.width, 1), patchSize, valid.columns);
+  const ys = axisSamples(height, Math.max(fitted.height, 1), patchSize, valid.rows);
   const row = new Float32Array(valid.columns * count);
   const named = new Uint16Array(width * height);
   for (let y = 0; y < height; y++) {
-    const [upper, lower] = [ys.low[y]! * side * count, ys.high[y]! * side * count];
+    const [upper, lower] = [ys.first[y]! * side * count, ys.second[y]! * side * count];
     const down = ys.share[y]!;
     for (let at = 0; at < row.length; at++)
       row[at] = cosines[upper + at]! * (1 - down) + cosines[lower + at]! * down;
     for (let x = 0; x < width; x++) {
-      const [left, right] = [xs.low[x]! * count, xs.high[x]! * count];
+      const [left, right] = [xs.first[x]! * count, xs.second[x]! * count];
       named[y * width + x] = highestBetween(row, left, right, xs.share[x]!, count);
     }
   }

@@ -2,8 +2,8 @@ import { access } from 'node:fs/promises';
 import type { RunConfiguration } from '../protocol.ts';
 import { readMetricHistory } from '../runs/metrics.ts';
 import type { RunFiles } from '../runs/runDirectory.ts';
-import { heldOutCosine } from './heldOut.ts';
-import type { TrainingOutcome } from './trainingRun.ts';
+import { heldOutAgreement } from './heldOut.ts';
+import type { TrainingOutcome } from './trainingContext.ts';
 
 /** The outcome of a run that has nothing left to do; null when it has. */
 export async function finishedOutcome(
@@ -18,12 +18,5 @@ export async function finishedOutcome(
     () => false,
   );
   if (!hasStudent) return null;
-  const compared = evaluations.filter(record => heldOutCosine in record.eval);
-  const first = compared.find(record => record.eval.step === 0);
-  return {
-    state: 'finished',
-    step: totalSteps,
-    before: first?.eval[heldOutCosine] ?? null,
-    after: compared.at(-1)?.eval[heldOutCosine] ?? null,
-  };
+  return { state: 'finished', step: totalSteps, ...heldOutAgreement(evaluations) };
 }

@@ -3,9 +3,23 @@ import { blend } from '../distill/blend.ts';
 import type { Distiller } from '../distill/distiller.ts';
 import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts';
 import { buildBatch, type PatchSettings, type SkippedImage, type TrainingBatch } from '../images/batch.ts';
+import type { EvaluationRecord } from '../protocol.ts';
 
 /** The name under which the agreement on held-out patches is recorded. */
 export const heldOutCosine = 'heldOut.cosine';
+
+/** The agreement before training and the latest one, as a run recorded them; null where none was. */
+export function heldOutAgreement(evaluations: readonly EvaluationRecord[]): {
+  before: number | null;
+  after: number | null;
+} {
+  const compared = evaluations.filter(record => heldOutCosine in record.eval);
+  const first = compared.find(record => record.eval.step === 0);
+  return {
+    before: first?.eval[heldOutCosine] ?? null,
+    after: compared.at(-1)?.eval[heldOutCosine] ?? null,
+  };
+}
 
 /** Student/teacher agreement on patches of images that were not trained on. */
 export interface HeldOutResult {

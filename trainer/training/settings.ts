@@ -62,7 +62,7 @@ export const trainingDefaults: Readonly<Pick<TrainingSettings, DefaultedSetting>
 const proposalCropScale = 1.5;
 
 /** Text settings that take one of a few words. */
-export const settingChoices = {
+const settingChoices = {
   method: { option: '--method', words: ['clipself', 'regionclip'] },
   regions: { option: '--regions', words: ['grid', 'proposals', 'boxes-file'] },
   engine: { option: '--engine', words: engineNames },
@@ -122,7 +122,7 @@ export const imagesPerStep = ({
 }: Pick<TrainingSettings, 'batch' | 'accumulate' | 'ranks'>): number => batch * accumulate * ranks;
 
 /** Held-out images when the request does not say: a tenth, at most 16. */
-export const defaultHoldOut = (imageCount: number): number => Math.min(16, Math.floor(imageCount / 10));
+const defaultHoldOut = (imageCount: number): number => Math.min(16, Math.floor(imageCount / 10));
 
 /**
  * Fills in what the request leaves out and checks every number.

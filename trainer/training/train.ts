@@ -19,7 +19,8 @@ import { type StopSwitch, serveTrainer } from '../server.ts';
 import { finishedOutcome } from './finishedRun.ts';
 import { ownVersion, planRun, type RunPlan } from './runPlan.ts';
 import { imagesPerStep, SettingError, type TrainingRequest } from './settings.ts';
-import { type TrainingOutcome, TrainingRun } from './trainingRun.ts';
+import type { TrainingContext, TrainingOutcome } from './trainingContext.ts';
+import { TrainingRun } from './trainingRun.ts';
 
 /**
  * Trains into a run directory: starts a run, or goes on with the one that is there.
@@ -111,15 +112,7 @@ async function takeRun(world: World, files: RunFiles): Promise<Lease | null> {
   return acquireLease(files.directory, { controlPipe: controlPipePath(files.directory) });
 }
 
-interface Prepared {
-  world: World;
-  files: RunFiles;
-  configuration: RunConfiguration;
-  plan: RunPlan;
-  engine: Engine;
-  lease: Lease | null;
-  log: RunLog;
-}
+type Prepared = Omit<TrainingContext, 'stopRequested'>;
 
 async function trainWith(prepared: Prepared, stop: StopSwitch): Promise<TrainingOutcome> {
   const { world, files, configuration, lease, log } = prepared;

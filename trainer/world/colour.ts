@@ -8,7 +8,7 @@ export const between = (random: KeyedRandom, low: number, high: number): number 
   low + (high - low) * random.float();
 
 /** @param hue In turns; `saturation` and `lightness` from 0 to 1. */
-export function hsl(hue: number, saturation: number, lightness: number): Colour {
+function hsl(hue: number, saturation: number, lightness: number): Colour {
   const spread = saturation * Math.min(lightness, 1 - lightness);
   const channel = (shift: number): number => {
     const place = (((shift + hue * 12) % 12) + 12) % 12;

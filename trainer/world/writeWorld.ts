@@ -29,7 +29,7 @@ export interface WriteWorldOptions {
 }
 
 /** A scene of a world: everything about it follows from the seed and its index. */
-export async function worldScene(
+async function worldScene(
   request: WorldRequest,
   index: number,
 ): Promise<{ scene: Scene; style: StyleName; jpeg: Buffer; caption: string; visible: VisibleSegment[] }> {

@@ -48,7 +48,7 @@ export async function loadTensorflow(
 }
 
 /** What TensorFlow and CUDA read while they load. What the user has set stays. */
-export function prepareEnvironment(environment: NodeJS.ProcessEnv, threads: number): void {
+function prepareEnvironment(environment: NodeJS.ProcessEnv, threads: number): void {
   // Otherwise TensorFlow takes all memory of the card at once.
   environment.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
   // Unasked, TensorFlow lets Ampere cards and newer round products to 10 bits; CUDA's libraries read this and obey.
