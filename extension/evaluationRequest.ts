@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import type { ReportReference } from '../webview/evaluation/protocol.ts';
+import { absolutePath, isPlainObject } from './commandArguments.ts';
 import { evaluationsOf, runOfReport } from './evaluationFiles.ts';
 import { isSegmentationReport } from './segmentationReport.ts';
 
@@ -26,25 +26,15 @@ export interface OpenedReports {
 
 /** Whether the command was called with its documented argument rather than from a menu. */
 export function isEvaluationArgument(value: unknown): value is EvaluationArguments {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    Object.getPrototypeOf(value) === Object.prototype &&
-    'report' in value
-  );
+  return isPlainObject(value) && 'report' in value;
 }
 
 /** @throws Error naming the entry that cannot be used. */
 export async function openedByArguments({ report, before }: EvaluationArguments): Promise<OpenedReports> {
-  const opened = await openedByPath(absolute('report', report));
+  const opened = await openedByPath(absolutePath('report', report));
   if (before === undefined) return opened;
-  const { after } = await openedByPath(absolute('before', before));
+  const { after } = await openedByPath(absolutePath('before', before));
   return { before: after, after: opened.after };
-}
-
-function absolute(name: string, value: unknown): string {
-  if (typeof value === 'string' && path.isAbsolute(value)) return path.normalize(value);
-  throw new Error(`“${name}” must be an absolute path, not ${JSON.stringify(value)}.`);
 }
 
 /**

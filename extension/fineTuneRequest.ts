@@ -1,5 +1,5 @@
-import path from 'node:path';
 import { isShardPattern } from '../trainer/shards/shardPattern.ts';
+import { absolutePath, isPlainObject, rejectUnknown, trueOrFalse } from './commandArguments.ts';
 import type { TunableSettings } from './identifiers.ts';
 import { isPresetId, type PresetId, presetIds } from './presets.ts';
 import { areAbsolute } from './shardChoice.ts';
@@ -21,7 +21,7 @@ export interface FineTuneArguments {
   openPanel?: boolean;
 }
 
-const known: ReadonlySet<string> = new Set(['model', 'images', 'preset', 'settings', 'openPanel']);
+const known = ['model', 'images', 'preset', 'settings', 'openPanel'];
 
 /**
  * Checks the argument of the command, which is free text in a key binding. Anything that is not a plain object, such as
@@ -31,24 +31,18 @@ const known: ReadonlySet<string> = new Set(['model', 'images', 'preset', 'settin
  */
 export function parseFineTuneArguments(value: unknown): FineTuneArguments {
   if (!isPlainObject(value)) return {};
-  for (const name of Object.keys(value)) {
-    if (!known.has(name))
-      throw new Error(`“${name}” is not an argument of clipself.fineTune. Known: ${[...known].join(', ')}.`);
-  }
+  rejectUnknown('clipself.fineTune', value, known);
   const { preset, settings, openPanel } = value;
   if (preset !== undefined && !isPresetId(preset)) {
     throw new Error(`“${String(preset)}” is not a preset. Known: ${presetIds.join(', ')}.`);
   }
   if (settings !== undefined && !isPlainObject(settings)) throw new Error('“settings” must be an object.');
-  if (openPanel !== undefined && typeof openPanel !== 'boolean') {
-    throw new Error('“openPanel” must be true or false.');
-  }
   return {
-    ...absolutePath('model', value.model),
+    ...(value.model === undefined ? {} : { model: absolutePath('model', value.model) }),
     ...imagesOf(value.images),
     ...(preset === undefined ? {} : { preset }),
     ...(settings === undefined ? {} : { settings: checkSettings(settings) }),
-    ...(openPanel === undefined ? {} : { openPanel }),
+    ...(openPanel === undefined ? {} : { openPanel: trueOrFalse('openPanel', openPanel) }),
   };
 }
 
@@ -59,22 +53,8 @@ export function isProgrammatic(argument: unknown): boolean {
 
 /** A list of shards is several paths. */
 function imagesOf(value: unknown): { images?: string } {
-  if (typeof value !== 'string' || !isShardPattern(value)) return absolutePath('images', value);
+  if (value === undefined) return {};
+  if (typeof value !== 'string' || !isShardPattern(value)) return { images: absolutePath('images', value) };
   if (!areAbsolute(value)) throw new Error('“images” must name shards by absolute paths.');
   return { images: value };
-}
-
-function absolutePath<Name extends 'model' | 'images'>(
-  name: Name,
-  value: unknown,
-): { [key in Name]?: string } {
-  if (value === undefined) return {};
-  if (typeof value !== 'string' || !path.isAbsolute(value)) {
-    throw new Error(`“${name}” must be an absolute path, not ${JSON.stringify(value)}.`);
-  }
-  return { [name]: path.normalize(value) } as { [key in Name]?: string };
-}
-
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { inspectorViews } from '../webview/inspector/protocol/state.ts';
 import { IMAGE_EXTENSIONS } from './candidates.ts';
+import { absolutePath, isPlainObject, rejectUnknown, wholeNumber } from './commandArguments.ts';
 import { type InspectorWishes, isInspectorView, MAXIMUM_IMAGES, SIZE_RANGE } from './inspectorState.ts';
 
 /**
@@ -12,7 +13,7 @@ export interface InspectArguments extends InspectorWishes {
   images: string[];
 }
 
-const known: ReadonlySet<string> = new Set(['images', 'model', 'size', 'view']);
+const known = ['images', 'model', 'size', 'view'];
 
 /** Whether the command was called with its documented argument rather than from a menu. */
 export function isInspectArgument(value: unknown): value is Record<string, unknown> {
@@ -25,27 +26,16 @@ export function isInspectArgument(value: unknown): value is Record<string, unkno
  * @throws Error naming the entry that cannot be used.
  */
 export function parseInspectArguments(value: Record<string, unknown>): InspectArguments {
-  for (const name of Object.keys(value)) {
-    if (!known.has(name)) {
-      throw new Error(
-        `“${name}” is not an argument of clipself.inspectDenseFeatures. Known: ${[...known].join(', ')}.`,
-      );
-    }
-  }
+  rejectUnknown('clipself.inspectDenseFeatures', value, known);
   const { model, size, view } = value;
   const { minimum, maximum } = SIZE_RANGE;
-  if (size !== undefined && !(Number.isInteger(size) && Number(size) >= minimum && Number(size) <= maximum)) {
-    throw new Error(
-      `“size” must be a whole number from ${minimum} to ${maximum}, not ${JSON.stringify(size)}.`,
-    );
-  }
   if (view !== undefined && !isInspectorView(view)) {
     throw new Error(`“${String(view)}” is not a view. Known: ${inspectorViews.join(', ')}.`);
   }
   return {
     images: parseImages(value.images),
     ...(model === undefined ? {} : { source: { kind: 'file' as const, path: absolutePath('model', model) } }),
-    ...(size === undefined ? {} : { size: Number(size) }),
+    ...(size === undefined ? {} : { size: wholeNumber('size', size, minimum, maximum) }),
     ...(view === undefined ? {} : { view }),
   };
 }
@@ -72,13 +62,4 @@ export function checkImages(images: string[]): string[] {
 export function isImageFile(file: string): boolean {
   const extension = path.extname(file).slice(1).toLowerCase();
   return IMAGE_EXTENSIONS.some(image => image === extension);
-}
-
-function absolutePath(name: string, value: unknown): string {
-  if (typeof value === 'string' && path.isAbsolute(value)) return path.normalize(value);
-  throw new Error(`“${name}” must be absolute paths, not ${JSON.stringify(value)}.`);
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }

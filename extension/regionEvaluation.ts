@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
 import path from 'node:path';
+import { absolutePath, isPlainObject, rejectUnknown, trueOrFalse, wholeNumber } from './commandArguments.ts';
+import { requestMark } from './requestMark.ts';
 
 /**
  * Argument of the command `clipself.evaluate`, for key bindings, tasks and other extensions. What is given is not asked
@@ -27,7 +28,7 @@ export interface EvaluateArguments {
 export type EvaluationChoice = Required<Omit<EvaluateArguments, 'open'>>;
 
 const paths = ['model', 'panoptic', 'images', 'masks'] as const;
-const known: ReadonlySet<string> = new Set([...paths, 'embeddings', 'size', 'open']);
+const known = [...paths, 'embeddings', 'size', 'open'];
 
 /**
  * Checks the argument of the command, which is free text in a key binding. Anything that is not a plain object, such as
@@ -37,23 +38,14 @@ const known: ReadonlySet<string> = new Set([...paths, 'embeddings', 'size', 'ope
  */
 export function parseEvaluateArguments(value: unknown): EvaluateArguments {
   if (!isPlainObject(value)) return {};
-  for (const name of Object.keys(value))
-    if (!known.has(name))
-      throw new Error(`“${name}” is not an argument of clipself.evaluate. Known: ${[...known].join(', ')}.`);
+  rejectUnknown('clipself.evaluate', value, known);
   const { embeddings, size, open } = value;
   const result: EvaluateArguments = {};
-  for (const name of paths) if (value[name] !== undefined) result[name] = absolute(name, value[name]);
+  for (const name of paths) if (value[name] !== undefined) result[name] = absolutePath(name, value[name]);
   if (embeddings !== undefined)
-    result.embeddings = embeddings === null ? null : absolute('embeddings', embeddings);
-  if (size !== undefined) {
-    if (size !== null && !(Number.isInteger(size) && (size as number) >= 16 && (size as number) <= 8192))
-      throw new Error(`“size” must be a whole number from 16 to 8192, not ${JSON.stringify(size)}.`);
-    result.size = size as number | null;
-  }
-  if (open !== undefined) {
-    if (typeof open !== 'boolean') throw new Error('“open” must be true or false.');
-    result.open = open;
-  }
+    result.embeddings = embeddings === null ? null : absolutePath('embeddings', embeddings);
+  if (size !== undefined) result.size = size === null ? null : wholeNumber('size', size, 16, 8192);
+  if (open !== undefined) result.open = trueOrFalse('open', open);
   // Nothing is asked of a program: what it leaves open takes its default.
   return isEvaluateCall(value) ? { embeddings: null, size: null, ...result } : result;
 }
@@ -61,15 +53,6 @@ export function parseEvaluateArguments(value: unknown): EvaluateArguments {
 /** Whether the command was called by a program rather than by a person: its argument leaves nothing to ask. */
 export function isEvaluateCall(argument: unknown): boolean {
   return isPlainObject(argument) && paths.every(name => argument[name] !== undefined);
-}
-
-function absolute(name: string, value: unknown): string {
-  if (typeof value === 'string' && path.isAbsolute(value)) return path.normalize(value);
-  throw new Error(`“${name}” must be an absolute path, not ${JSON.stringify(value)}.`);
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 const nameOf = (file: string): string =>
@@ -82,7 +65,7 @@ const nameOf = (file: string): string =>
  */
 export function evaluationReportPath(folder: string, choice: EvaluationChoice): string {
   const { model, panoptic, size } = choice;
-  const mark = createHash('sha256').update(JSON.stringify(choice)).digest('hex').slice(0, 6);
+  const mark = requestMark(choice);
   const name = [nameOf(model), nameOf(panoptic), ...(size === null ? [] : [`${size}px`]), mark].join('-');
   return path.join(folder, name, 'report.json');
 }

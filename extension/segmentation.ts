@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { type LabelFormat, labelFormats } from '../trainer/segment/protocol.ts';
+import { absolutePath, isPlainObject, rejectUnknown, trueOrFalse, wholeNumber } from './commandArguments.ts';
+import { requestMark } from './requestMark.ts';
 
 /**
  * Argument of the command `clipself.segment`, for key bindings, tasks and other extensions. What is given is not asked
@@ -30,7 +31,7 @@ export type SegmentChoice = Required<Omit<SegmentArguments, 'open'>>;
 
 const paths = ['model', 'labels', 'images'] as const;
 const optionalPaths = ['before', 'classes'] as const;
-const known: ReadonlySet<string> = new Set([...paths, ...optionalPaths, 'format', 'size', 'open']);
+const known = [...paths, ...optionalPaths, 'format', 'size', 'open'];
 
 /** Whether a format needs a list of its classes. */
 export const needsClasses = (format: LabelFormat | undefined): boolean =>
@@ -44,13 +45,12 @@ export const needsClasses = (format: LabelFormat | undefined): boolean =>
  */
 export function parseSegmentArguments(value: unknown): SegmentArguments {
   if (!isPlainObject(value)) return {};
-  for (const name of Object.keys(value))
-    if (!known.has(name))
-      throw new Error(`“${name}” is not an argument of clipself.segment. Known: ${[...known].join(', ')}.`);
+  rejectUnknown('clipself.segment', value, known);
   const result: SegmentArguments = {};
-  for (const name of paths) if (value[name] !== undefined) result[name] = absolute(name, value[name]);
+  for (const name of paths) if (value[name] !== undefined) result[name] = absolutePath(name, value[name]);
   for (const name of optionalPaths)
-    if (value[name] !== undefined) result[name] = value[name] === null ? null : absolute(name, value[name]);
+    if (value[name] !== undefined)
+      result[name] = value[name] === null ? null : absolutePath(name, value[name]);
   const { format, size, open } = value;
   if (format !== undefined) {
     const found = labelFormats.find(name => name === format);
@@ -58,15 +58,8 @@ export function parseSegmentArguments(value: unknown): SegmentArguments {
       throw new Error(`“format” must be ${labelFormats.join(', ')}, not ${JSON.stringify(format)}.`);
     result.format = found;
   }
-  if (size !== undefined) {
-    if (size !== null && !(Number.isInteger(size) && (size as number) >= 16 && (size as number) <= 8192))
-      throw new Error(`“size” must be a whole number from 16 to 8192, not ${JSON.stringify(size)}.`);
-    result.size = size as number | null;
-  }
-  if (open !== undefined) {
-    if (typeof open !== 'boolean') throw new Error('“open” must be true or false.');
-    result.open = open;
-  }
+  if (size !== undefined) result.size = size === null ? null : wholeNumber('size', size, 16, 8192);
+  if (open !== undefined) result.open = trueOrFalse('open', open);
   // Nothing is asked of a program: what it leaves open takes its default.
   return isSegmentCall(result) ? { before: null, classes: null, size: null, ...result } : result;
 }
@@ -77,20 +70,11 @@ export const isSegmentCall = (given: SegmentArguments): boolean =>
   given.format !== undefined &&
   (!needsClasses(given.format) || typeof given.classes === 'string');
 
-function absolute(name: string, value: unknown): string {
-  if (typeof value === 'string' && path.isAbsolute(value)) return path.normalize(value);
-  throw new Error(`“${name}” must be an absolute path, not ${JSON.stringify(value)}.`);
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-}
-
 /** Where the report of a segmentation goes, below the folder of evaluations: the same question has the same place. */
 export function segmentationReportPath(folder: string, choice: SegmentChoice): string {
   const nameOf = (file: string): string =>
     path.basename(file).replace(/\.(json|safetensors|pt|pth|bin)$/i, '');
-  const mark = createHash('sha256').update(JSON.stringify(choice)).digest('hex').slice(0, 6);
+  const mark = requestMark(choice);
   const name = ['segmentation', nameOf(choice.model), nameOf(choice.labels), mark].join('-');
   return path.join(folder, name, 'report.json');
 }

@@ -12,7 +12,7 @@ import {
   libraryKinds,
   setupSizes,
 } from '../trainer/engines/tensorflow/setup/sizes.ts';
-import { isPlainObject } from './fineTuneRequest.ts';
+import { isPlainObject } from './commandArguments.ts';
 import { runCommand } from './runCommand.ts';
 import { describeTransfer } from './transferText.ts';
 

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 
-/** What a notification shows of a task: its latest words, and percent gained since the last report. */
-export type ReportProgress = (value: { message?: string; increment?: number }) => void;
+/** Shows how far a task is: its latest words, and percent of the whole; null while that is unknown. */
+export type ReportProgress = (message: string, percent: number | null) => void;
 
 /** Shows a notification with a cancel button during the task. */
 export function withCancel<T>(
@@ -12,6 +12,12 @@ export function withCancel<T>(
   return vscode.window.withProgress(options, (progress, token) => {
     const controller = new AbortController();
     token.onCancellationRequested(() => controller.abort());
-    return task(controller.signal, value => progress.report(value));
+    let shown = 0;
+    return task(controller.signal, (message, percent) => {
+      // The bar never goes back.
+      const increment = Math.max(0, (percent ?? shown) - shown);
+      shown += increment;
+      progress.report({ message, increment });
+    });
   });
 }

@@ -14,7 +14,7 @@ type Answer = { use: string } | { install: true } | { report: true } | { forget:
 
 /** Check Engines: tries each, shows which work here and why the others do not, and lets the user take one. */
 export async function checkEngines(extensionFolder: string, channel: LogChannel): Promise<EngineCheck> {
-  let check = await runWithProgress(extensionFolder, false);
+  let check = await tryEngines(extensionFolder, false);
   for (;;) {
     for (const line of describeCheck(check)) channel.write('info', line);
     const answer = await ask({
@@ -35,7 +35,7 @@ export async function checkEngines(extensionFolder: string, channel: LogChannel)
       channel.show();
       return check;
     }
-    check = await runWithProgress(extensionFolder, true);
+    check = await tryEngines(extensionFolder, true);
   }
 }
 
@@ -64,5 +64,5 @@ function itemsOf({ engines, choices }: EngineCheck): ChoiceItem<Answer>[] {
   ];
 }
 
-const runWithProgress = (extensionFolder: string, remeasure: boolean): Thenable<EngineCheck> =>
+const tryEngines = (extensionFolder: string, remeasure: boolean): Thenable<EngineCheck> =>
   withCancel('Trying the engines', signal => runEngineCheck(extensionFolder, remeasure, signal));

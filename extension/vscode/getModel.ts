@@ -21,18 +21,13 @@ export async function getModel(downloads: ModelDownloads, memory: WorkspaceMemor
     downloads.offer(name, signal),
   );
   if (!offer.present && !(await agrees(offer))) return null;
-  const directory = await withCancel(`Downloading ${offer.title}`, (signal, report) => {
-    let percent = 0;
-    return downloads.fetch(
+  const directory = await withCancel(`Downloading ${offer.title}`, (signal, report) =>
+    downloads.fetch(
       name,
-      bytes => {
-        const reached = (100 * bytes.received) / bytes.total;
-        report({ message: describeTransfer(bytes), increment: reached - percent });
-        percent = reached;
-      },
+      bytes => report(describeTransfer(bytes), (100 * bytes.received) / bytes.total),
       signal,
-    );
-  });
+    ),
+  );
   await memory.models.add(directory);
   return directory;
 }

@@ -92,13 +92,11 @@ function install(
   channel: LogChannel,
 ): Thenable<InstalledEngine> {
   return withCancel(`Installing ${names[libraries]}`, (signal, report) => {
-    let [shown, said] = [0, ''];
+    let said = '';
     return setup.install(
       libraries,
       ({ message, percent }) => {
-        const increment = Math.max(0, (percent ?? shown) - shown);
-        shown += increment;
-        report({ message: signal.aborted ? 'removing what was fetched' : message, increment });
+        report(signal.aborted ? 'removing what was fetched' : message, percent);
         // The bytes of a download are for the notification alone.
         if (percent === null && message !== said) channel.write('info', `[setup-tensorflow] ${message}`);
         if (percent === null) said = message;

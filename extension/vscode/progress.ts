@@ -15,16 +15,6 @@ interface Shown {
 
 const DETAILS: CommandId = 'clipself.openTrainingPanel';
 
-/** Shows a notification with a cancel button while a trainer starts. */
-export function whileStarting<T>(name: string, task: (signal: AbortSignal) => Promise<T>): Thenable<T> {
-  const options = { location: vscode.ProgressLocation.Notification, cancellable: true };
-  return vscode.window.withProgress({ ...options, title: `Starting CLIPSelf run “${name}”` }, (_, token) => {
-    const controller = new AbortController();
-    token.onCancellationRequested(() => controller.abort());
-    return task(controller.signal);
-  });
-}
-
 /** The notification that follows the run started last; there is one at a time. */
 export class TrainingProgress implements Disposable {
   readonly #stop: (directory: string) => Promise<void>;

@@ -7,9 +7,10 @@ import type { RunLauncher } from '../runLauncher.ts';
 import { freeDirectory, runName } from '../runName.ts';
 import { stageOf } from '../runPresentation.ts';
 import type { RunRegistry } from '../runRegistry.ts';
+import { withCancel } from './cancellable.ts';
 import { askForBoxes, askForRun, type FineTuneChoice, type ModelSupply } from './fineTunePicks.ts';
 import type { WorkspaceMemory } from './memento.ts';
-import { type TrainingProgress, whileStarting } from './progress.ts';
+import type { TrainingProgress } from './progress.ts';
 import { opensPanelOnStart, readTrainingSettings, runsFolderFor } from './settings.ts';
 import type { TrainingPanels } from './trainingPanels.ts';
 
@@ -53,7 +54,7 @@ export class TrainCommands {
     if (settings === null) return null;
     const directory = await freeDirectory(runsFolderFor(choice.images), runName(choice.images, new Date()));
     const { model, images } = choice;
-    await whileStarting(path.basename(directory), signal =>
+    await whileStarting(directory, signal =>
       this.#context.launcher.start({ model, images, out: directory, settings }, signal),
     );
     await this.#remember(choice);
@@ -69,7 +70,7 @@ export class TrainCommands {
     if (run !== undefined && stageOf(run.state) === 'live')
       throw new Error(`“${run.name}” is training already.`);
     if (run?.state === 'finished') throw new Error(`“${run.name}” is finished: there is nothing to resume.`);
-    await whileStarting(path.basename(directory), signal => this.#context.launcher.resume(directory, signal));
+    await whileStarting(directory, signal => this.#context.launcher.resume(directory, signal));
     await this.#follow(directory, false);
     return directory;
   }
@@ -97,6 +98,12 @@ function requestOf(argument: unknown): FineTuneArguments {
   if (argument instanceof vscode.Uri) return argument.scheme === 'file' ? { model: argument.fsPath } : {};
   return parseFineTuneArguments(argument);
 }
+
+/** Shows a notification with a cancel button while a trainer starts. */
+const whileStarting = (
+  directory: string,
+  task: (signal: AbortSignal) => Promise<unknown>,
+): Thenable<unknown> => withCancel(`Starting CLIPSelf run “${path.basename(directory)}”`, task);
 
 function requireTrust(): void {
   if (!vscode.workspace.isTrusted) {

@@ -68,7 +68,7 @@ describe('the inspector in the extension host', function () {
     const call = vscode.commands.executeCommand('clipself.inspectDenseFeatures', {
       images: ['relative.png'],
     });
-    await assert.rejects(Promise.resolve(call), /“images” must be absolute paths/);
+    await assert.rejects(Promise.resolve(call), /“images” must be an absolute path/);
   });
 
   it('is an editor that images can be reopened with', async () => {

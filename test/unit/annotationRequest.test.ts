@@ -25,7 +25,10 @@ describe('finding regions from VS Code', () => {
       () => parseAnnotationArguments({ images: 'photos' }, false),
       /“images” must be an absolute/,
     );
-    assert.throws(() => parseAnnotationArguments(named, false), /“model” is not an argument. Known: images/);
+    assert.throws(
+      () => parseAnnotationArguments(named, false),
+      /“model” is not an argument of clipself\.propose. Known: images/,
+    );
     assert.ok(isAnnotationArgument(named));
     assert.ok(!isAnnotationArgument({ directory: at('run') }));
   });

@@ -38,7 +38,7 @@ describe('the argument of Inspect Dense Features', () => {
     const refuses = (argument: Record<string, unknown>, pattern: RegExp) =>
       assert.throws(() => parseInspectArguments(argument), pattern);
     refuses({ images: '/a.png', sise: 3 }, /“sise” is not an argument/);
-    refuses({ images: 'a.png' }, /“images” must be absolute paths, not "a\.png"/);
+    refuses({ images: 'a.png' }, /“images” must be an absolute path, not "a\.png"/);
     refuses({ images: [] }, /at least one image/);
     refuses({ images: '/a.txt' }, /\/a\.txt is no image that can be inspected/);
     refuses({ images: '/a.png', size: 31 }, /“size” must be a whole number from 32 to 4096, not 31/);
