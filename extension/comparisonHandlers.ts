@@ -20,7 +20,7 @@ import type {
 import { readImageContent } from './inspectorImages.ts';
 import { InspectorError } from './inspectorProblems.ts';
 import type { InspectorService } from './inspectorService.ts';
-import type { RequestWork } from './panelRequests.ts';
+import type { RequestWork } from './panelDocument.ts';
 
 /** What comparison panels ask of VS Code. */
 export interface ComparisonDialogues {

@@ -15,7 +15,7 @@ import type { Disposable } from './emitter.ts';
 import { FollowedRun } from './followedRun.ts';
 import { InspectorError } from './inspectorProblems.ts';
 import type { InspectorService } from './inspectorService.ts';
-import { PanelRequests } from './panelRequests.ts';
+import { PanelDocument } from './panelDocument.ts';
 import { parsePreview } from './previewReader.ts';
 import { SerialTask } from './serialTask.ts';
 
@@ -41,14 +41,12 @@ const POLL_INTERVAL = 1000;
 export class ComparisonPanelModel implements Disposable {
   readonly #surroundings: ComparisonSurroundings;
   readonly #handlers: ComparisonHandlers;
-  readonly #requests = new PanelRequests(answer => this.#post(answer as MessageToComparison), problemOf);
+  readonly #document: PanelDocument<MessageToComparison, ComparisonProblem>;
   readonly #pass = new SerialTask(() => this.#passOnce());
   readonly #poll: NodeJS.Timeout;
   readonly #followed = new Map<string, FollowedRun>();
   #state: ComparisonState;
-  #listening = false;
   #initialDue = false;
-  #disposed = false;
   #comparisonSent = '';
   /** Runs that were added while the panel was hidden. */
   readonly #added: string[] = [];
@@ -58,6 +56,7 @@ export class ComparisonPanelModel implements Disposable {
   constructor(state: ComparisonState, surroundings: ComparisonSurroundings) {
     this.#state = state;
     this.#surroundings = surroundings;
+    this.#document = new PanelDocument(message => surroundings.post(message), problemOf);
     this.#handlers = new ComparisonHandlers({
       service: surroundings.service,
       dialogues: surroundings.dialogues,
@@ -84,17 +83,16 @@ export class ComparisonPanelModel implements Disposable {
   receive(message: MessageFromComparison): void {
     switch (message.kind) {
       case 'ready':
-        this.hidden();
-        this.#listening = true;
+        this.#document.opened();
         this.#initialDue = true;
         this.#take(message.state);
         if (this.#added.length > 0) this.add(this.#added.splice(0));
         break;
       case 'request':
-        void this.#requests.answer(message.id, work => this.#handlers.answer(message, work));
+        void this.#document.answer(message.id, work => this.#handlers.answer(message, work));
         break;
       case 'cancel':
-        this.#requests.cancel(message.id);
+        this.#document.cancel(message.id);
         break;
       case 'stateChanged':
         this.#take(message.state);
@@ -110,19 +108,18 @@ export class ComparisonPanelModel implements Disposable {
     const runs = [...this.#state.runs, ...directories.map(directory => ({ directory, look: -1 }))];
     this.#state = parseComparisonState({ ...this.#state, runs }) ?? this.#state;
     // A panel that is hidden comes back with the state that it stored before.
-    if (!this.#listening) this.#added.push(...directories);
-    this.#post({ kind: 'state', state: this.#state });
+    if (!this.#document.listens) this.#added.push(...directories);
+    this.#document.post({ kind: 'state', state: this.#state });
     void this.#pass.run();
   }
 
   trustChanged(): void {
-    this.#post({ kind: 'trust', trusted: this.#surroundings.isTrusted() });
+    this.#document.post({ kind: 'trust', trusted: this.#surroundings.isTrusted() });
   }
 
   /** The panel's document is gone until it says `ready` again. */
   hidden(): void {
-    this.#listening = false;
-    this.#requests.forget();
+    this.#document.gone();
   }
 
   #take(stored: unknown): void {
@@ -150,22 +147,22 @@ export class ComparisonPanelModel implements Disposable {
   }
 
   async #passOnce(): Promise<void> {
-    if (this.#disposed) return;
+    if (this.#document.isDisposed) return;
     const runs = this.#runs();
     for (const directory of this.#followed.keys())
       if (runs.every(run => run.directory !== directory)) this.#followed.delete(directory);
     await Promise.all(runs.map(run => run.update()));
     this.#surroundings.titleChanged(runs.map(({ directory }) => path.basename(directory)).join(', '));
-    if (!this.#listening || this.#disposed) return;
+    if (!this.#document.listens || this.#document.isDisposed) return;
     if (this.#initialDue) {
       this.#initialDue = false;
       this.#comparisonSent = '';
       for (const run of runs) run.forgetSent();
-      this.#post({ kind: 'initial', state: this.#state, trusted: this.#surroundings.isTrusted() });
+      this.#document.post({ kind: 'initial', state: this.#state, trusted: this.#surroundings.isTrusted() });
     }
     for (const run of runs) {
       const news = run.news();
-      if (news !== null) this.#post(news);
+      if (news !== null) this.#document.post(news);
     }
     await this.#sendComparison(runs);
   }
@@ -177,7 +174,7 @@ export class ComparisonPanelModel implements Disposable {
     const text = JSON.stringify([comparison, students, image]);
     if (text === this.#comparisonSent) return;
     this.#comparisonSent = text;
-    this.#post({ kind: 'comparison', comparison, students, image });
+    this.#document.post({ kind: 'comparison', comparison, students, image });
   }
 
   /** The image of the latest step of the base run that may be read, else of another run. */
@@ -196,13 +193,8 @@ export class ComparisonPanelModel implements Disposable {
     return null;
   }
 
-  #post(message: MessageToComparison): void {
-    if (this.#listening && !this.#disposed) this.#surroundings.post(message);
-  }
-
   dispose(): void {
-    this.hidden();
-    this.#disposed = true;
+    this.#document.dispose();
     clearInterval(this.#poll);
   }
 }

@@ -15,7 +15,7 @@ import type {
   ShownRegion,
   Side,
 } from '../webview/evaluation/protocol.ts';
-import type { RequestWork } from './panelRequests.ts';
+import type { RequestWork } from './panelDocument.ts';
 import { drawPicture, drawThumbnail, RegionImageError, regionImage } from './regionPictures.ts';
 import { RegionsIndex } from './regionsIndex.ts';
 import { readSegmentPicture, type ShownSegmentation } from './segmentPictures.ts';

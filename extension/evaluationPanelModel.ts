@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { EvaluationReport } from '../trainer/evaluate/protocol.ts';
 import type { RunSummary } from '../trainer/protocol.ts';
@@ -10,6 +9,7 @@ import type {
   ReportMessage,
   ReportProblem,
   ReportReference,
+  RequestProblem,
   Side,
 } from '../webview/evaluation/protocol.ts';
 import { defaultEvaluationState, referenceKey, sides } from '../webview/evaluation/protocol.ts';
@@ -23,7 +23,8 @@ import {
 } from './evaluationHandlers.ts';
 import { readReport, shownReport } from './evaluationReport.ts';
 import { parseShownReports, type ShownReports } from './evaluationState.ts';
-import { PanelRequests } from './panelRequests.ts';
+import { fileSignature } from './fileSignature.ts';
+import { PanelDocument } from './panelDocument.ts';
 import { reportProblem } from './reportProblem.ts';
 import { SegmentationFollower } from './segmentationFollower.ts';
 import { SerialTask } from './serialTask.ts';
@@ -60,23 +61,22 @@ export class EvaluationPanelModel implements Disposable {
   readonly #handlers: EvaluationHandlers;
   readonly #pass = new SerialTask(() => this.#passOnce());
   readonly #poll: NodeJS.Timeout;
-  readonly #requests = new PanelRequests(answer => this.#post(answer as MessageToEvaluation), requestProblem);
+  readonly #document: PanelDocument<MessageToEvaluation, RequestProblem>;
   readonly #known = new Map<Side, KnownReport>();
   readonly #numbers = new Map<string, RunNumbersReader>();
-  readonly #segmentation = new SegmentationFollower(message => this.#post(message));
+  readonly #segmentation = new SegmentationFollower(message => this.#document.post(message));
   /** Reports outside runs that were in view, which stay on offer. */
   readonly #files = new Set<string>();
   #shown: ShownReports;
   #stored: EvaluationState | null = null;
   #initialDue = false;
-  #listening = false;
-  #disposed = false;
   #choicesSent = '';
   #numbersSent = '';
 
   constructor(shown: ShownReports, surroundings: EvaluationSurroundings) {
     this.#shown = shown;
     this.#surroundings = surroundings;
+    this.#document = new PanelDocument(message => surroundings.post(message), requestProblem);
     this.#handlers = new EvaluationHandlers({
       side: side => this.#sideReport(side),
       imageFolder: () => this.#shown.imageFolder,
@@ -105,10 +105,10 @@ export class EvaluationPanelModel implements Disposable {
         this.#ready(message.state);
         break;
       case 'request':
-        void this.#requests.answer(message.id, work => this.#handlers.answer(message, work));
+        void this.#document.answer(message.id, work => this.#handlers.answer(message, work));
         break;
       case 'cancel':
-        this.#requests.cancel(message.id);
+        this.#document.cancel(message.id);
         break;
       case 'stateChanged':
         this.#take(message.state);
@@ -121,13 +121,11 @@ export class EvaluationPanelModel implements Disposable {
 
   /** The panel's document is gone until it says `ready` again. */
   hidden(): void {
-    this.#listening = false;
-    this.#requests.forget();
+    this.#document.gone();
   }
 
   #ready(stored: EvaluationState | null): void {
-    this.hidden();
-    this.#listening = true;
+    this.#document.opened();
     this.#initialDue = true;
     this.#stored = stored;
     void this.#pass.run();
@@ -142,11 +140,11 @@ export class EvaluationPanelModel implements Disposable {
   }
 
   async #passOnce(): Promise<void> {
-    if (this.#disposed) return;
+    if (this.#document.isDisposed) return;
     const choices = await this.#listChoices();
-    if (this.#listening && this.#initialDue) {
+    if (this.#document.listens && this.#initialDue) {
       this.#initialDue = false;
-      this.#post({ kind: 'initial', choices, state: { ...this.#firstState(), ...this.#shown } });
+      this.#document.post({ kind: 'initial', choices, state: { ...this.#firstState(), ...this.#shown } });
       this.#choicesSent = JSON.stringify(choices);
       this.#numbersSent = '';
       for (const side of sides) await this.#look(side, true);
@@ -155,9 +153,9 @@ export class EvaluationPanelModel implements Disposable {
       for (const side of sides) await this.#look(side, false);
       await this.#segmentation.look(this.#shown.segmentation, false);
       const list = JSON.stringify(choices);
-      if (this.#listening && list !== this.#choicesSent) {
+      if (this.#document.listens && list !== this.#choicesSent) {
         this.#choicesSent = list;
-        this.#post({ kind: 'choices', choices });
+        this.#document.post({ kind: 'choices', choices });
       }
     }
     await this.#sendNumbers();
@@ -185,10 +183,10 @@ export class EvaluationPanelModel implements Disposable {
   async #look(side: Side, again: boolean): Promise<void> {
     const reference = this.#shown[side];
     const file = await resolveReference(reference);
-    const signature = `${referenceKey(reference)}|${file === null ? '' : await signatureOf(file)}`;
+    const signature = `${referenceKey(reference)}|${file === null ? '' : await fileSignature(file)}`;
     const known = this.#known.get(side);
     if (known?.signature === signature) {
-      if (again) this.#post(known.message);
+      if (again) this.#document.post(known.message);
       return;
     }
     const { report, problem } = await load(reference, file);
@@ -196,7 +194,7 @@ export class EvaluationPanelModel implements Disposable {
     const message: ReportMessage = { kind: 'report', side, reference, path: file, report: shown, problem };
     this.#known.set(side, { signature, message, report });
     this.#handlers.reportChanged(side);
-    this.#post(message);
+    this.#document.post(message);
     if (side === 'after')
       this.#surroundings.titleChanged(titleOf(reference, file ?? this.#shown.segmentation));
   }
@@ -216,9 +214,9 @@ export class EvaluationPanelModel implements Disposable {
     );
     const list = numbers.filter(entry => entry !== null);
     const text = JSON.stringify(list);
-    if (!this.#listening || text === this.#numbersSent) return;
+    if (!this.#document.listens || text === this.#numbersSent) return;
     this.#numbersSent = text;
-    this.#post({ kind: 'runNumbers', runs: list });
+    this.#document.post({ kind: 'runNumbers', runs: list });
   }
 
   #sideReport(side: Side): SideReport | null {
@@ -227,13 +225,8 @@ export class EvaluationPanelModel implements Disposable {
     return { path: known.message.path, report: known.report };
   }
 
-  #post(message: MessageToEvaluation): void {
-    if (this.#listening && !this.#disposed) this.#surroundings.post(message);
-  }
-
   dispose(): void {
-    this.hidden();
-    this.#disposed = true;
+    this.#document.dispose();
     this.#handlers.dispose();
     clearInterval(this.#poll);
   }
@@ -249,13 +242,6 @@ function titleOf(reference: ReportReference | null, file: string | null): string
   const run = runOf(reference);
   if (run !== null) return path.basename(run);
   return file === null ? '' : path.join(path.basename(path.dirname(file)), path.basename(file));
-}
-
-function signatureOf(file: string): Promise<string> {
-  return stat(file).then(
-    status => `${file}:${status.ino}:${status.size}@${status.mtimeMs}`,
-    () => `${file}:gone`,
-  );
 }
 
 async function load(

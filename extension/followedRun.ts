@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import {
   type ReadRun,
   readStatedConfiguration,
@@ -7,6 +6,7 @@ import {
 import { runCurves } from '../trainer/compare/curves.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
 import { type CurvesMessage, MOST_STEPS } from '../webview/comparison/protocol.ts';
+import { fileSignature } from './fileSignature.ts';
 import { RunFollower } from './runFollower.ts';
 import { thinSteps } from './thinning.ts';
 
@@ -40,9 +40,9 @@ export class FollowedRun {
   /** Looks at the directory again; a run that is gone or broken says so until it is back. */
   async update(): Promise<void> {
     const { directory } = this;
-    this.#student = await signatureOf(runFiles(directory).student);
+    this.#student = await fileSignature(runFiles(directory).student);
     try {
-      const file = await signatureOf(runFiles(directory).configuration);
+      const file = await fileSignature(runFiles(directory).configuration);
       if (this.#configuration === null || file !== this.#configurationSeen) {
         this.#configuration = await readStatedConfiguration(directory);
         this.#configurationSeen = file;
@@ -93,11 +93,4 @@ export class FollowedRun {
       evaluations: evaluations.slice(sent.evaluations),
     };
   }
-}
-
-function signatureOf(file: string): Promise<string> {
-  return stat(file).then(
-    status => `${status.ino}:${status.size}@${status.mtimeMs}`,
-    () => '',
-  );
 }

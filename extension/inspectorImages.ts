@@ -3,6 +3,7 @@ import path from 'node:path';
 import { maximumPixels } from '../trainer/images/raster.ts';
 import type { ImageMessage } from '../webview/inspector/protocol/messages.ts';
 import type { Disposable } from './emitter.ts';
+import { fileSignature } from './fileSignature.ts';
 import { FolderWatch } from './folderWatch.ts';
 import { imageTypes, MAXIMUM_IMAGE_BYTES, readBytes } from './imageBytes.ts';
 import { SerialTask } from './serialTask.ts';
@@ -67,10 +68,7 @@ export class ImageWatch implements Disposable {
   }
 
   async #lookOnce(): Promise<void> {
-    const signature = await stat(this.#file).then(
-      status => `${status.ino}:${status.size}@${status.mtimeMs}`,
-      () => 'gone',
-    );
+    const signature = await fileSignature(this.#file);
     const before = this.#signature;
     this.#signature = signature;
     if (!this.#disposed && before !== null && before !== signature) this.#changed();

@@ -4,7 +4,7 @@ import type {
   MessageToInspector,
   RequestMessageOf,
 } from '../webview/inspector/protocol/messages.ts';
-import type { InspectorMethod } from '../webview/inspector/protocol/requests.ts';
+import type { InspectorMethod, InspectorProblem } from '../webview/inspector/protocol/requests.ts';
 import type { InspectorState } from '../webview/inspector/protocol/state.ts';
 import type { Disposable } from './emitter.ts';
 import type { Look } from './inspectorCommandLine.ts';
@@ -21,7 +21,7 @@ import {
   rememberedPart,
   withWishes,
 } from './inspectorState.ts';
-import { PanelRequests } from './panelRequests.ts';
+import { PanelDocument } from './panelDocument.ts';
 
 /** What a panel's model needs of its surroundings. */
 export interface InspectorSurroundings {
@@ -47,7 +47,7 @@ export class InspectorPanelModel implements Disposable {
   readonly images: readonly string[];
   readonly #surroundings: InspectorSurroundings;
   readonly #handlers: InspectorHandlers;
-  readonly #requests = new PanelRequests(answer => this.#post(answer as MessageToInspector), problemOf);
+  readonly #document: PanelDocument<MessageToInspector, InspectorProblem>;
   readonly #subscription: Disposable;
   #wishes: InspectorWishes;
   /** Image that the command asked for and the panel has not shown yet. */
@@ -55,14 +55,12 @@ export class InspectorPanelModel implements Disposable {
   #imageInView = 0;
   #look: Look;
   #watch: ImageWatch | null = null;
-  #listening = false;
-  /** Counts documents: an answer to a request of an earlier one is dropped. */
-  #document = 0;
 
   constructor(images: readonly string[], wishes: InspectorWishes, surroundings: InspectorSurroundings) {
     this.images = images;
     this.#wishes = wishes;
     this.#surroundings = surroundings;
+    this.#document = new PanelDocument(message => surroundings.post(message), problemOf);
     this.#look = defaultState(surroundings.defaults());
     const { service, models, dialogues } = surroundings;
     this.#handlers = new InspectorHandlers({
@@ -73,7 +71,7 @@ export class InspectorPanelModel implements Disposable {
       imageInView: () => this.#imageInView,
       look: () => this.#look,
     });
-    this.#subscription = models.onDidChange(list => this.#post({ kind: 'models', ...list }));
+    this.#subscription = models.onDidChange(list => this.#document.post({ kind: 'models', ...list }));
   }
 
   receive(message: MessageFromInspector): void {
@@ -88,7 +86,7 @@ export class InspectorPanelModel implements Disposable {
         void this.#answer(message);
         break;
       case 'cancel':
-        this.#requests.cancel(message.id);
+        this.#document.cancel(message.id);
         break;
       case 'stateChanged':
         this.#remember(message.state);
@@ -103,8 +101,8 @@ export class InspectorPanelModel implements Disposable {
   show(image: number, wishes: InspectorWishes): void {
     const { source, size, view, boxes } = wishes;
     const column = { ...(source === undefined ? {} : { source }), ...(size === undefined ? {} : { size }) };
-    if (this.#listening) {
-      this.#post({
+    if (this.#document.listens) {
+      this.#document.post({
         ...{ kind: 'show', image, view: view ?? null, column },
         ...(boxes === undefined ? {} : { boxes }),
       });
@@ -115,22 +113,20 @@ export class InspectorPanelModel implements Disposable {
   }
 
   trustChanged(): void {
-    this.#post({ kind: 'trust', trusted: this.#surroundings.isTrusted() });
-    if (this.#listening) void this.#showImage(this.#imageInView);
+    this.#document.post({ kind: 'trust', trusted: this.#surroundings.isTrusted() });
+    if (this.#document.listens) void this.#showImage(this.#imageInView);
   }
 
   /** The panel's document is gone until it says `ready` again. */
   hidden(): void {
-    this.#listening = false;
-    this.#document++;
-    this.#requests.forget();
+    this.#document.gone();
     this.#watch?.dispose();
     this.#watch = null;
   }
 
   #ready(stored: InspectorState | null): void {
     this.hidden();
-    this.#listening = true;
+    this.#document.opened();
     const { defaults, isTrusted, models, remembered } = this.#surroundings;
     const before = parseState(stored ?? remembered(), defaults());
     const imageBefore = stored === null ? 0 : before.image;
@@ -142,26 +138,26 @@ export class InspectorPanelModel implements Disposable {
     this.#imageWished = null;
     this.#look = state;
     const names = shortNames(this.images);
-    this.#post({
+    this.#document.post({
       kind: 'initial',
       images: this.images.map((file, index) => ({ path: file, name: names[index]! })),
       ...models.list,
       state,
       trusted: isTrusted(),
     });
-    if (boxes !== undefined) this.#post({ kind: 'show', image, view: null, column: {}, boxes });
+    if (boxes !== undefined) this.#document.post({ kind: 'show', image, view: null, column: {}, boxes });
     void models.refresh();
   }
 
   async #showImage(index: number): Promise<void> {
     const file = this.images[index];
-    if (file === undefined || !this.#listening) return;
+    if (file === undefined || !this.#document.listens) return;
     this.#imageInView = index;
     this.#watch?.dispose();
     this.#watch = null;
     if (!this.#surroundings.mayReadImage(file)) {
       const problem = 'The image lies outside this workspace, which is in Restricted Mode.';
-      this.#post({
+      this.#document.post({
         kind: 'image',
         image: index,
         changed: false,
@@ -177,13 +173,14 @@ export class InspectorPanelModel implements Disposable {
   }
 
   async #postImage(index: number, changed: boolean): Promise<void> {
-    const document = this.#document;
+    const { serial } = this.#document;
     const content = await readImageContent(this.images[index]!);
-    if (document === this.#document) this.#post({ kind: 'image', image: index, changed, ...content });
+    if (serial === this.#document.serial)
+      this.#document.post({ kind: 'image', image: index, changed, ...content });
   }
 
   #answer<Method extends InspectorMethod>({ id, method, query }: RequestMessageOf<Method>): Promise<void> {
-    return this.#requests.answer(id, ({ signal, progress }) => {
+    return this.#document.answer(id, ({ signal, progress }) => {
       this.#requireTrust();
       return this.#handlers.answer(method, query, {
         signal,
@@ -213,12 +210,9 @@ export class InspectorPanelModel implements Disposable {
     return file;
   }
 
-  #post(message: MessageToInspector): void {
-    if (this.#listening) this.#surroundings.post(message);
-  }
-
   dispose(): void {
     this.hidden();
+    this.#document.dispose();
     this.#subscription.dispose();
   }
 }

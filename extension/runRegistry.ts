@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises';
 import type { RunSummary } from '../trainer/protocol.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
 import { findRuns } from '../trainer/runs/runSummary.ts';
 import { type Disposable, Emitter } from './emitter.ts';
+import { fileSignature } from './fileSignature.ts';
 import { FolderWatch } from './folderWatch.ts';
 import { RunFollower } from './runFollower.ts';
 import { stageOf } from './runPresentation.ts';
@@ -145,14 +145,7 @@ export class RunRegistry implements Disposable {
 /** Sizes and times of the files that tell a run's state. */
 async function signatureOf(directory: string): Promise<string> {
   const { configuration, metrics, lease } = runFiles(directory);
-  const parts = await Promise.all(
-    [configuration, metrics, lease].map(file =>
-      stat(file).then(
-        status => `${status.size}@${status.mtimeMs}`,
-        () => '-',
-      ),
-    ),
-  );
+  const parts = await Promise.all([configuration, metrics, lease].map(fileSignature));
   return parts.join(' ');
 }
 

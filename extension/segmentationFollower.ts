@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import type { SegmentationMessage } from '../webview/evaluation/protocol.ts';
+import { fileSignature } from './fileSignature.ts';
 import { reportProblem } from './reportProblem.ts';
 import { readSegmentationReport } from './segmentationReport.ts';
 import type { ShownSegmentation } from './segmentPictures.ts';
@@ -22,7 +22,7 @@ export class SegmentationFollower {
 
   /** @param again Say it even where nothing changed. */
   async look(file: string | null, again: boolean): Promise<void> {
-    const signature = file === null ? '' : await signatureOf(file);
+    const signature = file === null ? '' : await fileSignature(file);
     if (signature !== this.#signature) {
       this.#signature = signature;
       this.#message = await read(file);
@@ -30,12 +30,6 @@ export class SegmentationFollower {
     this.#post(this.#message);
   }
 }
-
-const signatureOf = (file: string): Promise<string> =>
-  stat(file).then(
-    ({ ino, size, mtimeMs }) => `${file}:${ino}:${size}@${mtimeMs}`,
-    () => `${file}:gone`,
-  );
 
 async function read(path: string | null): Promise<SegmentationMessage> {
   const kind = 'segmentation';
