@@ -1,11 +1,16 @@
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { TransferProgress } from '../../trainer/transferMeter.ts';
+import type { LoadedBoxes } from '../../webview/inspector/protocol/requests.ts';
 import { readCocoBoxes } from '../cocoBoxes.ts';
 import { writeFeatures } from '../featureExport.ts';
 import { reproducingLine } from '../inspectorCommandLine.ts';
 import type { InspectorDialogues } from '../inspectorHandlers.ts';
 import type { InspectorModels } from '../inspectorModels.ts';
 import { CommandCancelledError } from '../runCommand.ts';
+import { describeTransfer } from '../transferText.ts';
+import { withCancel } from './cancellable.ts';
 import type { WorkspaceMemory } from './memento.ts';
 import { browse } from './quickPicks.ts';
 
@@ -16,6 +21,9 @@ const kinds = {
   npy: 'NumPy array',
   safetensors: 'safetensors file',
 } as const;
+
+/** Reading as many bytes of annotations takes about two seconds: larger files show how far it is. */
+const LARGE_ANNOTATIONS = 32 * 2 ** 20;
 
 /** Asks where to put a file; null when dismissed. Proposes the folder of the image. */
 async function askForTarget(
@@ -30,6 +38,25 @@ async function askForTarget(
     filters: { [kinds[kind]]: [kind] },
   });
   return chosen ?? null;
+}
+
+/** Boxes of an image; null when the user gave the reading up. */
+async function loadBoxes(file: string, image: string): Promise<LoadedBoxes | null> {
+  const size = await stat(file).then(
+    status => status.size,
+    () => 0,
+  );
+  if (size < LARGE_ANNOTATIONS) return readCocoBoxes(file, image);
+  return withCancel(`Reading ${path.basename(file)}`, async (signal, report) => {
+    const progress = (transfer: TransferProgress): void =>
+      report(describeTransfer(transfer), (100 * transfer.received) / transfer.total);
+    try {
+      return await readCocoBoxes(file, image, { signal, progress });
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
+    }
+  });
 }
 
 /** The dialogues of inspector panels. */
@@ -70,7 +97,7 @@ export function inspectorDialogues(
         canSelectFiles: true,
         filters: { 'COCO annotations': ['json'] },
       });
-      return chosen === null ? null : readCocoBoxes(chosen, image);
+      return chosen === null ? null : loadBoxes(chosen, image);
     },
     browseWords: () =>
       browse({

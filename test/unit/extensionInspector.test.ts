@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { readCocoBoxes } from '../../extension/cocoBoxes.ts';
@@ -11,6 +11,7 @@ import { panelHtml } from '../../extension/webviewDocument.ts';
 import { npyBytes } from '../../trainer/checkpoints/npyFile.ts';
 import { readSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import { quoteWord } from '../../trainer/shellWord.ts';
+import type { TransferProgress } from '../../trainer/transferMeter.ts';
 import type { CopyCommandQuery } from '../../webview/inspector/protocol/requests.ts';
 
 let folder: string;
@@ -314,6 +315,49 @@ describe('boxes from COCO annotations', () => {
     );
   });
 
+  it('are found in whatever order the lists come, by every image of the name', async () => {
+    const { boxes, total } = await read({
+      annotations: [
+        { image_id: 'b', category_id: 1, bbox: [1, 1, 1, 1] },
+        { image_id: 'a', category_id: 1, bbox: [2, 2, 2, 2] },
+        { image_id: 'c', category_id: 1, bbox: [3, 3, 3, 3] },
+      ],
+      images: [
+        { id: 'a', file_name: 'first/000001.jpg' },
+        { id: 'c', file_name: '000002.jpg' },
+        { id: 'b', file_name: 'second/000001.jpg' },
+      ],
+      categories: [{ id: 1, name: 'dog' }],
+    });
+    assert.equal(total, 2);
+    assert.deepEqual(
+      boxes.map(({ box, label }) => [box[0], label]),
+      [
+        [1, 'dog'],
+        [2, 'dog'],
+      ],
+    );
+  });
+
+  it('are read piece by piece: progress is told, and reading can be given up', async () => {
+    const file = path.join(folder, 'many.json');
+    const annotations = Array.from({ length: 20_000 }, (_, index) => ({
+      ...{ id: index, image_id: index % 5_000, bbox: [1, 1, 5, 5], segmentation: [[1, 1, 6, 1, 6, 6, 1, 6]] },
+    }));
+    await writeFile(file, JSON.stringify({ images: [{ id: 7, file_name: '000001.jpg' }], annotations }));
+    const { size } = await stat(file);
+    const told: number[] = [];
+    const progress = ({ received, total }: TransferProgress): void => {
+      assert.equal(total, size);
+      told.push(received);
+    };
+    assert.equal((await readCocoBoxes(file, image, { progress })).total, 4);
+    assert.ok(told.length > 0 && told[0]! < size / 2, 'nothing was told before half of the file was read');
+    const abort = new AbortController();
+    const given = readCocoBoxes(file, image, { signal: abort.signal, progress: () => abort.abort() });
+    await assert.rejects(given, { name: 'AbortError' });
+  });
+
   it('are refused with file and annotation when a mask is damaged', async () => {
     const masked = (segmentation: unknown) =>
       read({
@@ -326,10 +370,19 @@ describe('boxes from COCO annotations', () => {
   });
 
   it('are refused with the reason', async () => {
-    await assert.rejects(read([]), /annotations\.json: no COCO-style annotations/);
-    await assert.rejects(read({ images: [], annotations: [] }), /does not know the image 000001\.jpg/);
+    await assert.rejects(read([]), /annotations\.json: it holds no COCO-style annotations/);
+    const other = { images: [{ id: 1, file_name: '000002.jpg' }], annotations: [] };
+    await assert.rejects(read(other), /does not know the image 000001\.jpg/);
     const known = { images: [{ id: 1, file_name: '000001.jpg' }], annotations: [] };
     await assert.rejects(read(known), /no boxes of the image/);
+    await writeFile(
+      path.join(folder, 'cut.json'),
+      '{"images": [{"id": 1, "file_name": "000001.jpg"}], "annot',
+    );
+    await assert.rejects(
+      readCocoBoxes(path.join(folder, 'cut.json'), image),
+      /cut\.json: it is not valid JSON/,
+    );
   });
 });
 

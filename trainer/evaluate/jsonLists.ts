@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { JSONParser } from '@streamparser/json';
 import { FileError, naming } from '../checkpoints/fileError.ts';
+import { TransferMeter, type TransferProgress } from '../transferMeter.ts';
 
 /** Gets the items of a list in order; what it throws ends the reading. */
 export type ListReceiver = (item: unknown, index: number) => void;
@@ -18,6 +19,13 @@ export interface ReadLists {
   counts: ReadonlyMap<string, number>;
   /** Why the file is no whole JSON; null when it is. What came before has been received. */
   damage: string | null;
+}
+
+export interface ReadingOptions {
+  /** Gives the reading up. */
+  signal?: AbortSignal;
+  /** Told how much of the file has been read, a few times a second. */
+  progress?: (progress: TransferProgress) => void;
 }
 
 const pieceBytes = 1 << 18;
@@ -33,11 +41,12 @@ const withoutMark = (bytes: Buffer): Buffer =>
  * Reads `{"name": [item, …], …}`. Memory holds one item at a time; other members are passed over.
  *
  * @param receivers By the name of the list.
- * @throws FileError when the file cannot be read, and whatever a receiver throws.
+ * @throws FileError when the file cannot be read, the signal's reason when it is given up, and whatever a receiver throws.
  */
 export async function readJsonLists(
   file: string,
   receivers: Readonly<Record<string, ListReceiver>>,
+  { signal, progress }: ReadingOptions = {},
 ): Promise<ReadLists> {
   const counts = new Map<string, number>();
   let thrown: unknown = null;
@@ -67,14 +76,20 @@ export async function readJsonLists(
   };
   const hash = createHash('sha256');
   await naming(file, 'read', async () => {
-    if (!(await stat(file)).isFile()) throw new FileError(file, 'it is not a plain file', 'Check the path');
+    const status = await stat(file);
+    if (!status.isFile()) throw new FileError(file, 'it is not a plain file', 'Check the path');
     let first = true;
+    let read = 0;
+    const meter = new TransferMeter(status.size, 0, progress);
     for await (const chunk of createReadStream(file, { highWaterMark: pieceBytes })) {
+      signal?.throwIfAborted();
       const bytes = chunk as Buffer;
       hash.update(bytes);
       if (damage === null) parser.write(first ? withoutMark(bytes) : bytes);
       first = false;
       if (thrown !== null) return;
+      read += bytes.length;
+      meter.show(read);
     }
   });
   if (thrown !== null) throw thrown;
