@@ -175,8 +175,8 @@ describe('comparing runs in a real VS Code', function () {
   it('exports tables and a picture of the stated size', async () => {
     const frame = await panel();
     const choose = async (label: string, file: string): Promise<void> => {
-      await frame.locator('.export-menu summary').click();
-      await frame.locator('.export-items vscode-button', { hasText: label }).click();
+      await frame.locator('.menu summary').click();
+      await frame.locator('.menu-items vscode-button', { hasText: label }).click();
       // The dialogue fills in its proposal a little after it opens.
       const input = workbench.page.locator('.quick-input-widget:visible input[type="text"]').first();
       await until('the proposed name', async () => (await input.inputValue()).includes('comparison.'));

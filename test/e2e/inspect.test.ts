@@ -128,8 +128,8 @@ describe('inspecting dense features in a real VS Code', function () {
   async function take(frame: Frame, label: string, said: RegExp): Promise<string> {
     const toast = async (): Promise<string> => (await frame.locator('.toast').first().textContent()) ?? '';
     const before = await toast();
-    await frame.locator('.export-menu summary').first().click();
-    await frame.locator('.export-items').first().getByText(label, { exact: true }).click();
+    await frame.locator('.menu summary').first().click();
+    await frame.locator('.menu-items').first().getByText(label, { exact: true }).click();
     if (label !== 'Copy as command') {
       // The dialogue of a VS Code in the browser is a pick with the proposed path.
       await workbench.page.locator('.quick-input-widget:visible input.input').first().waitFor();

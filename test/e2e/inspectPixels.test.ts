@@ -46,8 +46,8 @@ describe('the picture of the panel and of the command that it copies', function 
 
   /** What the panel says once an entry of its export menu is done. */
   async function take(frame: Frame, label: string, said: RegExp): Promise<string> {
-    await frame.locator('.export-menu summary').click();
-    await frame.locator('.export-items').getByText(label, { exact: true }).click();
+    await frame.locator('.menu summary').click();
+    await frame.locator('.menu-items').getByText(label, { exact: true }).click();
     if (label !== 'Copy as command') {
       await workbench.page.locator('.quick-input-widget:visible input.input').first().waitFor();
       await sleep(1000);

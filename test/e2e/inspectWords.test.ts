@@ -83,8 +83,8 @@ describe('words in the inspector', function () {
   /** What the panel says once an entry of its export menu is done. */
   async function take(frame: Frame, label: string, said: RegExp): Promise<string> {
     const before = await frame.locator('.toast').textContent();
-    await frame.locator('.export-menu summary').first().click();
-    await frame.locator('.export-items').first().getByText(label, { exact: true }).click();
+    await frame.locator('.menu summary').first().click();
+    await frame.locator('.menu-items').first().getByText(label, { exact: true }).click();
     if (label !== 'Copy as command') {
       await workbench.page.locator('.quick-input-widget:visible input.input').first().waitFor();
       await sleep(1000);

@@ -1,9 +1,12 @@
 import { mostRuns, type RunComparison } from '../../trainer/compare/protocol.ts';
 import { type ButtonControl, createButton, createSlider } from '../controls.ts';
-import { element, setText } from '../dom.ts';
-import { createSelect } from '../inspector/select.ts';
+import { element } from '../dom.ts';
+import { DrawSchedule } from '../drawSchedule.ts';
+import { listenToPanel } from '../panelEvents.ts';
 import { problemOf } from '../panelHost.ts';
-import { onThemeChange, type Palette, readPalette } from '../theme.ts';
+import { createSelect } from '../select.ts';
+import { type Palette, readPalette } from '../theme.ts';
+import { Toast } from '../toast.ts';
 import { acquireApi } from '../vscodeApi.ts';
 import { axisNames, Charts } from './charts.ts';
 import { exportMenu } from './exportMenu.ts';
@@ -22,9 +25,7 @@ import { RunData } from './runData.ts';
 import { RunList } from './runList.ts';
 import { numberTableRows, RunTable, settingTableRows } from './tables.ts';
 
-/** How long what was done is shown, in milliseconds. */
-const NOTICE_TIME = 8000;
-/** Drawing waits at least this long between two times, in milliseconds. */
+/** Drawing waits at least this long between two times, in milliseconds: runs in training send news all the time. */
 const DRAW_INTERVAL = 200;
 
 /** Parts of the panel, made once the host has said how to begin. */
@@ -42,7 +43,7 @@ export class ComparisonPanel {
   readonly #api = acquireApi<MessageFromComparison, ComparisonState>();
   readonly #host = new ComparisonHost(this.#api);
   readonly #root: HTMLElement;
-  readonly #toast = element('p', { class: 'toast', attributes: { role: 'status' } });
+  readonly #toast = new Toast();
   readonly #data = new Map<string, RunData>();
   #state: ComparisonState | null = null;
   #comparison: RunComparison | null = null;
@@ -51,21 +52,18 @@ export class ComparisonPanel {
   #trusted = false;
   #parts: Parts | null = null;
   #palette: Palette = readPalette();
-  #toastTimer: ReturnType<typeof setTimeout> | null = null;
-  #drawTimer: ReturnType<typeof setTimeout> | null = null;
-  #drawn = Number.NEGATIVE_INFINITY;
+  readonly #drawing = new DrawSchedule(() => this.#draw(), DRAW_INTERVAL);
 
   constructor(root: HTMLElement) {
     this.#root = root;
   }
 
   start(): void {
-    window.addEventListener('message', (event: MessageEvent<MessageToComparison>) =>
-      this.#receive(event.data),
-    );
-    window.addEventListener('error', event => this.#report(event.message));
-    window.addEventListener('unhandledrejection', event => this.#report(String(event.reason)));
-    onThemeChange(() => requestAnimationFrame(() => this.#recolour()));
+    listenToPanel<MessageToComparison>({
+      received: message => this.#receive(message),
+      recoloured: () => this.#recolour(),
+      failed: message => this.#host.post({ kind: 'panelError', message }),
+    });
     this.#host.post({ kind: 'ready', state: this.#api.getState() ?? null });
   }
 
@@ -101,14 +99,14 @@ export class ComparisonPanel {
         this.#host.receiveResponse(message);
         return;
     }
-    this.#schedule();
+    this.#drawing.request();
   }
 
   #begin(state: ComparisonState): void {
     this.#state = state;
     this.#api.setState(state);
     const remember = (change: Partial<ComparisonState>): void => this.#remember(change);
-    const say = (text: string): void => this.#say(text);
+    const say = (text: string): void => this.#toast.say(text);
     const list = new RunList({
       setBase: base => remember({ base }),
       toggle: directory => this.#toggle(directory),
@@ -129,7 +127,6 @@ export class ComparisonPanel {
       kMeans: new KMeansSection(state, { host: this.#host, remember, say }),
     };
     const { settings, numbers, kMeans } = this.#parts;
-    this.#toast.hidden = true;
     const header = element(
       'header',
       { class: 'comparison-header' },
@@ -153,7 +150,7 @@ export class ComparisonPanel {
       kMeans.root,
       charts.regions,
     );
-    this.#root.replaceChildren(header, content, this.#toast);
+    this.#root.replaceChildren(header, content, this.#toast.root);
   }
 
   #axisSelect(state: ComparisonState): HTMLElement {
@@ -199,7 +196,7 @@ export class ComparisonPanel {
     const added = await this.#ask(() => this.#host.request('pickRuns', { chosen }));
     if (!added || added.length === 0) return;
     const room = mostRuns - chosen.length;
-    if (added.length > room) this.#say(`Only ${room} more can be compared: ${mostRuns} in all.`);
+    if (added.length > room) this.#toast.say(`Only ${room} more can be compared: ${mostRuns} in all.`);
     const runs = [...state.runs];
     for (const directory of added.slice(0, room)) {
       const look = Array.from({ length: mostRuns }, (_, at) => at).find(at =>
@@ -214,7 +211,7 @@ export class ComparisonPanel {
     try {
       return await question();
     } catch (error) {
-      this.#say(problemOf(error).message);
+      this.#toast.say(problemOf(error).message);
       return null;
     }
   }
@@ -231,16 +228,6 @@ export class ComparisonPanel {
 
   #nameOf(directory: string): string {
     return this.#comparison?.runs.find(run => run.directory === directory)?.name ?? directory;
-  }
-
-  #schedule(): void {
-    if (this.#drawTimer !== null) return;
-    const wait = Math.max(this.#drawn + DRAW_INTERVAL - performance.now(), 0);
-    this.#drawTimer = setTimeout(() => {
-      this.#drawTimer = null;
-      this.#drawn = performance.now();
-      this.#draw();
-    }, wait);
   }
 
   #draw(): void {
@@ -263,27 +250,12 @@ export class ComparisonPanel {
     if (this.#state === null) return;
     this.#state = { ...this.#state, ...change };
     if (Object.keys(change).length > 0) this.#host.remember(this.#state);
-    this.#schedule();
-  }
-
-  #say(text: string): void {
-    setText(this.#toast, text);
-    this.#toast.hidden = text === '';
-    if (this.#toastTimer !== null) clearTimeout(this.#toastTimer);
-    this.#toastTimer = setTimeout(() => {
-      this.#toast.hidden = true;
-    }, NOTICE_TIME);
+    this.#drawing.request();
   }
 
   #recolour(): void {
     this.#palette = readPalette();
     this.#parts?.charts.setPalette(this.#palette);
-    this.#schedule();
-  }
-
-  #report(message: string): void {
-    // The browser's note that it put off a notification about a size is no fault.
-    if (/ResizeObserver loop/.test(message)) return;
-    this.#host.post({ kind: 'panelError', message });
+    this.#drawing.request();
   }
 }

@@ -1,7 +1,7 @@
 import { createTextField } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
-import { createSelect } from '../inspector/select.ts';
+import { createSelect } from '../select.ts';
 import { type ClassRow, classRows, filterRows, sortRows } from './classRows.ts';
 import type { Comparison } from './comparison.ts';
 import { directionOf, kindNames, margin, percent, percentChange } from './figures.ts';

@@ -1,8 +1,8 @@
 import { type RegionReading, regionReadings } from '../../trainer/evaluate/protocol.ts';
 import { type ButtonControl, createButton } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
-import { createSelect, type Select } from '../inspector/select.ts';
-import type { SelectOption } from '../inspector/selectOption.ts';
+import { createSelect, type Select } from '../select.ts';
+import type { SelectOption } from '../selectOption.ts';
 import { readingNames, readingNotes } from './figures.ts';
 import {
   type EvaluationState,

@@ -1,7 +1,7 @@
 import { createButton } from '../controls.ts';
 import { createTable, element, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
-import { createSelect, type Select } from '../inspector/select.ts';
+import { createSelect, type Select } from '../select.ts';
 import type { Palette } from '../theme.ts';
 import type { Comparison } from './comparison.ts';
 import { Confusions } from './confusions.ts';

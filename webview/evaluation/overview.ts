@@ -2,7 +2,7 @@ import { classKinds } from '../../trainer/evaluate/protocol.ts';
 import { CurveCard } from '../curveCard.ts';
 import { element } from '../dom.ts';
 import { formatCount } from '../format.ts';
-import { createSelect, type Select } from '../inspector/select.ts';
+import { createSelect, type Select } from '../select.ts';
 import { type Palette, withOpacity } from '../theme.ts';
 import type { Curve } from '../training/lineChart.ts';
 import type { Comparison } from './comparison.ts';

@@ -1,11 +1,14 @@
 import { createButton, createProgressRing } from '../controls.ts';
-import { element, setText } from '../dom.ts';
+import { element } from '../dom.ts';
+import { DrawSchedule } from '../drawSchedule.ts';
 import { icon } from '../icons.ts';
-import { onThemeChange, type Palette, readPalette } from '../theme.ts';
+import { listenToPanel } from '../panelEvents.ts';
+import { type Palette, readPalette } from '../theme.ts';
+import { Toast } from '../toast.ts';
 import { acquireApi } from '../vscodeApi.ts';
 import { ClassTable } from './classTable.ts';
 import { Comparison } from './comparison.ts';
-import { ExportMenu } from './exportMenu.ts';
+import { exportMenu } from './exportMenu.ts';
 import { Header } from './header.ts';
 import { EvaluationHost, problemOf } from './host.ts';
 import { MatrixTab } from './matrixTab.ts';
@@ -25,9 +28,6 @@ import {
 import { RegionsPane } from './regionsPane.ts';
 import { SegmentationTab } from './segmentationTab.ts';
 
-/** How long what was done is shown, in milliseconds. */
-const NOTICE_TIME = 8000;
-
 /** Parts of the panel, made once the host has said how to begin. */
 interface Parts {
   header: Header;
@@ -43,7 +43,7 @@ export class EvaluationPanel {
   readonly #api = acquireApi<MessageFromEvaluation, EvaluationState>();
   readonly #host = new EvaluationHost(this.#api);
   readonly #root: HTMLElement;
-  readonly #toast = element('p', { class: 'toast', attributes: { role: 'status' } });
+  readonly #toast = new Toast();
   readonly #message = element('div', { class: 'panel-message' });
   readonly #tab = element('div', {
     class: 'tab-content',
@@ -57,20 +57,18 @@ export class EvaluationPanel {
   #segmentation: SegmentationMessage | null = null;
   #comparison: Comparison | null = null;
   #palette: Palette = readPalette();
-  #toastTimer: ReturnType<typeof setTimeout> | null = null;
-  #drawScheduled = false;
+  readonly #drawing = new DrawSchedule(() => this.#draw());
 
   constructor(root: HTMLElement) {
     this.#root = root;
   }
 
   start(): void {
-    window.addEventListener('message', (event: MessageEvent<MessageToEvaluation>) =>
-      this.#receive(event.data),
-    );
-    window.addEventListener('error', event => this.#report(event.message));
-    window.addEventListener('unhandledrejection', event => this.#report(String(event.reason)));
-    onThemeChange(() => requestAnimationFrame(() => this.#recolour()));
+    listenToPanel<MessageToEvaluation>({
+      received: message => this.#receive(message),
+      recoloured: () => this.#recolour(),
+      failed: message => this.#host.post({ kind: 'panelError', message }),
+    });
     const stored = this.#api.getState();
     this.#host.post({ kind: 'ready', state: stored === undefined ? null : restoreState(stored) });
   }
@@ -99,7 +97,7 @@ export class EvaluationPanel {
         this.#host.receiveResponse(message);
         return;
     }
-    this.#schedule();
+    this.#drawing.request();
   }
 
   #begin(state: EvaluationState, choices: readonly ReportChoice[]): void {
@@ -109,14 +107,14 @@ export class EvaluationPanel {
     this.#comparison = null;
     this.#api.setState(state);
     const remember = (change: Partial<EvaluationState>): void => this.#remember(change);
-    const say = (text: string): void => this.#say(text);
+    const say = (text: string): void => this.#toast.say(text);
     const overview = new Overview(state, this.#palette, remember);
     const matrix = new MatrixTab(
       state,
       { remember, open: (truth, named, side) => this.#select(truth, named, side) },
       this.#palette,
     );
-    const exports = new ExportMenu(
+    const exports = exportMenu(
       this.#host,
       () =>
         this.#comparison && {
@@ -129,7 +127,7 @@ export class EvaluationPanel {
       say,
     );
     this.#parts = {
-      header: new Header(state, { remember, browse: side => void this.#browse(side), exports: exports.root }),
+      header: new Header(state, { remember, browse: side => void this.#browse(side), exports }),
       overview,
       classes: new ClassTable(state, { remember, open: place => this.#select(place, null, 'after') }),
       matrix,
@@ -138,9 +136,8 @@ export class EvaluationPanel {
     };
     const { header, classes, regions, segmentation } = this.#parts;
     this.#tab.replaceChildren(overview.root, classes.root, matrix.root, segmentation.root);
-    this.#toast.hidden = true;
     const body = element('div', { class: 'evaluation-body' }, this.#tab, regions.root);
-    this.#root.replaceChildren(header.root, this.#message, body, this.#toast, regions.dialog);
+    this.#root.replaceChildren(header.root, this.#message, body, this.#toast.root, regions.dialog);
   }
 
   #takeReport(message: ReportMessage): void {
@@ -162,7 +159,7 @@ export class EvaluationPanel {
       own === null ? null : comparison.placeIn(side, own);
     const selection = { side, reading: this.#state.reading, truth: place(truth), named: place(named) };
     if (selection.truth === -1 || selection.named === -1) {
-      this.#say('This report does not have the class.');
+      this.#toast.say('This report does not have the class.');
       return;
     }
     this.#remember({ selection: { ...selection, outcome: 'all' } });
@@ -176,17 +173,8 @@ export class EvaluationPanel {
         side === 'before' ? { before: reference, selection: null } : { after: reference, selection: null },
       );
     } catch (error) {
-      this.#say(problemOf(error).message);
+      this.#toast.say(problemOf(error).message);
     }
-  }
-
-  #schedule(): void {
-    if (this.#drawScheduled) return;
-    this.#drawScheduled = true;
-    requestAnimationFrame(() => {
-      this.#drawScheduled = false;
-      this.#draw();
-    });
   }
 
   #draw(): void {
@@ -268,27 +256,12 @@ export class EvaluationPanel {
   #remember(change: Partial<EvaluationState>): void {
     this.#state = { ...this.#state, ...change };
     this.#host.remember(this.#state);
-    this.#schedule();
-  }
-
-  #say(text: string): void {
-    setText(this.#toast, text);
-    this.#toast.hidden = text === '';
-    if (this.#toastTimer !== null) clearTimeout(this.#toastTimer);
-    this.#toastTimer = setTimeout(() => {
-      this.#toast.hidden = true;
-    }, NOTICE_TIME);
+    this.#drawing.request();
   }
 
   #recolour(): void {
     this.#palette = readPalette();
     this.#parts?.overview.setPalette(this.#palette);
     this.#parts?.matrix.setPalette(this.#palette);
-  }
-
-  #report(message: string): void {
-    // The browser's note that it put off a notification about a size is no fault.
-    if (/ResizeObserver loop/.test(message)) return;
-    this.#host.post({ kind: 'panelError', message });
   }
 }

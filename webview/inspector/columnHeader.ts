@@ -2,6 +2,8 @@ import type { ReadOut } from '../../trainer/inspect/protocol.ts';
 import { type ButtonControl, createButton } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
+import { createSelect } from '../select.ts';
+import type { SelectOption } from '../selectOption.ts';
 import { modelOptions, runOfSource } from './modelOptions.ts';
 import { SIZES } from './panelState.ts';
 import {
@@ -13,8 +15,6 @@ import {
   sourceKey,
 } from './protocol/models.ts';
 import { readOutLabels } from './readOutLabels.ts';
-import { createSelect } from './select.ts';
-import type { SelectOption } from './selectOption.ts';
 
 export interface ColumnHeaderActions {
   change: (change: Partial<ColumnSettings>) => void;

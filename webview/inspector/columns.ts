@@ -3,7 +3,7 @@ import { Column } from './column.ts';
 import { type DrawableColumn, drawColumn } from './columnDrawing.ts';
 import { ColumnHeader } from './columnHeader.ts';
 import { ColumnView } from './columnView.ts';
-import { ExportMenu } from './exportMenu.ts';
+import { type ExportSource, exportMenu } from './exportMenu.ts';
 import { neighbourPatch, patchAt, patchCentre } from './featureMap.ts';
 import { problemOf } from './host.ts';
 import type { MapStore } from './mapStore.ts';
@@ -181,12 +181,10 @@ export class Columns {
     });
     const change = (part: Partial<ColumnSettings>): void => this.change(this.#indexOf(column), part);
     const browse = (): void => void this.#askForModel(column, 'browseModel');
-    const menu = new ExportMenu(() => {
-      const columns = this.#columns.map((_, index) => this.#drawableAt(index));
-      const { ready, ...own } = columns[this.#indexOf(column)]!;
-      const all = columns.flatMap(other => (other.ready === null ? [] : { ...other, ready: other.ready }));
-      return ready === null ? null : { ...own, ready, all };
-    });
+    const menu = exportMenu(
+      () => this.#exportSource(column),
+      text => panel.say(text),
+    );
     const view = new ColumnView(
       new ColumnHeader(settings, {
         change,
@@ -209,11 +207,19 @@ export class Columns {
         onBox: box => panel.view?.drawBox?.([...box]),
         onKey: event => this.#handleKey(column, event),
       },
-      menu.root,
+      menu,
       panel.palette,
     );
     this.#columns.push({ column, view });
     this.#root.append(view.root);
+  }
+
+  /** A column that can be exported, with all others; null while it has no map. */
+  #exportSource(column: Column): ExportSource | null {
+    const columns = this.#columns.map((_, index) => this.#drawableAt(index));
+    const { ready, ...own } = columns[this.#indexOf(column)]!;
+    const all = columns.flatMap(other => (other.ready === null ? [] : { ...other, ready: other.ready }));
+    return ready === null ? null : { ...own, ready, all };
   }
 
   #indexOf(column: Column): number {

@@ -1,11 +1,9 @@
 import { toCsv } from '../../trainer/tables.ts';
-import { createButton } from '../controls.ts';
-import { element } from '../dom.ts';
+import { createMenu, type MenuAction } from '../menu.ts';
 import { pictureOf } from './columnDrawing.ts';
 import { drawComparison } from './exportComparison.ts';
 import { drawPicture, pngOf } from './exportImage.ts';
 import { gridSvg } from './exportSvg.ts';
-import { problemOf } from './host.ts';
 import type { InspectorPanel } from './panel.ts';
 import type { SaveQuery } from './protocol/requests.ts';
 import { readingName } from './readOutLabels.ts';
@@ -21,62 +19,33 @@ export interface ExportSource {
   all: readonly Omit<ExportSource, 'all'>[];
 }
 
-/** The list of things that can be taken away from a column. */
-export class ExportMenu {
-  readonly root: HTMLDetailsElement;
-  readonly #sourceOf: () => ExportSource | null;
-  readonly #several: readonly HTMLElement[];
-
-  /** `sourceOf` gives the column as it is when a button is pressed; null while it has no map. */
-  constructor(sourceOf: () => ExportSource | null) {
-    this.#sourceOf = sourceOf;
-    const button = (label: string, action: (source: ExportSource) => Promise<string | null>): HTMLElement =>
-      createButton({ label, onClick: () => void this.#run(action) });
-    this.#several = [
-      button('Comparison (PNG)', source => saveComparison(source, false)),
-      button('Comparison with legends (PNG)', source => saveComparison(source, true)),
-    ];
-    this.root = element(
-      'details',
-      { class: 'export-menu' },
-      element('summary', { text: 'Export' }),
-      element(
-        'div',
-        { class: 'export-items', attributes: { role: 'group', 'aria-label': 'Export' } },
-        button('Picture (PNG)', source => savePng(source, false)),
-        button('Picture with legend (PNG)', source => savePng(source, true)),
-        ...this.#several,
-        button('Patches (SVG)', saveSvg),
-        button('Numbers (CSV)', saveCsv),
-        button('Features (.npy)', source => saveFeatures(source, 'npy')),
-        button('Features (.safetensors)', source => saveFeatures(source, 'safetensors')),
-        button('Copy as command', copyCommand),
-      ),
-    );
-    this.root.addEventListener('toggle', () => {
-      const several = (this.#sourceOf()?.all.length ?? 0) > 1;
-      for (const item of this.#several) item.hidden = !several;
-    });
-    this.root.addEventListener('keydown', event => {
-      if (event.key !== 'Escape' || !this.root.open) return;
-      this.root.open = false;
-      this.root.querySelector('summary')?.focus();
-      event.stopPropagation();
-    });
-  }
-
-  async #run(action: (source: ExportSource) => Promise<string | null>): Promise<void> {
-    const source = this.#sourceOf();
-    if (source === null) return;
-    this.root.open = false;
-    const { panel } = source;
-    try {
-      const said = await action(source);
-      if (said !== null) panel.say(said);
-    } catch (error) {
-      panel.say(problemOf(error).message);
-    }
-  }
+/**
+ * The list of things that can be taken away from a column. `sourceOf` gives the column as it is; null while it has no map.
+ */
+export function exportMenu(sourceOf: () => ExportSource | null, say: (text: string) => void): HTMLElement {
+  const action = (label: string, run: (source: ExportSource) => Promise<string | null>): MenuAction => ({
+    label,
+    run: async () => {
+      const source = sourceOf();
+      return source === null ? null : run(source);
+    },
+  });
+  const offered = (): boolean => (sourceOf()?.all.length ?? 0) > 1;
+  return createMenu(
+    'Export',
+    [
+      action('Picture (PNG)', source => savePng(source, false)),
+      action('Picture with legend (PNG)', source => savePng(source, true)),
+      { ...action('Comparison (PNG)', source => saveComparison(source, false)), offered },
+      { ...action('Comparison with legends (PNG)', source => saveComparison(source, true)), offered },
+      action('Patches (SVG)', saveSvg),
+      action('Numbers (CSV)', saveCsv),
+      action('Features (.npy)', source => saveFeatures(source, 'npy')),
+      action('Features (.safetensors)', source => saveFeatures(source, 'safetensors')),
+      action('Copy as command', copyCommand),
+    ],
+    say,
+  );
 }
 
 /** File name of what is shown, without an extension. */
@@ -139,7 +108,7 @@ function saveSvg(source: ExportSource): Promise<string | null> {
   return save(source, 'svg', encode(text));
 }
 
-function saveCsv(source: ExportSource): Promise<string | null> {
+async function saveCsv(source: ExportSource): Promise<string | null> {
   const table = source.panel.view?.csv?.(source.ready) ?? [];
   if (table.length < 2) throw new Error('This view has no numbers to export yet.');
   return save(source, 'csv', encode(toCsv(table)));

@@ -1,5 +1,5 @@
+import type { SelectOption } from '../selectOption.ts';
 import { type ModelChoice, type ModelSource, type RunSteps, sourceKey } from './protocol/models.ts';
-import type { SelectOption } from './selectOption.ts';
 
 const groupNames: Record<ModelChoice['group'], string> = {
   run: 'Runs',

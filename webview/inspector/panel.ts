@@ -1,10 +1,12 @@
 import { createButton } from '../controls.ts';
 import { element, setText } from '../dom.ts';
-import { onThemeChange, type Palette, readPalette } from '../theme.ts';
+import { listenToPanel } from '../panelEvents.ts';
+import { type Palette, readPalette } from '../theme.ts';
+import { Toast } from '../toast.ts';
 import { acquireApi } from '../vscodeApi.ts';
 import { Columns } from './columns.ts';
 import { Cursor } from './cursor.ts';
-import { InspectorHost, type ProgressListener, problemOf } from './host.ts';
+import { InspectorHost } from './host.ts';
 import { MapStore } from './mapStore.ts';
 import { defaultState, restoreInspectorState } from './panelState.ts';
 import type {
@@ -15,30 +17,13 @@ import type {
   ShowMessage,
 } from './protocol/messages.ts';
 import type { ModelChoice, RunSteps } from './protocol/models.ts';
-import type { InspectorProblem } from './protocol/requests.ts';
 import type { InspectorState, InspectorView } from './protocol/state.ts';
+import { Redrawing } from './redrawing.ts';
 import { ShownImage } from './shownImage.ts';
 import { Toolbar } from './toolbar.ts';
+import { ViewLoading } from './viewLoading.ts';
 import type { ReadyColumn, View, ViewContext } from './views/view.ts';
 import { createViews } from './views/viewList.ts';
-
-/** Views tell how far they are only when it takes longer than this, in milliseconds. */
-const PROGRESS_DELAY = 400;
-
-/**
- * Another image, and what the view asks for, mostly come within this time, in milliseconds: a frame without them, which
- * would be painted just before, costs as much as the wait.
- */
-const ANSWER_DELAY = 100;
-
-/** What comes next is prepared this long after the picture, in milliseconds: painting it comes first. */
-const PREPARATION_DELAY = 150;
-
-/** How long what was done is shown, in milliseconds. */
-const NOTICE_TIME = 8000;
-
-/** Maps that the service no longer has are asked for again at most this often, in milliseconds. */
-const RENEWAL_PAUSE = 10_000;
 
 /** The inspector: keeps what the host says, asks for what the view needs, and draws it. */
 export class InspectorPanel implements ViewContext {
@@ -50,15 +35,15 @@ export class InspectorPanel implements ViewContext {
   readonly #store: MapStore;
   /** What is wrong with the image file or the view, as long as it is. */
   readonly #problemLine = element('p', { class: 'notice-line', attributes: { role: 'alert' } });
-  /** What was done or is being done; goes away by itself. */
-  readonly #notice = element('div', { class: 'toast', attributes: { role: 'status' } });
-  readonly #noticeText = element('span');
   readonly #cancelView = createButton({
     label: 'Cancel',
     icon: 'close',
     appearance: 'icon',
-    onClick: () => this.#viewLoad?.abort(),
+    onClick: () => this.#viewLoading.cancel(),
   });
+  readonly #toast = new Toast(this.#cancelView);
+  readonly #redrawing = new Redrawing(() => this.#draw());
+  readonly #viewLoading: ViewLoading;
   readonly #columns: Columns;
   readonly #columnsRoot = element('div', { class: 'columns' });
   #views: readonly View[] = [];
@@ -69,42 +54,31 @@ export class InspectorPanel implements ViewContext {
   #models: readonly ModelChoice[] = [];
   #runs: readonly RunSteps[] = [];
   #trusted = false;
-  #viewLoad: AbortController | null = null;
-  #preparation: AbortController | null = null;
-  /** The frame that is going to be drawn, or the time that it waits for an answer. */
-  #frame: number | null = null;
-  #frameDelay: ReturnType<typeof setTimeout> | null = null;
-  #viewProblem = '';
-  #noticeTimer: ReturnType<typeof setTimeout> | null = null;
-  #renewed = Number.NEGATIVE_INFINITY;
 
   constructor(root: HTMLElement) {
     const api = acquireApi<MessageFromInspector, InspectorState>();
     const stored = api.getState();
     this.#stored = stored === undefined ? null : restoreInspectorState(stored);
     this.#root = root;
-    this.#notice.append(this.#noticeText, this.#cancelView);
     this.host = new InspectorHost(api);
     this.#store = new MapStore(async key => {
       const { data } = await this.host.request('mapValues', { key });
       return data;
     });
     this.#columns = new Columns(this, this.#columnsRoot, this.#store);
+    this.#viewLoading = new ViewLoading(this, this.#columns);
   }
 
   start(): void {
-    window.addEventListener('message', (event: MessageEvent<MessageToInspector>) =>
-      this.#receive(event.data),
-    );
-    window.addEventListener('error', event => this.#report(event.message));
-    window.addEventListener('unhandledrejection', event => this.#report(String(event.reason)));
-    onThemeChange(() =>
-      requestAnimationFrame(() => {
+    listenToPanel<MessageToInspector>({
+      received: message => this.#receive(message),
+      recoloured: () => {
         this.#palette = readPalette();
         this.#columns.setPalette(this.#palette);
         this.redraw();
-      }),
-    );
+      },
+      failed: message => this.host.post({ kind: 'panelError', message }),
+    });
     this.host.post({ kind: 'ready', state: this.#stored });
   }
 
@@ -157,15 +131,15 @@ export class InspectorPanel implements ViewContext {
 
   /** The view's answers for the maps of now are on their way. */
   get isViewLoading(): boolean {
-    return this.#viewLoad !== null;
+    return this.#viewLoading.isBusy;
+  }
+
+  get views(): readonly View[] {
+    return this.#views;
   }
 
   get view(): View | null {
     return this.#views.find(view => view.id === this.#state.view) ?? this.#views[0] ?? null;
-  }
-
-  findView(id: InspectorView): View | undefined {
-    return this.#views.find(view => view.id === id);
   }
 
   async loadValues(columns: readonly ReadyColumn[]): Promise<void> {
@@ -184,116 +158,38 @@ export class InspectorPanel implements ViewContext {
   }
 
   redraw(): void {
-    this.#stopWaiting();
-    this.#frame ??= requestAnimationFrame(() => {
-      this.#frame = null;
-      const problems = [this.#image.problem ?? '', this.#viewProblem].filter(text => text !== '');
-      setText(this.#problemLine, problems.join(' '));
-      this.#problemLine.hidden = problems.length === 0;
-      this.#columns.draw();
-    });
+    this.#redrawing.soon();
   }
 
   /** Draws a little later, unless there is a reason to draw before. */
-  #redrawLater(): void {
-    this.#stopWaiting();
-    if (this.#frame !== null) cancelAnimationFrame(this.#frame);
-    this.#frame = null;
-    this.#frameDelay = setTimeout(() => this.redraw(), ANSWER_DELAY);
+  redrawLater(): void {
+    this.#redrawing.later();
   }
 
-  #stopWaiting(): void {
-    if (this.#frameDelay !== null) clearTimeout(this.#frameDelay);
-    this.#frameDelay = null;
+  #draw(): void {
+    const problems = [this.#image.problem ?? '', this.#viewLoading.problem].filter(text => text !== '');
+    setText(this.#problemLine, problems.join(' '));
+    this.#problemLine.hidden = problems.length === 0;
+    this.#columns.draw();
   }
 
   /** Fetches what the view needs for all columns that have a map; tells how far it is unless `quietly`. */
   reload(quietly = false): void {
-    this.#viewLoad?.abort();
-    this.#preparation?.abort();
-    this.#viewLoad = null;
-    this.#viewProblem = '';
-    const { view, columns } = this;
-    if (view === null || columns.length === 0) {
-      this.#viewLoaded();
-      this.redraw();
-      return;
-    }
-    this.#redrawLater();
-    const abort = new AbortController();
-    this.#viewLoad = abort;
-    const started = performance.now();
-    this.#loadView(view, columns, abort.signal, stage => {
-      const late = performance.now() - started > PROGRESS_DELAY;
-      if (quietly || !late || this.#viewLoad !== abort) return;
-      this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
-      this.#cancelView.hidden = false;
-    })
-      .then(() => {
-        if (this.#viewLoad === abort && performance.now() - started > PROGRESS_DELAY) this.say('');
-      })
-      .catch((error: unknown) => {
-        if (this.#viewLoad !== abort) return;
-        if (!this.#cancelView.hidden) this.say('');
-        this.#viewFailed(problemOf(error));
-      })
-      .finally(() => {
-        if (this.#viewLoad === abort) this.#viewLoaded();
-        this.redraw();
-      });
-  }
-
-  async #loadView(
-    view: View,
-    columns: readonly ReadyColumn[],
-    signal: AbortSignal,
-    progress: ProgressListener,
-  ): Promise<void> {
-    if (this.#state.difference && columns.length > 1) await this.loadValues(columns);
-    await view.load?.(columns, signal, progress);
-  }
-
-  #viewLoaded(): void {
-    this.#viewLoad = null;
-    this.#columns.followRuns(this.#runs, this.#runs);
-    if (!this.#columns.isLoading) void this.#prepare();
-  }
-
-  /** Fetches what the next step of the user needs: the values of the maps, and while no run trains what views ask for. */
-  async #prepare(): Promise<void> {
-    const abort = new AbortController();
-    this.#preparation = abort;
-    await new Promise(resolve => setTimeout(resolve, PREPARATION_DELAY));
-    // A problem is told when the view is looked at.
-    const whole = (work: Promise<void> | undefined) => work?.catch(() => undefined);
-    const isOver = (): boolean => abort.signal.aborted || this.columns.length === 0;
-    if (!isOver()) await whole(this.loadValues(this.columns));
-    if (this.#runs.some(({ live }) => live)) return;
-    for (const view of this.#views) {
-      if (isOver()) return;
-      await whole(view.prepare?.(this.columns, abort.signal));
-    }
-    if (!isOver()) await whole(this.view?.prepareFurther?.(this.columns, abort.signal));
-  }
-
-  #viewFailed({ kind, message }: InspectorProblem): void {
-    this.#viewProblem = kind === 'cancelled' ? 'Cancelled. Choose the view again to compute it.' : message;
-    // The service's cache is bounded: maps that fell out of it are asked for again, but not over and over.
-    const now = performance.now();
-    if (kind !== 'unknownKey' || now - this.#renewed < RENEWAL_PAUSE) return;
-    this.#renewed = now;
-    this.#columns.loadAll();
+    this.#viewLoading.start(quietly);
   }
 
   /** Shows a line over the panel for a while; empty for none. */
   say(text: string): void {
-    setText(this.#noticeText, text);
     this.#cancelView.hidden = true;
-    this.#notice.hidden = text === '';
-    if (this.#noticeTimer !== null) clearTimeout(this.#noticeTimer);
-    this.#noticeTimer = setTimeout(() => {
-      this.#notice.hidden = true;
-    }, NOTICE_TIME);
+    this.#toast.say(text);
+  }
+
+  /** Says how far the view is, with a way to give it up; null when it is no longer on its way. */
+  sayProgress(stage: string | null): void {
+    if (stage !== null) {
+      this.say(`${stage.charAt(0).toUpperCase()}${stage.slice(1)}…`);
+      this.#cancelView.hidden = false;
+    } else if (!this.#cancelView.hidden) this.say('');
   }
 
   // ---- messages ----
@@ -354,12 +250,12 @@ export class InspectorPanel implements ViewContext {
       },
       addColumn: () => this.#columns.add(),
     });
-    this.#notice.hidden = true;
+    this.#toast.hide();
     this.#problemLine.hidden = true;
     this.#root.replaceChildren(
       this.#toolbar.root,
       this.#problemLine,
-      this.#notice,
+      this.#toast.root,
       this.#columnsRoot,
       this.#image.root,
     );
@@ -390,10 +286,6 @@ export class InspectorPanel implements ViewContext {
     this.host.post({ kind: 'showImage', image });
     this.#columns.imageChanged(false);
     // The next frame has the image, rather than nothing.
-    this.#redrawLater();
-  }
-
-  #report(message: string): void {
-    this.host.post({ kind: 'panelError', message });
+    this.redrawLater();
   }
 }

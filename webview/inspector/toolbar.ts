@@ -1,9 +1,9 @@
 import { type ButtonControl, createButton, createCheckbox, createSlider } from '../controls.ts';
 import { element } from '../dom.ts';
+import { createSelect } from '../select.ts';
 import { offeredColourMaps } from './cellPixels.ts';
 import type { PanelImage } from './protocol/messages.ts';
 import { type InspectorState, type InspectorView, MAXIMUM_COLUMNS } from './protocol/state.ts';
-import { createSelect } from './select.ts';
 import type { View } from './views/view.ts';
 
 export interface ToolbarActions {

@@ -1,7 +1,9 @@
 import type { RunSummary } from '../../trainer/protocol.ts';
 import { createProgressRing, registerControls } from '../controls.ts';
 import { element, setText } from '../dom.ts';
-import { onThemeChange, readPalette } from '../theme.ts';
+import { DrawSchedule } from '../drawSchedule.ts';
+import { listenToPanel } from '../panelEvents.ts';
+import { readPalette } from '../theme.ts';
 import { acquireApi } from '../vscodeApi.ts';
 import { Charts } from './charts.ts';
 import { ConfigurationView } from './configurationView.ts';
@@ -35,11 +37,10 @@ class TrainingPanel {
   readonly #progressRing = createProgressRing();
   readonly #measured: HTMLElement;
   readonly #content: HTMLElement;
+  readonly #drawing = new DrawSchedule(() => this.#draw(), DRAW_INTERVAL);
   #state: TrainingPanelState;
   #summary: RunSummary | null = null;
   #canTrain = false;
-  #drawScheduled = false;
-  #drawn = Number.NEGATIVE_INFINITY;
 
   constructor(root: HTMLElement) {
     this.#state = restoreState(this.#api.getState(), document.body.dataset.runDirectory ?? '');
@@ -83,13 +84,14 @@ class TrainingPanel {
   }
 
   start(): void {
-    window.addEventListener('message', (event: MessageEvent<MessageToPanel>) => {
-      this.#receive(event.data);
-      this.#scheduleDrawing();
+    listenToPanel<MessageToPanel>({
+      received: message => {
+        this.#receive(message);
+        this.#drawing.request();
+      },
+      recoloured: () => this.#recolour(),
+      failed: message => this.#post({ kind: 'panelError', message }),
     });
-    window.addEventListener('error', event => this.#report(event.message));
-    window.addEventListener('unhandledrejection', event => this.#report(String(event.reason)));
-    onThemeChange(() => requestAnimationFrame(() => this.#recolour()));
     this.#post({ kind: 'ready' });
   }
 
@@ -121,19 +123,6 @@ class TrainingPanel {
         this.#header.commandDone(message.command, message.problem);
         break;
     }
-  }
-
-  #scheduleDrawing(): void {
-    if (this.#drawScheduled) return;
-    this.#drawScheduled = true;
-    const wait = Math.max(this.#drawn + DRAW_INTERVAL - performance.now(), 0);
-    setTimeout(() => {
-      requestAnimationFrame(() => {
-        this.#drawScheduled = false;
-        this.#drawn = performance.now();
-        this.#draw();
-      });
-    }, wait);
   }
 
   #draw(): void {
@@ -170,10 +159,6 @@ class TrainingPanel {
   #remember(change: Partial<TrainingPanelState>): void {
     this.#state = { ...this.#state, ...change };
     this.#api.setState(this.#state);
-  }
-
-  #report(message: string): void {
-    this.#post({ kind: 'panelError', message });
   }
 
   #post(message: MessageFromPanel): void {

@@ -1,12 +1,12 @@
 import { meanOfMaps } from '../../../trainer/dense/tokenMaps.ts';
 import { element } from '../../dom.ts';
 import { formatSignificant } from '../../format.ts';
+import { createSelect, type Select } from '../../select.ts';
 import { colourMapOf } from '../cellPixels.ts';
 import { patchAt, patchName, validStatistics } from '../featureMap.ts';
 import type { ProgressListener } from '../host.ts';
 import { scalarLegend } from '../legend.ts';
 import type { AttentionResult, CopyCommandQuery } from '../protocol/requests.ts';
-import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
 

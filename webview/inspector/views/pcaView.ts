@@ -1,9 +1,9 @@
 import type { MapSize } from '../../../trainer/dense/featureMap.ts';
 import { chosenCoordinates, fittedComponents, mapColours } from '../../../trainer/dense/pcaColours.ts';
 import { element } from '../../dom.ts';
+import { createSelect, type Select } from '../../select.ts';
 import type { ProgressListener } from '../host.ts';
 import type { CopyCommandQuery } from '../protocol/requests.ts';
-import { createSelect, type Select } from '../select.ts';
 import { cellTable } from './cellTable.ts';
 import { LastShown } from './lastShown.ts';
 import type { Picture, ReadyColumn, View, ViewContext } from './view.ts';
