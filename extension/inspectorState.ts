@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { ReadOut } from '../trainer/inspect/protocol.ts';
+import { readOuts } from '../trainer/inspect/protocol.ts';
 import type { ColumnSettings, ModelSource } from '../webview/inspector/protocol/models.ts';
 import type { LoadedBoxes } from '../webview/inspector/protocol/requests.ts';
 import {
@@ -15,15 +15,6 @@ import {
 export const SIZE_RANGE = { minimum: 32, maximum: 4096 } as const;
 /** Largest number of images in one panel. */
 export const MAXIMUM_IMAGES = 200;
-
-const readOuts: readonly ReadOut[] = [
-  'value',
-  'tokens',
-  'queryQuery',
-  'keyKey',
-  'valueValue',
-  'maskAttention',
-];
 
 export interface InspectorDefaults {
   size: number;

@@ -13,7 +13,9 @@ import type { CocoSegmentation } from '../dense/cocoMask.ts';
  * - `queryQuery`, `keyKey`, `valueValue`: the last block attends by softmax(q qᵀ/√d), k kᵀ or v vᵀ, residual kept.
  * - `maskAttention`: the class token attends within a box (only for boxes, not for maps).
  */
-export type ReadOut = 'value' | 'tokens' | 'queryQuery' | 'keyKey' | 'valueValue' | 'maskAttention';
+export const readOuts = ['value', 'tokens', 'queryQuery', 'keyKey', 'valueValue', 'maskAttention'] as const;
+
+export type ReadOut = (typeof readOuts)[number];
 
 /** A model: a weights file, a model directory, or a run directory (its student, or one of its checkpoints). */
 export interface ModelReference {

@@ -2,22 +2,23 @@ import path from 'node:path';
 import { isJsonObject } from '../checkpoints/jsonFile.ts';
 import { parseSegmentation } from '../dense/cocoMask.ts';
 import { InspectError } from './inspectError.ts';
-import type {
-  AttentionParams,
-  ClusterSettings,
-  CropParams,
-  DescribeParams,
-  FeaturesParams,
-  InspectBox,
-  KMeansParams,
-  MapFileParams,
-  ModelReference,
-  NormsParams,
-  PatchesParams,
-  PcaParams,
-  ReadOut,
-  RegionsParams,
-  WordsParams,
+import {
+  type AttentionParams,
+  type ClusterSettings,
+  type CropParams,
+  type DescribeParams,
+  type FeaturesParams,
+  type InspectBox,
+  type KMeansParams,
+  type MapFileParams,
+  type ModelReference,
+  type NormsParams,
+  type PatchesParams,
+  type PcaParams,
+  type ReadOut,
+  type RegionsParams,
+  readOuts,
+  type WordsParams,
 } from './protocol.ts';
 
 /** Larger inputs are typing errors: their attention matrices alone would fill any memory. */
@@ -28,15 +29,6 @@ const mostMasks = 1_000;
 const mostGridSide = 64;
 const mostWords = 1_000;
 const longestWord = 500;
-
-export const readOuts: readonly ReadOut[] = [
-  'value',
-  'tokens',
-  'queryQuery',
-  'keyKey',
-  'valueValue',
-  'maskAttention',
-];
 
 const bad = (message: string): InspectError => new InspectError('badRequest', message);
 

@@ -1,5 +1,5 @@
 import { parseWords } from '../../trainer/dense/words.ts';
-import type { ReadOut } from '../../trainer/inspect/protocol.ts';
+import { readOuts } from '../../trainer/inspect/protocol.ts';
 import type { ColumnSettings, ModelSource } from './protocol/models.ts';
 import {
   type InspectorState,
@@ -17,15 +17,6 @@ export const MAXIMUM_SPLIT = 8;
 
 /** Sides of the input that are offered, pixels; the service rounds to the patch size. */
 export const SIZES = [224, 336, 448, 560, 672, 896, 1024] as const;
-
-const readOuts: readonly ReadOut[] = [
-  'value',
-  'tokens',
-  'queryQuery',
-  'keyKey',
-  'valueValue',
-  'maskAttention',
-];
 
 /** How a panel begins where nothing is known. */
 export function defaultState(): InspectorState {
