@@ -36,6 +36,21 @@ export class RunFollower {
    * @throws FileError when it holds no run (any more).
    */
   async update(): Promise<RunUpdate> {
+    const update = await this.#read();
+    let summary = await summariseRun(this.directory, this.#history);
+    if (summary.state === 'interrupted') {
+      // A trainer writes its goodbye before it gives up the run: metrics read before the lease can miss it, and the run
+      // would look interrupted for a moment.
+      const late = await this.#read();
+      if (late.records.length > 0) summary = await summariseRun(this.directory, this.#history);
+      update.historyRewritten ||= late.historyRewritten;
+      update.records.push(...late.records);
+    }
+    return { ...update, summary };
+  }
+
+  /** Takes what was appended into the history. */
+  async #read(): Promise<Omit<RunUpdate, 'summary'>> {
     const records = await this.#tail.readNew();
     const replaced = this.#tail.restarts !== this.#restarts;
     if (replaced) {
@@ -43,22 +58,7 @@ export class RunFollower {
       this.#restarts = this.#tail.restarts;
     }
     this.#history.addAll(records);
-    const historyRewritten =
-      replaced || records.some(record => 'event' in record && record.event.kind === 'resumed');
-    return { records, historyRewritten, summary: await this.#summarise(records) };
-  }
-
-  /**
-   * A trainer writes its goodbye before it gives up the run: metrics read before the lease can miss it, and the run
-   * would look interrupted for a moment. Then the metrics are read once more.
-   */
-  async #summarise(records: MetricRecord[]): Promise<RunSummary> {
-    const summary = await summariseRun(this.directory, this.#history);
-    if (summary.state !== 'interrupted') return summary;
-    const late = await this.#tail.readNew();
-    if (late.length === 0) return summary;
-    this.#history.addAll(late);
-    records.push(...late);
-    return summariseRun(this.directory, this.#history);
+    const isResumed = records.some(record => 'event' in record && record.event.kind === 'resumed');
+    return { records, historyRewritten: replaced || isResumed };
   }
 }

@@ -185,13 +185,14 @@ describe('the host of a comparison', () => {
     model.receive({ kind: 'ready', state: null });
     await until(() => of('curves').length === 2);
     runs[0]!.write({ event: { kind: 'resumed', step: 1, time: Date.now() } }, stepRecord(2, 0.1));
-    await until(() => of('curves').length === 3);
-    const { replace, steps } = of('curves')[2]!;
-    assert.equal(replace, true);
-    assert.deepEqual(
-      steps.map(({ loss }) => loss),
-      [0.5, 0.1],
-    );
+    // A look may fall between the two records: what counts is what the panel has in the end.
+    const lossesOfPanel = (): number[] => {
+      const data = new RunData();
+      for (const message of of('curves')) if (message.directory === runs[0]!.directory) data.take(message);
+      return data.stepPoints('loss', 'step', 0, 100).map(({ y }) => y);
+    };
+    await until(() => lossesOfPanel().join() === '0.5,0.1');
+    assert.equal(of('curves')[2]!.replace, true);
   });
 
   it('says of a run that it is gone, and shows it again when it is back', async () => {

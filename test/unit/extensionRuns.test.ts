@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { setImmediate as immediately } from 'node:timers/promises';
 import { LogTail, levelOfLine, messageOfLine } from '../../extension/logLines.ts';
 import { RunFollower } from '../../extension/runFollower.ts';
 import { RunLogs } from '../../extension/runLogs.ts';
@@ -51,6 +52,24 @@ describe('the registry of runs', () => {
   });
 
   afterEach(() => registry.dispose());
+
+  it('tells of a resume whenever it is written, also between its two looks at the metrics', async () => {
+    for (let moment = 0; moment < 60; moment++) {
+      const run = await TestRun.create(path.join(folder, `moment-${moment}`));
+      run.write(stepRecord(1, 0.9), stepRecord(2, 0.8));
+      const follower = new RunFollower(run.directory);
+      await follower.update();
+      const looking = follower.update();
+      for (let turn = 0; turn < moment; turn++) await immediately();
+      run.write(eventRecord('resumed', 1));
+      const told = [await looking, await follower.update()];
+      assert.ok(
+        told.some(({ historyRewritten }) => historyRewritten),
+        `a resume after ${moment} turns`,
+      );
+      await run.remove();
+    }
+  });
 
   it('finds runs in its folders and those registered, live ones first', async () => {
     const runs = path.join(folder, 'runs');
