@@ -52,16 +52,33 @@ async function writeScenes(folder: string): Promise<void> {
       .toFile(join(folder, name));
 }
 
+/** The list of images in the toolbar; hidden where there is one image alone. */
+const imageSelect = '.tabs + .select-field select';
+
+/** Between two looks at whether something is at work, and the processor time that it takes then; milliseconds. */
+const [restInterval, restTime] = [250, 25];
+
+/** Waits until what is prepared for the next step of the user is there, so that it does not weigh on what is timed. */
+async function atRest(): Promise<void> {
+  await until('rest', async () => {
+    const before = await processorTime();
+    await sleep(restInterval);
+    const after = await processorTime();
+    return after.service + after.others - before.service - before.others <= restTime;
+  });
+}
+
 /** The panel with all scenes, seen through a model. */
 async function openPanel(workbench: Workbench, model: string, size: number): Promise<Frame> {
   const { page } = workbench;
   if ((await page.locator('.tab', { hasText: 'Dense Features' }).count()) === 0) {
     await rowOf(page, 'images').click();
-    await rowOf(page, scenes[0]!).click();
-    await rowOf(page, scenes.at(-1)!).click({ modifiers: ['Shift'] });
-    await chooseFromMenu(page, scenes[1]!, 'Inspect Dense Features');
+    await rowOf(page, scenes.at(-1)!).waitFor();
+    await chooseFromMenu(page, scenes[1]!, 'Inspect Dense Features', scenes);
   }
   const frame = await workbench.webviewFrame('.inspector-toolbar');
+  const images = await frame.locator(imageSelect).locator('option').count();
+  if (images !== scenes.length) throw new Error(`the panel has ${images} images, not ${scenes.length}`);
   const models = frame.locator('.column label.model-field select');
   const value = await until('the model', () =>
     models.evaluate(
@@ -73,6 +90,7 @@ async function openPanel(workbench: Workbench, model: string, size: number): Pro
   await models.selectOption(value);
   await settled(frame);
   await frame.locator('label', { hasText: 'Size' }).locator('select').selectOption(String(size));
+  await until('the map', async () => (await frame.locator('.facts-line').innerText()).includes(`${size} px`));
   await settled(frame);
   return frame;
 }
@@ -119,7 +137,7 @@ async function timeViews(frame: Frame): Promise<void> {
 
 async function timeSettings(frame: Frame): Promise<void> {
   const set =
-    (selector: string, facts: string, fresh = false) =>
+    (selector: string, facts: string, legend = '') =>
     (values: readonly (string | null)[]) =>
       repeat(values.length, async index => {
         const value = values[index]!;
@@ -127,7 +145,7 @@ async function timeSettings(frame: Frame): Promise<void> {
           selector,
           value,
           facts: facts.replace('#', value ?? ''),
-          fresh,
+          legend: legend.replace('#', String(Number(value) + 1)),
         });
         // A hand takes a moment between two settings.
         await sleep(400);
@@ -148,7 +166,11 @@ async function timeSettings(frame: Frame): Promise<void> {
   await settled(frame);
   report(
     'PCA, other components',
-    await set('.view-controls .select-field:nth-child(3) select', '', true)(['4', '5', '6', '3', '2']),
+    await set(
+      '.view-controls .select-field:nth-child(3) select',
+      '',
+      'Blue: PC #',
+    )(['4', '5', '6', '3', '2']),
   );
   await timeGesture(frame, tabOf('similarity', 'query'));
   await frame.getByText('Release pin', { exact: true }).click();
@@ -187,22 +209,22 @@ const takeMarks = (frame: Frame): Promise<Mark[]> =>
 async function timeFirstOverlay(frame: Frame): Promise<void> {
   await timeGesture(frame, tabOf('kMeans', 'clusters over'));
   // The panel opens on the image that was clicked.
-  await frame.locator('.toolbar-line > .select-field select').first().selectOption('0');
+  await frame.locator(imageSelect).selectOption('0');
   await settled(frame);
   await watchMessages(frame);
   const bare = await prepareBareForward('ViT-B-16', 448);
-  const selector = '.toolbar-line > .select-field select';
   const [alone, aloneProcessor, forward, service, others]: number[][] = [[], [], [], [], []];
   const times = await repeat(scenes.length - 1, async index => {
-    // What is prepared for the next step of the user is not part of the next image.
-    await sleep(1000);
+    await atRest();
     const { wall, processor } = await bare.run();
     alone!.push(wall);
     aloneProcessor!.push(processor);
     await takeMarks(frame);
     const before = await processorTime();
-    const facts = 'clusters over.*ms forward';
-    const time = await timeGesture(frame, { selector, value: String(index + 1), facts, fresh: true });
+    const time = await timeGesture(frame, {
+      ...{ selector: imageSelect, value: String(index + 1) },
+      ...{ facts: 'clusters over.*ms forward', label: `^${scenes[index + 1]}` },
+    });
     const after = await processorTime();
     service!.push(after.service - before.service);
     others!.push(after.others - before.others);

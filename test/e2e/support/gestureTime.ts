@@ -11,8 +11,10 @@ export interface Gesture {
   key?: string;
   /** Pattern of the first column's line of numbers, which is written in the same frame as its picture. */
   facts: string;
-  /** The line must have changed. */
-  fresh?: boolean;
+  /** Pattern of what the first column's canvas is called: the line may be the same for two images. */
+  label?: string;
+  /** Pattern of the first column's legend: the line may be the same for two settings. */
+  legend?: string;
 }
 
 /**
@@ -20,14 +22,15 @@ export interface Gesture {
  * at every frame would make the browser draw frames of its own.
  */
 export function timeGesture(frame: Frame, gesture: Gesture): Promise<number> {
-  return frame.evaluate(async ({ selector, value = null, key, facts, fresh }) => {
+  return frame.evaluate(async ({ selector, value = null, key, facts, label = '', legend = '' }) => {
     const target = document.querySelector<HTMLInputElement>(selector);
     if (target === null) throw new Error(`there is no ${selector}`);
-    const context = document.querySelector<HTMLCanvasElement>('.stage-canvas')!.getContext('2d')!;
+    const canvas = document.querySelector<HTMLCanvasElement>('.stage-canvas')!;
+    const context = canvas.getContext('2d')!;
     // No functions with names of their own in here: the transpiler would wrap them in a helper that the page lacks.
     const line = document.querySelector('.facts-line')!;
-    const pattern = new RegExp(facts);
-    const before = line.textContent ?? '';
+    const below = document.querySelector('.column-legend')!;
+    const patterns = [new RegExp(facts), new RegExp(label), new RegExp(legend)];
     // A message sent in the frame's own callback arrives after it has been painted.
     const { port1, port2 } = new MessageChannel();
     context.clearRect = (...area) => {
@@ -37,13 +40,18 @@ export function timeGesture(frame: Frame, gesture: Gesture): Promise<number> {
     let started = 0;
     const shown = new Promise<number>((resolve, reject) => {
       const patience = setTimeout(
-        () => reject(new Error(`${selector}: ${facts} was not drawn, but "${line.textContent}"`)),
+        () =>
+          reject(
+            new Error(
+              `${selector}: ${patterns.join(', ')} was not drawn, but "${line.textContent}", "${canvas.ariaLabel}", "${below.textContent}"`,
+            ),
+          ),
         30_000,
       );
       port1.onmessage = () => {
         const now = performance.now();
-        const text = line.textContent ?? '';
-        if (!pattern.test(text) || (fresh && text === before)) return;
+        const texts = [line.textContent, canvas.ariaLabel, below.textContent];
+        if (!patterns.every((pattern, index) => pattern.test(texts[index] ?? ''))) return;
         clearTimeout(patience);
         resolve(now - started);
       };
