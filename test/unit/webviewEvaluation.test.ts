@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { shownReport } from '../../extension/evaluationReport.ts';
 import { regionReadings } from '../../trainer/evaluate/protocol.ts';
 import { escapeLatex } from '../../trainer/tables.ts';
+import { change, directionOf, margin, numberName, percent, percentChange } from '../../webview/accuracy.ts';
 import { classRows, filterRows, sortRows } from '../../webview/evaluation/classRows.ts';
 import { Comparison } from '../../webview/evaluation/comparison.ts';
 import { Confusions } from '../../webview/evaluation/confusions.ts';
@@ -14,14 +15,6 @@ import {
   latexTable,
   numbersTable,
 } from '../../webview/evaluation/exportTables.ts';
-import {
-  change,
-  directionOf,
-  margin,
-  numberName,
-  percent,
-  percentChange,
-} from '../../webview/evaluation/figures.ts';
 import {
   cellAt,
   extentOf,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { EvaluationRecord, EventRecord, StepRecord } from '../../trainer/protocol.ts';
-import { type Records, RunHistory } from '../../webview/training/history.ts';
+import { type Records, RunHistory, twelveNumbers } from '../../webview/training/history.ts';
 
 const step = (number: number, time: number, loss = 1 / number): StepRecord => ({
   step: number,
@@ -96,6 +96,23 @@ describe('history of a run', () => {
     assert.deepEqual(loss!.best, { step: 10, value: 0.1 });
     assert.equal(accuracy!.name, 'rois.thing.macc1');
     assert.equal(accuracy!.before, null);
+  });
+
+  it('puts the numbers of region classification side by side, before and last', () => {
+    const history = new RunHistory();
+    const numbers = (value: number) => ({ 'heldOut.cosine': 0.5, 'rois.thing.macc1': value });
+    history.append(records({ evaluations: [evaluation(0, 1, { 'heldOut.cosine': 0.5 })] }));
+    assert.equal(twelveNumbers(history.evaluationSummaries()), null);
+    history.append(records({ evaluations: [evaluation(0, 2, numbers(0.1))] }));
+    const first = { before: null, after: { 'rois.thing.macc1': 0.1 } };
+    assert.deepEqual(twelveNumbers(history.evaluationSummaries()), first);
+    history.append(
+      records({ evaluations: [evaluation(10, 3, numbers(0.4)), evaluation(20, 4, numbers(0.3))] }),
+    );
+    assert.deepEqual(twelveNumbers(history.evaluationSummaries()), {
+      before: { 'rois.thing.macc1': 0.1 },
+      after: { 'rois.thing.macc1': 0.3 },
+    });
   });
 
   it('counts the time of training and not the breaks', () => {

@@ -1,4 +1,5 @@
 import type { ComparedRun, StepMetric } from '../../trainer/compare/protocol.ts';
+import { isTwelveNumber, numberTitle } from '../accuracy.ts';
 import { CurveCard, type CurveCardOptions } from '../curveCard.ts';
 import { element } from '../dom.ts';
 import {
@@ -28,22 +29,13 @@ const stepCharts: readonly { metric: StepMetric; title: string; format: Known }[
   { metric: 'imagesPerSecond', title: 'Images per second', format: formatSignificant },
 ];
 
-/** Evaluations drawn before others, with names that say more than their paths. */
-const titles: Readonly<Record<string, string>> = {
-  'heldOut.cosine': 'Cosine on held-out patches',
-  'rois.thing.macc1': 'Boxes, things, top-1 mAcc',
-  'rois.thing.macc5': 'Boxes, things, top-5 mAcc',
-  'rois.stuff.macc1': 'Boxes, stuff, top-1 mAcc',
-  'rois.stuff.macc5': 'Boxes, stuff, top-5 mAcc',
-  'maskpool.thing.macc1': 'Masks, things, top-1 mAcc',
-  'maskpool.thing.macc5': 'Masks, things, top-5 mAcc',
-  'maskpool.stuff.macc1': 'Masks, stuff, top-1 mAcc',
-  'maskpool.stuff.macc5': 'Masks, stuff, top-5 mAcc',
-  'crops.thing.macc1': 'Crops, things, top-1 mAcc',
-  'crops.thing.macc5': 'Crops, things, top-5 mAcc',
-  'crops.stuff.macc1': 'Crops, stuff, top-1 mAcc',
-  'crops.stuff.macc5': 'Crops, stuff, top-5 mAcc',
+/** Evaluations under names that say more than their paths. */
+const titleOf = (name: string): string => {
+  if (name === 'heldOut.cosine') return 'Cosine on held-out patches';
+  return isTwelveNumber(name) ? `${numberTitle(name)} mAcc` : formatName(name);
 };
+
+const formatRateTick = (rate: number): string => (rate === 0 ? '0' : formatScientific(rate, 1));
 
 const formatPlace: Readonly<Record<Axis, (place: number) => string>> = {
   step: place => `step ${formatCount(place)}`,
@@ -98,7 +90,7 @@ export class Charts {
       card.update(title, inLooks(curves, runLooks.length));
     }
     for (const name of evaluatedNames(data.values())) {
-      const title = titles[name] ?? formatName(name);
+      const title = titleOf(name);
       const card = this.#card(name, { title, format: formatMetric });
       const curves = shown.map(({ look, name: runName, run }) => ({
         look,
@@ -128,8 +120,7 @@ export class Charts {
             ? formatCount(place)
             : ''
           : formatTick(place, spacing),
-      formatTick: (value, spacing) =>
-        name === 'lr' && value !== 0 ? formatScientific(value, 1) : formatTick(value, spacing),
+      formatTick: (value, spacing) => (name === 'lr' ? formatRateTick(value) : formatTick(value, spacing)),
       curves: runLooks.map((_, look) => runCurve(look)),
       nearest: true,
       empty: 'Nothing was measured yet.',

@@ -1,8 +1,8 @@
 import type { ComparedRun, RunComparison } from '../../trainer/compare/protocol.ts';
+import { numberTitle, percent } from '../accuracy.ts';
+import { changeElement } from '../changeElement.ts';
 import { drawSample } from '../curveSample.ts';
 import { element } from '../dom.ts';
-import { changeElement } from '../evaluation/changeElement.ts';
-import { kindNames, percent, readingNames } from '../evaluation/figures.ts';
 import { formatName } from '../format.ts';
 import type { Palette } from '../theme.ts';
 import type { ComparisonState } from './protocol.ts';
@@ -100,28 +100,21 @@ export function numberTableRows({
 }: RunComparison): { name: string; cells: (HTMLElement | string)[] }[] {
   return numbers
     .filter(({ values }) => values.some(value => value !== null))
-    .map(({ name, values, differences }) => {
-      const [reading, kind, macc] = name.split('.') as [
-        keyof typeof readingNames,
-        keyof typeof kindNames,
-        string,
-      ];
-      return {
-        name: `${readingNames[reading]}, ${kindNames[kind].toLowerCase()}, top-${macc.slice(-1)}`,
-        cells: values.map((value, at) => {
-          if (value === null)
-            return element('span', {
-              class: 'not-set',
-              text: runs[at]!.problem === null ? '–' : 'cannot be read',
-            });
-          const difference = differences[at] ?? null;
-          return element(
-            'span',
-            {},
-            element('strong', { text: percent(value) }),
-            ...(difference === null ? [] : [' ', changeElement(difference)]),
-          );
-        }),
-      };
-    });
+    .map(({ name, values, differences }) => ({
+      name: numberTitle(name),
+      cells: values.map((value, at) => {
+        if (value === null)
+          return element('span', {
+            class: 'not-set',
+            text: runs[at]!.problem === null ? '–' : 'cannot be read',
+          });
+        const difference = differences[at] ?? null;
+        return element(
+          'span',
+          {},
+          element('strong', { text: percent(value) }),
+          ...(difference === null ? [] : [' ', changeElement(difference)]),
+        );
+      }),
+    }));
 }

@@ -1,6 +1,6 @@
 import type { RegionReading } from '../../trainer/evaluate/protocol.ts';
+import { change, isKnown } from '../accuracy.ts';
 import type { Comparison } from './comparison.ts';
-import { change, isKnown } from './figures.ts';
 import type { ClassColumn, EvaluationState } from './protocol.ts';
 
 /** One line of the table of classes. Accuracies are fractions; null where a side has no region of the class. */

@@ -1,10 +1,10 @@
+import { directionOf, kindNames, margin, percent, percentChange } from '../accuracy.ts';
 import { createTextField } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
 import { createSelect } from '../select.ts';
 import { type ClassRow, classRows, filterRows, sortRows } from './classRows.ts';
 import type { Comparison } from './comparison.ts';
-import { directionOf, kindNames, margin, percent, percentChange } from './figures.ts';
 import type { ClassColumn, EvaluationState } from './protocol.ts';
 
 /** Pixels; the style sheet says the same. */

@@ -1,9 +1,9 @@
 /** Which curves the charts draw, from reports and runs. */
 
 import type { ClassKind, RegionReading } from '../../trainer/evaluate/protocol.ts';
+import { isKnown, numberName, readingNames } from '../accuracy.ts';
 import type { NamedCurve, Point } from '../training/series.ts';
 import type { Comparison } from './comparison.ts';
-import { isKnown, numberName, readingNames } from './figures.ts';
 import type { RunNumbers } from './protocol.ts';
 
 const dense: readonly RegionReading[] = ['rois', 'maskpool'];

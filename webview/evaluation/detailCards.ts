@@ -7,11 +7,11 @@ import {
   regionReadings,
   regionSizes,
 } from '../../trainer/evaluate/protocol.ts';
+import { change, percent, readingNames } from '../accuracy.ts';
+import { changeElement } from '../changeElement.ts';
 import { createTable, element } from '../dom.ts';
 import { formatCount, formatDuration, formatSignificant, formatTime } from '../format.ts';
-import { changeElement } from './changeElement.ts';
 import type { Comparison } from './comparison.ts';
-import { change, percent, readingNames } from './figures.ts';
 import type { ShownReport } from './protocol.ts';
 
 const sizeNames: Readonly<Record<RegionSize | 'overall', string>> = {
@@ -102,6 +102,12 @@ export function sourceCard({ before, after }: Comparison): HTMLElement {
   const fact = (name: string, value: string, title = ''): void => {
     list.append(element('dt', { text: name }), element('dd', { text: value, title }));
   };
+  const path = (name: string, file: string, title = file): void => {
+    list.append(
+      element('dt', { text: name }),
+      element('dd', { class: 'path', title }, element('bdi', { text: file })),
+    );
+  };
   const { counts, data, time, words } = after;
   fact('Model', after.model.name, `${after.model.path}\nSHA-256 ${after.model.sha256}`);
   if (before !== null)
@@ -112,12 +118,12 @@ export function sourceCard({ before, after }: Comparison): HTMLElement {
   );
   const skipped = Object.entries(counts.skipped).filter(([, count]) => count > 0);
   const total = skipped.reduce((sum, [, count]) => sum + count, 0);
-  const reasons = skipped.map(([reason, count]) => `${formatCount(count)} ${reason}`).join(', ');
-  fact('Skipped', skipped.length > 1 ? `${formatCount(total)}: ${reasons}` : reasons || 'none');
+  const reasons = skipped.map(([reason, count]) => `${reason}: ${formatCount(count)}`).join('; ');
+  fact('Skipped', skipped.length > 1 ? `${formatCount(total)} (${reasons})` : reasons || 'none');
   fact('Classes', `${formatCount(after.classes.length)}, words: ${words.source}`, `SHA-256 ${words.sha256}`);
   fact('Input', `${formatCount(after.size)} px`);
-  fact('Annotations', data.annotations, `${data.annotations}\nSHA-256 ${data.sha256}`);
-  fact('Images', data.images);
+  path('Annotations', data.annotations, `${data.annotations}\nSHA-256 ${data.sha256}`);
+  path('Images', data.images);
   const forward =
     time.seconds > 0 ? `, ${Math.round((100 * time.forwardSeconds) / time.seconds)} % in forward passes` : '';
   fact(

@@ -2,10 +2,10 @@
 
 import { classKinds, type RegionReading, regionReadings } from '../../trainer/evaluate/protocol.ts';
 import { escapeLatex } from '../../trainer/tables.ts';
+import { change, isKnown, numberName } from '../accuracy.ts';
 import { classRows } from './classRows.ts';
 import type { Comparison } from './comparison.ts';
 import { Confusions } from './confusions.ts';
-import { change, isKnown, numberName } from './figures.ts';
 import type { ShownReport } from './protocol.ts';
 
 const exact = (value: number | null | undefined): string => (isKnown(value) ? String(value) : '');

@@ -1,9 +1,9 @@
 import { type RegionReading, regionReadings } from '../../trainer/evaluate/protocol.ts';
+import { readingNames, readingNotes } from '../accuracy.ts';
 import { type ButtonControl, createButton } from '../controls.ts';
 import { element, setAttribute, setText } from '../dom.ts';
 import { createSelect, type Select } from '../select.ts';
 import type { SelectOption } from '../selectOption.ts';
-import { readingNames, readingNotes } from './figures.ts';
 import {
   type EvaluationState,
   type EvaluationTab,

@@ -1,3 +1,4 @@
+import { percent, percentChange, readingNames } from '../accuracy.ts';
 import { createButton } from '../controls.ts';
 import { createTable, element, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
@@ -5,7 +6,6 @@ import { createSelect, type Select } from '../select.ts';
 import type { Palette } from '../theme.ts';
 import type { Comparison } from './comparison.ts';
 import { Confusions } from './confusions.ts';
-import { percent, percentChange, readingNames } from './figures.ts';
 import { MatrixCanvas } from './matrixCanvas.ts';
 import type { MatrixEntry } from './matrixPainting.ts';
 import type { EvaluationState, MatrixSide, Side } from './protocol.ts';

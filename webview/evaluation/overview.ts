@@ -1,15 +1,15 @@
 import { classKinds } from '../../trainer/evaluate/protocol.ts';
+import { kindNames, percent } from '../accuracy.ts';
 import { CurveCard } from '../curveCard.ts';
 import { element } from '../dom.ts';
 import { formatCount } from '../format.ts';
+import { NumbersCard } from '../numbersCard.ts';
 import { createSelect, type Select } from '../select.ts';
 import { type Palette, withOpacity } from '../theme.ts';
 import type { Curve } from '../training/lineChart.ts';
 import type { Comparison } from './comparison.ts';
 import { epochCurves, sweepCurves } from './curves.ts';
 import { retentionCard, sizesCard, sourceCard } from './detailCards.ts';
-import { kindNames, percent } from './figures.ts';
-import { NumbersCard } from './numbersCard.ts';
 import type { EvaluationState, RunNumbers } from './protocol.ts';
 
 const faded = (colour: string, palette: Palette): string =>
@@ -97,7 +97,7 @@ export class Overview {
   update(comparison: Comparison, runs: readonly RunNumbers[], state: EvaluationState): void {
     const { kind, top } = state.chart;
     this.#select.value = `${kind}.${top}`;
-    this.#numbers.update(comparison);
+    this.#numbers.update(comparison.before?.numbers ?? null, comparison.after.numbers);
     const what = `${kindNames[kind]}, top-${top}`;
     this.epochs.update(`${what} over epochs`, epochCurves(runs, kind, top));
     this.sweep.update(`${what} over input sizes`, sweepCurves(comparison, kind, top));

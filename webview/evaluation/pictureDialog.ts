@@ -1,8 +1,8 @@
 import { type EvaluatedClass, regionReadings } from '../../trainer/evaluate/protocol.ts';
+import { readingNames } from '../accuracy.ts';
 import { createButton } from '../controls.ts';
 import { element } from '../dom.ts';
 import { formatCount } from '../format.ts';
-import { readingNames } from './figures.ts';
 import { type EvaluationHost, problemOf } from './host.ts';
 import type { ShownRegion, Side } from './protocol.ts';
 import { markedPicture, rankingList } from './regionCard.ts';

@@ -1,10 +1,10 @@
+import { readingNames } from '../accuracy.ts';
 import { createButton, createProgressRing } from '../controls.ts';
 import { element, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
 import { icon } from '../icons.ts';
 import { createSelect, type Select } from '../select.ts';
 import type { Comparison } from './comparison.ts';
-import { readingNames } from './figures.ts';
 import { type EvaluationHost, problemOf } from './host.ts';
 import { PictureDialog } from './pictureDialog.ts';
 import type { EvaluationState, RegionOutcome, RegionSelection, ShownRegion, Side } from './protocol.ts';

@@ -1,5 +1,5 @@
 import type { SegmentationReport, SegmentSideReport } from '../../trainer/segment/protocol.ts';
-import { change, isKnown } from './figures.ts';
+import { change, isKnown } from '../accuracy.ts';
 import type { SegmentColumn } from './protocol.ts';
 
 /** One line of the table of segmented classes. IoU and average precision are fractions; null where not known. */

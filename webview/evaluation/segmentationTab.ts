@@ -1,9 +1,9 @@
 import { clusterColour, cssColour } from '../../trainer/dense/colourMaps.ts';
 import type { SegmentationReport, SegmentSideReport } from '../../trainer/segment/protocol.ts';
+import { change, directionOf, percent, percentChange } from '../accuracy.ts';
 import { createButton } from '../controls.ts';
 import { createTable, element, setText } from '../dom.ts';
 import { formatCount } from '../format.ts';
-import { change, directionOf, percent, percentChange } from './figures.ts';
 import { type EvaluationHost, problemOf } from './host.ts';
 import {
   type EvaluationState,

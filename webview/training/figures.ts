@@ -1,4 +1,5 @@
 import type { StepRecord } from '../../trainer/protocol.ts';
+import { isTwelveNumber } from '../accuracy.ts';
 import { element, setText } from '../dom.ts';
 import {
   formatChange,
@@ -50,7 +51,7 @@ class Figure {
   }
 }
 
-/** The numbers that matter now: the last step, the best loss, and every evaluation before, at its best and last. */
+/** The numbers that matter now: the last step, the best loss, and evaluations before, at their best and last. */
 export class Figures {
   readonly root = element('dl', { class: 'figures' });
   readonly #loss = new Figure('Loss');
@@ -88,7 +89,9 @@ export class Figures {
     this.#lossScale.show(formatCount(lossScale), `${formatCount(skippedSteps)} ${steps} skipped`);
   }
 
-  #showEvaluations(evaluations: readonly EvaluationSummary[]): void {
+  /** The twelve numbers of region classification have a card of their own. */
+  #showEvaluations(all: readonly EvaluationSummary[]): void {
+    const evaluations = all.filter(({ name }) => !isTwelveNumber(name));
     for (const [name, figure] of this.#evaluations) {
       if (evaluations.some(evaluation => evaluation.name === name)) continue;
       figure.root.remove();

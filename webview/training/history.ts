@@ -1,4 +1,5 @@
 import type { EvaluationRecord, EventRecord, StepRecord } from '../../trainer/protocol.ts';
+import { isTwelveNumber, type TwelveNumbers } from '../accuracy.ts';
 
 /** The three kinds of records of a run, each in file order. */
 export interface Records {
@@ -132,4 +133,18 @@ function summarise(name: string, values: Map<number, number>): EvaluationSummary
     last: points[points.length - 1]!,
     points,
   };
+}
+
+/** Region classification before training, null where it was not measured, and last; null without any. */
+export function twelveNumbers(
+  evaluations: readonly EvaluationSummary[],
+): { before: TwelveNumbers | null; after: TwelveNumbers } | null {
+  const [before, after]: [TwelveNumbers, TwelveNumbers] = [{}, {}];
+  for (const { name, before: was, last } of evaluations) {
+    if (!isTwelveNumber(name)) continue;
+    if (was !== null && last.step > 0) before[name] = was;
+    after[name] = last.value;
+  }
+  if (Object.keys(after).length === 0) return null;
+  return { before: Object.keys(before).length === 0 ? null : before, after };
 }

@@ -2,6 +2,7 @@ import type { RunSummary } from '../../trainer/protocol.ts';
 import { createProgressRing, registerControls } from '../controls.ts';
 import { element, setText } from '../dom.ts';
 import { DrawSchedule } from '../drawSchedule.ts';
+import { NumbersCard } from '../numbersCard.ts';
 import { listenToPanel } from '../panelEvents.ts';
 import { readPalette } from '../theme.ts';
 import { acquireApi } from '../vscodeApi.ts';
@@ -10,7 +11,7 @@ import { ConfigurationView } from './configurationView.ts';
 import { EventList } from './eventList.ts';
 import { Figures } from './figures.ts';
 import { Header } from './header.ts';
-import { RunHistory } from './history.ts';
+import { RunHistory, twelveNumbers } from './history.ts';
 import { restoreState } from './panelState.ts';
 import { Patches } from './patches.ts';
 import type { MessageFromPanel, MessageToPanel, TrainingPanelState } from './protocol.ts';
@@ -27,6 +28,7 @@ class TrainingPanel {
   readonly #history = new RunHistory();
   readonly #header = new Header(command => this.#post({ kind: 'command', command }));
   readonly #figures = new Figures();
+  readonly #numbers = new NumbersCard();
   readonly #charts: Charts;
   readonly #patches: Patches;
   readonly #configuration: ConfigurationView;
@@ -67,6 +69,7 @@ class TrainingPanel {
       'div',
       { class: 'measured' },
       this.#figures.root,
+      this.#numbers.root,
       this.#charts.root,
       this.#table.root,
     );
@@ -146,6 +149,9 @@ class TrainingPanel {
       return;
     }
     this.#figures.update(this.#history, evaluations);
+    const numbers = twelveNumbers(evaluations);
+    this.#numbers.root.hidden = numbers === null;
+    if (numbers !== null) this.#numbers.update(numbers.before, numbers.after);
     this.#charts.update(this.#history.steps, evaluations);
     this.#table.update(this.#history);
   }

@@ -1,9 +1,14 @@
-/** Accuracies and cosines as the panel prints them. Everything here is plain text in, plain text out. */
+/** Accuracies and cosines as panels print them. Everything here is plain text in, plain text out. */
 
-import type { ClassKind, RegionReading, TwelveNumberName } from '../../trainer/evaluate/protocol.ts';
-import { UNKNOWN } from '../format.ts';
+import {
+  type ClassKind,
+  type RegionReading,
+  type TwelveNumberName,
+  twelveNumberNames,
+} from '../trainer/evaluate/protocol.ts';
+import { UNKNOWN } from './format.ts';
 
-/** Readings by their names in the panel, and what each is. */
+/** Readings by their names in panels, and what each is. */
 export const readingNames: Readonly<Record<RegionReading, string>> = {
   rois: 'Boxes',
   maskpool: 'Masks',
@@ -20,6 +25,18 @@ export const kindNames: Readonly<Record<ClassKind, string>> = { thing: 'Things',
 
 export function numberName(reading: RegionReading, kind: ClassKind, top: 1 | 5): TwelveNumberName {
   return `${reading}.${kind}.macc${top}`;
+}
+
+/** Mean class accuracies, fractions of 1; those that were not measured are missing or null. */
+export type TwelveNumbers = Partial<Record<TwelveNumberName, number | null>>;
+
+export const isTwelveNumber = (name: string): name is TwelveNumberName =>
+  twelveNumberNames.some(known => known === name);
+
+/** Such as "Boxes, things, top-1". */
+export function numberTitle(name: TwelveNumberName): string {
+  const [reading, kind, accuracy] = name.split('.') as [RegionReading, ClassKind, string];
+  return `${readingNames[reading]}, ${kindNames[kind].toLowerCase()}, top-${accuracy.slice(-1)}`;
 }
 
 type Unknown = number | null | undefined;

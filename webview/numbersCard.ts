@@ -1,8 +1,15 @@
-import { classKinds, regionReadings } from '../../trainer/evaluate/protocol.ts';
-import { element } from '../dom.ts';
+import { classKinds, regionReadings, type TwelveNumberName } from '../trainer/evaluate/protocol.ts';
+import {
+  change,
+  kindNames,
+  numberName,
+  percent,
+  readingNames,
+  readingNotes,
+  type TwelveNumbers,
+} from './accuracy.ts';
 import { changeElement } from './changeElement.ts';
-import type { Comparison } from './comparison.ts';
-import { change, kindNames, numberName, percent, readingNames, readingNotes } from './figures.ts';
+import { element } from './dom.ts';
 
 const tops = [1, 5] as const;
 
@@ -25,7 +32,8 @@ export class NumbersCard {
     );
   }
 
-  update(comparison: Comparison): void {
+  /** @param before Null where there is nothing to compare with. */
+  update(before: TwelveNumbers | null, after: TwelveNumbers): void {
     const kinds = element(
       'tr',
       {},
@@ -60,7 +68,7 @@ export class NumbersCard {
           element('small', { text: readingNotes[reading] }),
         ),
         ...classKinds.flatMap(kind =>
-          tops.map(top => numberCell(comparison, numberName(reading, kind, top))),
+          tops.map(top => numberCell(before, after, numberName(reading, kind, top))),
         ),
       ),
     );
@@ -78,8 +86,8 @@ export class NumbersCard {
   }
 }
 
-function numberCell({ before, after }: Comparison, name: ReturnType<typeof numberName>): HTMLElement {
-  const [was, is] = [before?.numbers[name], after.numbers[name]];
+function numberCell(before: TwelveNumbers | null, after: TwelveNumbers, name: TwelveNumberName): HTMLElement {
+  const [was, is] = [before?.[name], after[name]];
   const cell = element(
     'td',
     { attributes: { 'data-number': name } },
