@@ -32,7 +32,7 @@ export class FollowedRun {
     return this.#read;
   }
 
-  /** Changes when the run's student is written anew; empty while there is none. */
+  /** Changes when the run's student is written anew, comes or goes. */
   get student(): string {
     return this.#student;
   }

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { ModelSource } from '../webview/inspector/protocol/models.ts';
 import { inspectorViews } from '../webview/inspector/protocol/state.ts';
 import { IMAGE_EXTENSIONS } from './candidates.ts';
 import { absolutePath, isPlainObject, rejectUnknown, wholeNumber } from './commandArguments.ts';
@@ -23,9 +24,10 @@ export function isInspectArgument(value: unknown): value is Record<string, unkno
 /**
  * Checks the argument of the command, which is free text in a key binding.
  *
+ * @param demoModel Folder of the model that ships, which goes by its own name.
  * @throws Error naming the entry that cannot be used.
  */
-export function parseInspectArguments(value: Record<string, unknown>): InspectArguments {
+export function parseInspectArguments(value: Record<string, unknown>, demoModel: string): InspectArguments {
   rejectUnknown('clipself.inspectDenseFeatures', value, known);
   const { model, size, view } = value;
   const { minimum, maximum } = SIZE_RANGE;
@@ -34,11 +36,14 @@ export function parseInspectArguments(value: Record<string, unknown>): InspectAr
   }
   return {
     images: parseImages(value.images),
-    ...(model === undefined ? {} : { source: { kind: 'file' as const, path: absolutePath('model', model) } }),
+    ...(model === undefined ? {} : { source: sourceOf(absolutePath('model', model), demoModel) }),
     ...(size === undefined ? {} : { size: wholeNumber('size', size, minimum, maximum) }),
     ...(view === undefined ? {} : { view }),
   };
 }
+
+const sourceOf = (file: string, demoModel: string): ModelSource =>
+  file === demoModel ? { kind: 'demo' } : { kind: 'file', path: file };
 
 function parseImages(value: unknown): string[] {
   const images = Array.isArray(value) ? value : [value];

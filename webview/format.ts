@@ -10,10 +10,17 @@ export function formatCount(value: number): string {
   return Number.isFinite(value) ? grouped.format(value) : UNKNOWN;
 }
 
-/** Losses and cosines: four decimals; below 0.001 four significant digits, so that small losses stay readable. */
+/** Losses and other metrics: four decimals; below 0.001 four significant digits, so that small losses stay readable. */
 export function formatMetric(value: number | null): string {
   if (value === null || !Number.isFinite(value)) return UNKNOWN;
   return value !== 0 && Math.abs(value) < 1e-3 ? formatScientific(value, 3) : value.toFixed(4);
+}
+
+/** Cosines, which stand below each other: four decimals, whatever their size; −0.0006. */
+export function formatCosine(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return UNKNOWN;
+  const text = Math.abs(value).toFixed(4);
+  return value < 0 && /[1-9]/.test(text) ? `−${text}` : text;
 }
 
 /** 1.00e-5, the way learning rates are written in papers and configuration files. */

@@ -19,8 +19,9 @@ export async function inspectDenseFeatures(
   panels: InspectorPanels,
   argument: unknown,
   selection: unknown,
+  demoModel: string,
 ): Promise<string[] | null> {
-  const chosen = await chosenImages(argument, selection);
+  const chosen = await chosenImages(argument, selection, demoModel);
   if (chosen === null) return null;
   const { images, ...wishes } = chosen;
   panels.show(images, wishes);
@@ -30,8 +31,9 @@ export async function inspectDenseFeatures(
 async function chosenImages(
   argument: unknown,
   selection: unknown,
+  demoModel: string,
 ): Promise<ReturnType<typeof parseInspectArguments> | null> {
-  if (isInspectArgument(argument)) return parseInspectArguments(argument);
+  if (isInspectArgument(argument)) return parseInspectArguments(argument, demoModel);
   const selected = (Array.isArray(selection) ? selection : [argument]).filter(isFileUri);
   if (selected.length > 0) return { images: imagesAmong(selected.map(uri => uri.fsPath)) };
   const open = imageOfActiveTab();

@@ -30,12 +30,14 @@ export class Inspector implements vscode.Disposable {
   /** For other panels that look through models. */
   readonly service: Pick<InspectorService, 'request'>;
   readonly #panels: InspectorPanels;
+  readonly #demoModel: string;
   readonly #disposables: vscode.Disposable;
 
   constructor(context: InspectorContext) {
     const { extension, registry, memory, channel } = context;
     const service = createService(extension, channel);
     this.service = service;
+    this.#demoModel = context.demo.model;
     const models = createModels(context);
     const getModel = () => context.models.get();
     this.#panels = new InspectorPanels({
@@ -62,7 +64,7 @@ export class Inspector implements vscode.Disposable {
 
   /** The command. */
   inspect(argument: unknown, selection: unknown): Promise<string[] | null> {
-    return inspectDenseFeatures(this.#panels, argument, selection);
+    return inspectDenseFeatures(this.#panels, argument, selection, this.#demoModel);
   }
 
   /** Shows an image, beside what is in view, with what is wished for. */

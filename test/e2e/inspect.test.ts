@@ -189,7 +189,7 @@ describe('inspecting dense features in a real VS Code', function () {
     await frame.getByText('Cosines as a table', { exact: true }).click();
     const cells = await frame.locator('.cosine-table td').allInnerTexts();
     assert.equal(cells.length, 16);
-    assert.ok(cells.every(text => Math.abs(Number(text)) <= 1));
+    assert.ok(cells.every(text => Math.abs(Number(text.replace('−', '-'))) <= 1));
     const line = await take(frame, 'Copy as command', /^Copied: (printf .+clipself .+)$/);
     const { cosines } = await runClipself(line);
     assertNear(cosines, cells);
@@ -365,7 +365,10 @@ describe('inspecting dense features in a real VS Code', function () {
 function assertNear(cosines: unknown, shown: readonly string[]): void {
   assert.ok(Array.isArray(cosines) && cosines.length === shown.length);
   shown.forEach((text, index) => {
-    assert.ok(Math.abs(Number(text) - cosines[index]) < 3e-4, `${text} and ${cosines[index]}`);
+    assert.ok(
+      Math.abs(Number(text.replace('−', '-')) - cosines[index]) < 3e-4,
+      `${text} and ${cosines[index]}`,
+    );
   });
 }
 

@@ -25,6 +25,9 @@ import { openWorkbench, type Workbench } from './support/workbench.ts';
 const IMAGE = 'scene.png';
 const WORDS = ['sky', 'grass', 'a red car', 'a face', 'a house', 'fruit'];
 
+/** A number as the panel prints it. */
+const numberOf = (text: string): number => Number(text.replace('−', '-'));
+
 describe('words in the inspector', function () {
   this.timeout(2 * PATIENCE);
   let folder: TemporaryFolder;
@@ -136,7 +139,7 @@ describe('words in the inspector', function () {
     await hover(frame, 0.5, 0.5);
     const first = await ranked(frame);
     assert.equal(first.length, 5);
-    const cosines = first.map(text => Number(/-?[\d.]+$/.exec(text.trim())![0]));
+    const cosines = first.map(text => numberOf(/−?[\d.]+$/.exec(text.trim())![0]));
     assert.deepEqual(
       cosines,
       [...cosines].sort((a, b) => b - a),
@@ -302,7 +305,7 @@ describe('words in the inspector', function () {
       });
     const line = await take(frame, 'Copy as command', /^Copied: (printf .+clipself regions .+)$/);
     const { words } = JSON.parse(await run(line, '--json'));
-    const shown = lists.map(text => [...text.matchAll(/-?\d\.\d+/g)].map(([number]) => Number(number)));
+    const shown = lists.map(text => [...text.matchAll(/−?\d\.\d+/g)].map(([number]) => numberOf(number)));
     for (const [side, kind] of (['roi', 'crop'] as const).entries())
       words[1][kind].forEach(({ cosine }: { cosine: number }, rank: number) => {
         // The panel pools what it keeps, which is float16.

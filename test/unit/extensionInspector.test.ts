@@ -26,18 +26,22 @@ describe('the argument of Inspect Dense Features', () => {
   it('takes images, model, size and view', () => {
     const argument = { images: ['/a/b.jpg', '/a/../a/b.jpg'], model: '/m', size: 448, view: 'pca' };
     assert.ok(isInspectArgument(argument));
-    assert.deepEqual(parseInspectArguments(argument), {
+    assert.deepEqual(parseInspectArguments(argument, '/demo'), {
       images: ['/a/b.jpg'],
       source: { kind: 'file', path: '/m' },
       size: 448,
       view: 'pca',
     });
-    assert.deepEqual(parseInspectArguments({ images: '/a/scan.TIFF' }), { images: ['/a/scan.TIFF'] });
+    assert.deepEqual(parseInspectArguments({ images: '/a/scan.TIFF' }, '/demo'), {
+      images: ['/a/scan.TIFF'],
+    });
+    const demo = parseInspectArguments({ images: '/a/b.png', model: '/demo' }, '/demo');
+    assert.deepEqual(demo.source, { kind: 'demo' });
   });
 
   it('names the entry that cannot be used', () => {
     const refuses = (argument: Record<string, unknown>, pattern: RegExp) =>
-      assert.throws(() => parseInspectArguments(argument), pattern);
+      assert.throws(() => parseInspectArguments(argument, '/demo'), pattern);
     refuses({ images: '/a.png', sise: 3 }, /“sise” is not an argument/);
     refuses({ images: 'a.png' }, /“images” must be an absolute path, not "a\.png"/);
     refuses({ images: [] }, /at least one image/);

@@ -6,6 +6,7 @@ import {
   cellOf,
   cosineStatistics,
   neighbour,
+  numberPlace,
   readingOrder,
 } from '../../webview/training/patchGrid.ts';
 
@@ -32,6 +33,18 @@ describe('patches of a preview', () => {
   it('know their row and column', () => {
     assert.deepEqual(cellOf(preview, 0), { row: 2, column: 3 });
     assert.deepEqual(cellOf(preview, 1), { row: 1, column: 1 });
+  });
+
+  it('have their number in the middle; regions in a corner, where nested ones do not share it', () => {
+    const scale = { x: 2, y: 2 };
+    assert.deepEqual(numberPlace(preview, 0, scale, 10), { x: 500, y: 150 });
+    const regions: PatchPreview = { ...preview, rows: 0, columns: 0 };
+    regions.boxes = [
+      [0, 0, 300, 100],
+      [50, 25, 250, 75],
+    ];
+    assert.deepEqual(numberPlace(regions, 0, scale, 10), { x: 18, y: 10 });
+    assert.deepEqual(numberPlace(regions, 1, scale, 10), { x: 118, y: 60 });
   });
 
   it('are read row by row', () => {

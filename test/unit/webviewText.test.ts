@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { RunConfiguration, RunState, RunSummary } from '../../trainer/protocol.ts';
 import {
   formatChange,
+  formatCosine,
   formatCount,
   formatDuration,
   formatMemory,
@@ -23,6 +24,16 @@ describe('numbers in panels', () => {
       '0.0000',
       '1.234e-4',
       '–',
+      '–',
+    ]);
+  });
+
+  it('prints cosines with four decimals, whatever their size', () => {
+    assert.deepEqual([0.31962, -0.000639, -0.00001, -1, null].map(formatCosine), [
+      '0.3196',
+      '−0.0006',
+      '0.0000',
+      '−1.0000',
       '–',
     ]);
   });

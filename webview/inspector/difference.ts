@@ -1,5 +1,5 @@
 import { element } from '../dom.ts';
-import { formatChange, formatMetric } from '../format.ts';
+import { formatChange, formatCosine } from '../format.ts';
 import { colourMapOf } from './cellPixels.ts';
 import { validStatistics } from './featureMap.ts';
 import { scalarLegend } from './legend.ts';
@@ -49,8 +49,8 @@ export function differencePicture(
       scalarLegend(colourMap, range, value => value.toFixed(3), 'Cosine distance to the first column'),
     ],
     legendKey: `distance|${range.join()}|${colourMap}`,
-    describe: patch => `cosine distance ${formatMetric(distances[patch] ?? Number.NaN)} to the first column`,
-    facts: `cosine distance to the first column: mean ${formatMetric(statistics?.mean ?? Number.NaN)}, highest ${formatMetric(statistics?.highest ?? Number.NaN)}`,
+    describe: patch => `cosine distance ${formatCosine(distances[patch] ?? Number.NaN)} to the first column`,
+    facts: `cosine distance to the first column: mean ${formatCosine(statistics?.mean ?? Number.NaN)}, highest ${formatCosine(statistics?.highest ?? Number.NaN)}`,
   };
 }
 

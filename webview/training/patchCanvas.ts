@@ -2,6 +2,7 @@ import type { PatchPreview } from '../../trainer/protocol.ts';
 import { cosineColour, cssColour } from '../cosineColour.ts';
 import { drawPlate } from '../plate.ts';
 import type { Palette } from '../theme.ts';
+import { areRegions, numberPlace } from './patchGrid.ts';
 
 export interface PatchDrawing {
   preview: PatchPreview;
@@ -17,7 +18,7 @@ const tintOpacity = 0.4;
 
 /**
  * Draws the patches of a step over their image, each with its cosine as a number and, except in high contrast, as a
- * tint. `width` and `height` are the canvas's size in CSS pixels.
+ * tint; of regions the outline has the colour. `width` and `height` are the canvas's size in CSS pixels.
  */
 export function drawPatches(
   canvas: HTMLCanvasElement,
@@ -42,6 +43,8 @@ export function drawPatches(
   const order = preview.boxes.map((_, index) => index).filter(index => index !== selected);
   if (selected >= 0) order.push(selected);
   for (const index of order) drawPatch(context, drawing, index, scale);
+  // Above all patches: regions overlap.
+  for (const index of order) drawNumber(context, drawing, index, scale);
 }
 
 function drawPatch(
@@ -56,7 +59,7 @@ function drawPatch(
   const cosine = preview.cosines[index] ?? Number.NaN;
   const colour = cosineColour(cosine);
   const marked = index === selected;
-  if (!palette.highContrast && !marked) {
+  if (!palette.highContrast && !marked && !areRegions(preview)) {
     context.fillStyle = cssColour(colour, tintOpacity);
     context.fillRect(left, top, width, height);
   }
@@ -68,22 +71,23 @@ function drawPatch(
     : palette.highContrast
       ? palette.foreground
       : cssColour(colour);
-  context.lineWidth = marked ? 3 : 1;
+  context.lineWidth = marked ? 3 : areRegions(preview) ? 2 : 1;
   context.strokeRect(left + 1, top + 1, width - 2, height - 2);
-  drawNumber(context, palette, cosine, left + width / 2, top + height / 2, Math.min(width, height * 2));
 }
 
-/** The cosine on an opaque plate in the middle of its patch; left out where the patch is too small for it. */
+/** The cosine on an opaque plate; left out where there is too little room for it. */
 function drawNumber(
   context: CanvasRenderingContext2D,
-  palette: Palette,
-  cosine: number,
-  x: number,
-  y: number,
-  room: number,
+  { preview, palette }: PatchDrawing,
+  index: number,
+  scale: { x: number; y: number },
 ): void {
-  const text = Number.isFinite(cosine) ? cosine.toFixed(2) : '?';
-  const size = Math.min(palette.fontSize, room / 3);
+  const [x0, y0, x1, y1] = preview.boxes[index]!;
+  const [width, height] = [(x1 - x0) * scale.x, (y1 - y0) * scale.y];
+  const size = Math.min(palette.fontSize, width / 3, (height * 2) / 3);
   if (size < 8) return;
+  const cosine = preview.cosines[index] ?? Number.NaN;
+  const text = Number.isFinite(cosine) ? cosine.toFixed(2) : '?';
+  const { x, y } = numberPlace(preview, index, scale, size);
   drawPlate(context, palette, text, x, y, size);
 }

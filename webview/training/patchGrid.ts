@@ -5,9 +5,31 @@ export type Box = PatchPreview['boxes'][number];
 
 export type Direction = 'left' | 'right' | 'up' | 'down';
 
+/** Regions lie over each other; patches of a grid do not. */
+export const areRegions = ({ rows }: PatchPreview): boolean => rows === 0;
+
+/**
+ * Where the number of a box has its middle, in CSS pixels: in the middle of a patch, in the upper left corner of a region,
+ * since nested regions may share their middle.
+ *
+ * @param scale CSS pixels in a pixel of the file.
+ * @param size Of the number's font, CSS pixels.
+ */
+export function numberPlace(
+  preview: PatchPreview,
+  index: number,
+  scale: { x: number; y: number },
+  size: number,
+): { x: number; y: number } {
+  const box = preview.boxes[index]!;
+  if (areRegions(preview)) return { x: box[0] * scale.x + size * 1.8, y: box[1] * scale.y + size };
+  const [x, y] = centre(box);
+  return { x: x * scale.x, y: y * scale.y };
+}
+
 /** Row and column of a box in the grid of a preview, counted from 1. Regions that are no grid patches are numbered. */
 export function cellOf(preview: PatchPreview, index: number): { row: number; column: number } {
-  if (preview.rows === 0) return { row: index + 1, column: 0 };
+  if (areRegions(preview)) return { row: index + 1, column: 0 };
   const [x, y] = centre(preview.boxes[index]!);
   const cell = (position: number, extent: number, cells: number): number =>
     Math.min(Math.max(Math.floor((position / extent) * cells), 0), cells - 1) + 1;

@@ -3,7 +3,7 @@ import { clusterWords, type Words } from '../../../trainer/dense/words.ts';
 import { createCheckbox, createSlider } from '../../controls.ts';
 import { cssColour } from '../../cosineColour.ts';
 import { element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 import type { ProgressListener } from '../host.ts';
 import { K_RANGE } from '../panelState.ts';
 import type { ClusterSettings, CopyCommandQuery, KMeansMap } from '../protocol/requests.ts';
@@ -178,7 +178,7 @@ export class KMeansView implements View {
     const label = clusters?.labels[patch] ?? -1;
     if (clusters === null || label < 0) return '';
     const name = this.#namesOf(column, clusters)[label];
-    const named = name ? `: ${name.word}, cosine ${formatMetric(name.cosine)}` : '';
+    const named = name ? `: ${name.word}, cosine ${formatCosine(name.cosine)}` : '';
     return `cluster ${label + 1} (${percent(clusters.shares[label] ?? 0)} of the image)${named}`;
   }
 

@@ -1,6 +1,6 @@
 import type { NearWord, Words } from '../../../trainer/dense/words.ts';
 import { element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 
 /** Words of a ranking. */
 export const RANKED_WORDS = 5;
@@ -12,7 +12,7 @@ const plain = (word: string): string => word.trim().toLowerCase().replaceAll('_'
 
 /** "sky 0.312, sea 0.290". */
 export const nearWordText = (near: readonly NearWord[], { names }: Words): string =>
-  near.map(({ word, cosine }) => `${names[word]} ${formatMetric(cosine)}`).join(', ');
+  near.map(({ word, cosine }) => `${names[word]} ${formatCosine(cosine)}`).join(', ');
 
 /**
  * Words with their cosines, best first. It keeps its height while there is nothing to rank: the image above must not
@@ -36,7 +36,7 @@ export function nearWordList(
       { class: isTrue ? 'near-word true-word' : 'near-word' },
       element('span', { text: isTrue ? `${name} ✓` : name }),
       ...(isTrue ? [element('span', { class: 'screen-reader', text: 'its label' })] : []),
-      element('span', { class: 'near-cosine', text: formatMetric(found.cosine) }),
+      element('span', { class: 'near-cosine', text: formatCosine(found.cosine) }),
     );
   });
   return element(

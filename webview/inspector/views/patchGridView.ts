@@ -1,7 +1,7 @@
 import { createCheckbox, createSlider } from '../../controls.ts';
 import { cosineColour, cssColour } from '../../cosineColour.ts';
 import { createTable, element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 import { drawPlate, type PictureContext } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import type { ProgressListener } from '../host.ts';
@@ -90,7 +90,7 @@ export class PatchGridView implements View {
     const result = this.#results.get(this.#name(column));
     const cell = result ? this.#cellUnderCursor(result) : -1;
     if (result === undefined || cell < 0 || this.#context.state.patches.tokens) return pixels;
-    return `in the patch of ${this.#cellName(cell)}, cosine ${formatMetric(result.cosines[cell] ?? null)}`;
+    return `in the patch of ${this.#cellName(cell)}, cosine ${formatCosine(result.cosines[cell] ?? null)}`;
   }
 
   moved(): void {
@@ -172,7 +172,7 @@ export class PatchGridView implements View {
           'tr',
           {},
           element('th', { text: name, attributes: { scope: 'row' } }),
-          ...cells.map(cosine => element('td', { text: formatMetric(cosine) })),
+          ...cells.map(cosine => element('td', { text: formatCosine(cosine) })),
         ),
       );
     });
@@ -248,6 +248,6 @@ function summary(cosines: readonly number[], nameOf: (index: number) => string):
   const worst = finite
     .sort((a, b) => a.cosine - b.cosine)
     .slice(0, 3)
-    .map(({ cosine, index }) => `${nameOf(index)} (${formatMetric(cosine)})`);
-  return `mean cosine ${formatMetric(mean)} · lowest: ${worst.join('; ')}`;
+    .map(({ cosine, index }) => `${nameOf(index)} (${formatCosine(cosine)})`);
+  return `mean cosine ${formatCosine(mean)} · lowest: ${worst.join('; ')}`;
 }

@@ -1,6 +1,6 @@
 import { type NearWord, nearestWords, type Words } from '../../../trainer/dense/words.ts';
 import { element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 import type { RegionsResult } from '../protocol/requests.ts';
 import { isSameWord, nearWordList, RANKED_WORDS } from './nearWordList.ts';
 
@@ -107,7 +107,7 @@ export function nameFields(name: RegionName | undefined, words: Words): string[]
   return (['dense', 'crop'] as const).flatMap(kind => {
     const near = name?.[kind] ?? [];
     const [best] = near;
-    const all = near.map(({ word, cosine }) => `${words.names[word]} ${formatMetric(cosine)}`);
+    const all = near.map(({ word, cosine }) => `${words.names[word]} ${formatCosine(cosine)}`);
     return [best ? words.names[best.word]! : '', String(best?.cosine ?? ''), all.join('; ')];
   });
 }

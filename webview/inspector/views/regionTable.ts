@@ -1,7 +1,7 @@
 import type { CocoSegmentation } from '../../../trainer/dense/cocoMask.ts';
 import type { Words } from '../../../trainer/dense/words.ts';
 import { createTable, element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 import { icon } from '../../icons.ts';
 import type { Box } from '../protocol/requests.ts';
 import { nameCell, nameDetails, type RegionName } from './regionNames.ts';
@@ -55,7 +55,7 @@ export function regionLegend(
       element('th', { attributes: { scope: 'row' } }, number),
       element('td', { text: label === '' ? 'drawn' : label }),
       element('td', { class: 'pixels', text: `${x0}, ${y0} – ${x1}, ${y1}${mask ? ', mask' : ''}` }),
-      element('td', { text: formatMetric(values?.cosine ?? null) }),
+      element('td', { text: formatCosine(values?.cosine ?? null) }),
       element('td', { text: values ? `${values.rank} of ${list.length}` : '–' }),
       ...(words ? [name?.dense ?? [], name?.crop ?? []].map(near => nameCell(near, words, label)) : []),
       element(

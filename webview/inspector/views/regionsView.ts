@@ -1,6 +1,6 @@
 import { createButton } from '../../controls.ts';
 import { element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 import { drawPlate } from '../../plate.ts';
 import { patchBox } from '../featureMap.ts';
 import { type ProgressListener, problemOf } from '../host.ts';
@@ -166,7 +166,7 @@ export class RegionsView implements View {
     const name = names[index];
     return [
       `region ${index + 1}${label === '' ? '' : ` (${label})`}`,
-      ...(measured ? [`cosine ${formatMetric(measured.cosine)}, rank ${measured.rank}`] : []),
+      ...(measured ? [`cosine ${formatCosine(measured.cosine)}, rank ${measured.rank}`] : []),
       ...(words && name
         ? [
             `by its dense feature ${nearWordText(name.dense.slice(0, 1), words)}`,
@@ -316,5 +316,5 @@ function summary(list: readonly Region[], measured: readonly Measured[]): string
   if (measured.length === 0) return `${list.length} regions`;
   const mean = measured.reduce((sum, { cosine }) => sum + cosine, 0) / measured.length;
   const first = measured.filter(({ rank }) => rank === 1).length;
-  return `mean cosine ${formatMetric(mean)} · own crop first for ${first} of ${measured.length}`;
+  return `mean cosine ${formatCosine(mean)} · own crop first for ${first} of ${measured.length}`;
 }

@@ -1,7 +1,7 @@
 import { boxQuery, patchQuery, similarityMap, valueRange } from '../../../trainer/dense/similarity.ts';
 import { createButton } from '../../controls.ts';
 import { element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 import { colourMapOf } from '../cellPixels.ts';
 import { isValidPatch, patchAt, patchName, validStatistics } from '../featureMap.ts';
 import { scalarLegend } from '../legend.ts';
@@ -95,7 +95,7 @@ export class SimilarityView implements View {
 
   describe(column: ReadyColumn, patch: number): string {
     const values = this.values(column);
-    return values === null ? '' : `cosine ${formatMetric(values[patch] ?? Number.NaN)}`;
+    return values === null ? '' : `cosine ${formatCosine(values[patch] ?? Number.NaN)}`;
   }
 
   pick(column: ReadyColumn, patch: number): boolean {
@@ -179,7 +179,7 @@ export class SimilarityView implements View {
       statistics:
         statistics === null
           ? ''
-          : `cosine ${formatMetric(statistics.lowest)} … ${formatMetric(statistics.highest)}, mean ${formatMetric(statistics.mean)}`,
+          : `cosine ${formatCosine(statistics.lowest)} … ${formatCosine(statistics.highest)}, mean ${formatCosine(statistics.mean)}`,
     };
   }
 }

@@ -15,7 +15,7 @@ import {
 import { type CheckboxControl, createButton, createCheckbox, createSlider } from '../../controls.ts';
 import { cssColour } from '../../cosineColour.ts';
 import { element } from '../../dom.ts';
-import { formatMetric } from '../../format.ts';
+import { formatCosine } from '../../format.ts';
 import { icon } from '../../icons.ts';
 import { colourMapOf } from '../cellPixels.ts';
 import { isValidPatch, patchAt, patchName, validStatistics } from '../featureMap.ts';
@@ -215,7 +215,7 @@ export class WordsView implements View {
       ],
       legendKey: this.#legendKey(column, named, `${word}|${low}|${high}|${colourMap}`),
       facts: [
-        `cosine with “${word}”: ${formatMetric(low)} … ${formatMetric(high)}, mean ${formatMetric(statistics?.mean ?? null)}`,
+        `cosine with “${word}”: ${formatCosine(low)} … ${formatCosine(high)}, mean ${formatCosine(statistics?.mean ?? null)}`,
         ...notes,
       ].join(' · '),
     };
