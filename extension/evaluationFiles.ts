@@ -64,10 +64,11 @@ export async function listChoices(
   for (const { directory, name } of runs) {
     const evaluations = await evaluationsOf(directory);
     if (evaluations.length === 0) continue;
-    const latest = `${name} · latest (${epochLabel(evaluations.at(-1)!.epoch)})`;
+    // What tells the reports of a run apart comes first: the list shows the beginning of a long name.
+    const latest = `latest (${epochLabel(evaluations.at(-1)!.epoch)}) · ${name}`;
     choices.push({ reference: { kind: 'latest', run: directory }, label: latest, group: name });
     for (const { epoch, report } of evaluations) {
-      const label = `${name} · ${epochLabel(epoch)}`;
+      const label = `${epochLabel(epoch)} · ${name}`;
       choices.push({ reference: { kind: 'file', path: report }, label, group: name });
     }
   }

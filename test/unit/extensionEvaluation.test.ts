@@ -137,10 +137,10 @@ describe('reports and regions on the disk', () => {
     assert.deepEqual(
       choices.map(({ label }) => label),
       [
-        'first · latest (epoch 10)',
-        'first · before training',
-        'first · epoch 2',
-        'first · epoch 10',
+        'latest (epoch 10) · first',
+        'before training · first',
+        'epoch 2 · first',
+        'epoch 10 · first',
         path.join('elsewhere', 'report.json'),
       ],
     );

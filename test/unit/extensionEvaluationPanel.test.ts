@@ -157,7 +157,7 @@ describe('what an evaluation panel is told', () => {
     const { choices, state } = last('initial')!;
     assert.deepEqual(
       choices.map(({ label }) => label),
-      ['first · latest (epoch 1)', 'first · before training', 'first · epoch 1'],
+      ['latest (epoch 1) · first', 'before training · first', 'epoch 1 · first'],
     );
     assert.deepEqual(state, {
       ...defaultState(),
@@ -186,7 +186,7 @@ describe('what an evaluation panel is told', () => {
     await ready();
     await evaluate(2);
     await until('the next report', () => reportOf('after')?.path === report(2));
-    await until('the choices', () => last('choices')?.choices[0]?.label === 'first · latest (epoch 2)');
+    await until('the choices', () => last('choices')?.choices[0]?.label === 'latest (epoch 2) · first');
     await until('the numbers', () => last('runNumbers')?.runs[0]?.epochs.length === 3);
     assert.equal(
       messages.filter(message => message.kind === 'report' && message.side === 'before').length,
