@@ -31,7 +31,7 @@ describe('comparing runs in a real VS Code', function () {
         'workbench.layoutControl.enabled': false,
         'workbench.startupEditor': 'none',
         'files.simpleDialog.enable': true,
-        'clipself.inspector.size': 128,
+        'clipself.inspector.size': 288,
       },
     });
     await workbench.page.setViewportSize({ width: 1500, height: 1000 });
@@ -74,7 +74,7 @@ describe('comparing runs in a real VS Code', function () {
     const rows = await frame.locator('.settings-card tbody th').allInnerTexts();
     assert.deepEqual(rows.sort(), ['Learning rate', 'Retention']);
     const rates = await cellsOf(frame, 'settings-card', 'Learning rate');
-    assert.deepEqual([...rates].sort(), ['0.003', '0.01']);
+    assert.deepEqual([...rates].sort(), ['0.002', '0.005']);
   });
 
   it('shows the twelve numbers with differences to the base that is chosen', async () => {
@@ -209,7 +209,7 @@ describe('comparing runs in a real VS Code', function () {
 
   it('looks right in dark, light and high contrast', async () => {
     await workbench.hideNotifications();
-    await workbench.page.setViewportSize({ width: 1500, height: 1900 });
+    await workbench.page.setViewportSize({ width: 1500, height: 2000 });
     for (const [theme, file] of [
       ['dark', 'comparison-dark.png'],
       ['light', 'comparison-light.png'],
@@ -229,7 +229,15 @@ describe('comparing runs in a real VS Code', function () {
           }),
         ),
       );
-      await sleep(1500);
+      await until('nothing said and nothing awaited', () =>
+        frame.evaluate(
+          () =>
+            document.querySelector<HTMLElement>('.toast')!.hidden &&
+            document.querySelector<HTMLElement>('.k-means vscode-progress-ring')!.hidden,
+        ),
+      );
+      await workbench.page.mouse.move(750, 1992);
+      await sleep(200);
       await workbench.keepPicture(file);
     }
   });

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { skipWithoutBrowser } from '../support/browserPrerequisites.ts';
 import { type SampleWorkspace, sampleWorkspace } from '../support/sampleWorkspace.ts';
+import { viewport } from './support/browser.ts';
 import { colours, settled } from './support/inspectorFrame.ts';
 import { openWorkbench, type Workbench } from './support/workbench.ts';
 
 /** Milliseconds that fine-tuning on the demo's scenes, with an evaluation after every epoch, may take on a slow machine. */
 const patience = 300_000;
+
+const pictureNames = { dark: 'dark', light: 'light', highContrast: 'high-contrast' } as const;
 
 /** Milliseconds from the first click to the first picture of dense features. */
 const firstPicture = 60_000;
@@ -23,6 +27,8 @@ describe('the walkthrough in a real VS Code', function () {
     workbench = await openWorkbench({
       workspaceFolder: workspace.path,
       settings: {
+        'window.commandCenter': false,
+        'workbench.layoutControl.enabled': false,
         'workbench.startupEditor': 'none',
         'workbench.secondarySideBar.defaultVisibility': 'hidden',
       },
@@ -88,7 +94,6 @@ describe('the walkthrough in a real VS Code', function () {
       state: 'attached',
       timeout: patience,
     });
-    await picture('walkthrough-training');
     await click('See what it changed', 'Open the Demo Evaluation');
     const evaluation = await workbench.webviewFrame('.evaluation-header');
     const stuff = evaluation.locator('[data-number="maskpool.stuff.macc1"]');
@@ -96,8 +101,53 @@ describe('the walkthrough in a real VS Code', function () {
     const shown = (await stuff.innerText()).replace(/\s+/g, ' ');
     const [after, , before] = (shown.match(/[\d.]+/g) ?? []).map(Number);
     assert.ok(after! > before! + 20, `stuff named by masks: ${shown}`);
-    await picture('walkthrough-evaluation');
   });
+
+  it('shows training and evaluation in dark, light and high contrast', async () => {
+    const { page } = workbench;
+    await workbench.hideNotifications();
+    await page.locator('.activitybar li[aria-label^="CLIPSelf"]').click();
+    await workbench.runCommand('Close Other Editors in Group');
+    await page.setViewportSize({ width: 1400, height: 940 });
+    await workbench.runCommand('Toggle Primary Side Bar Visibility');
+    for (const [theme, tab] of [
+      ['dark', 'overview'],
+      ['light', 'classes'],
+      ['highContrast', 'confusions'],
+    ] as const) {
+      await workbench.setTheme(theme);
+      const frame = await workbench.webviewFrame('.evaluation-header');
+      await frame.locator(`[role="tab"][data-tab="${tab}"]`).click();
+      if (tab === 'classes') {
+        await frame.locator('.grid-body .grid-row').first().click();
+      }
+      if (tab !== 'overview') await frame.locator('.region-card img').first().waitFor();
+      await steady(`evaluation-${pictureNames[theme]}`);
+    }
+    await workbench.runCommand('Toggle Primary Side Bar Visibility');
+    const tab = await page.locator('.tab', { hasText: 'Evaluation: ' }).innerText();
+    await workbench.runCommand('Open Training Panel');
+    await workbench.pick(/Evaluation: (\S+)/.exec(tab)![1]!);
+    const frame = await workbench.webviewFrame('.run-header');
+    await workbench.runCommand('Close Other Editors in Group');
+    await page.setViewportSize({ width: 1400, height: 1240 });
+    assert.equal(await frame.locator('.numbers td').count(), 12);
+    for (const theme of ['dark', 'light', 'highContrast'] as const) {
+      await workbench.setTheme(theme);
+      await steady(`training-${pictureNames[theme]}`);
+    }
+    await workbench.setTheme('dark');
+    await page.setViewportSize(viewport);
+  });
+
+  /** Keeps a picture of the window when its documents have drawn what they have, and nothing is pointed at. */
+  async function steady(name: string): Promise<void> {
+    const { page } = workbench;
+    const { width, height } = page.viewportSize()!;
+    await page.mouse.move(width / 2, height - 8);
+    await sleep(1000);
+    await picture(name);
+  }
 
   it('opens the demo as a workspace that keeps what is made there, and opens it again', async () => {
     const { page } = workbench;

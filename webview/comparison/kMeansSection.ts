@@ -12,7 +12,7 @@ import { runCurve } from './runCurve.ts';
 
 /** Opacity of clusters over the image, as in the inspector. */
 const OPACITY = 0.6;
-/** Longest side of a picture in pixels. */
+/** Longest side of a picture in pixels; small images are enlarged to it, so that their patches can be told apart. */
 const SIDE = 640;
 /** A slider that moves asks once it rests, in milliseconds. */
 const REST = 250;
@@ -113,7 +113,8 @@ export class KMeansSection {
     const abort = new AbortController();
     this.#abort = abort;
     const { host } = this.#actions;
-    setText(this.#note, image ?? '');
+    setText(this.#note, image?.split(/[\\/]/).pop() ?? '');
+    this.#note.title = image ?? '';
     if (image === null || !trusted) {
       this.#found = [];
       const why = image === null ? 'Choose an image.' : 'Trust this workspace to compute clusters.';
@@ -182,7 +183,7 @@ export class KMeansSection {
   #picture(map: ClusterMap, label: string): HTMLCanvasElement {
     const grid = gridOf(map);
     const { imageWidth, imageHeight } = grid;
-    const scale = Math.min(1, SIDE / Math.max(imageWidth, imageHeight));
+    const scale = SIDE / Math.max(imageWidth, imageHeight);
     const clusters = new Set(map.labels.filter(found => found >= 0)).size;
     const canvas = element('canvas', {
       attributes: { role: 'img', 'aria-label': `${label}: ${clusters} clusters` },

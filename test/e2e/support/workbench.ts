@@ -57,8 +57,14 @@ export class Workbench {
     const row = this.pickerRow(new RegExp(`^\\s*(.+: )?${escapeForPattern(title)}\\s*$`));
     while (Date.now() < deadline) {
       await this.page.keyboard.press('F1');
-      await this.pickerInput().fill(`>${title}`);
-      if (await appears(row, 2000)) {
+      // The palette may close again while the window is busy.
+      const isTyped = await this.pickerInput()
+        .fill(`>${title}`, { timeout: 3000 })
+        .then(
+          () => true,
+          () => false,
+        );
+      if (isTyped && (await appears(row, 2000))) {
         await row.click();
         // So that whoever looks for a picker next finds the command's own.
         await row.waitFor({ state: 'hidden', timeout: TIMEOUT });
