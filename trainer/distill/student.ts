@@ -6,12 +6,7 @@ import type { VisionArchitecture } from '../models/architecture.ts';
 import type { Precision } from '../models/stagePrecision.ts';
 import type { ImageBatch, VisionStage } from '../models/visionStage.ts';
 import { denseStages } from '../models/visionStages.ts';
-import {
-  imageBatchOf,
-  type Parameters,
-  type PositionInterpolations,
-  stageFeeds,
-} from '../models/visionTower.ts';
+import { type Parameters, type PositionInterpolations, stageFeeds } from '../models/visionTower.ts';
 import { type ActivationPlan, planActivations, type StagePlan } from './activationPlan.ts';
 
 /** What a stage's backward pass needs of its forward pass. */
@@ -70,7 +65,7 @@ export class Student {
 
   /** Pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]` of unit norm, or what the stages give; and the tape. */
   async forward(pixels: DeviceTensor): Promise<{ output: DeviceTensor; tape: Tape }> {
-    const batch = imageBatchOf(this.#architecture, pixels);
+    const batch = this.#interpolations.batchOf(pixels);
     const tables = this.#interpolations.feedsFor(batch);
     const tape: Tape = { entries: [], pixels };
     let input = pixels;
@@ -91,7 +86,7 @@ export class Student {
 
   /** Walks the tape backwards from the gradient of the output; consumes both. */
   async backward(tape: Tape, outputGradient: DeviceTensor, receive: GradientReceiver): Promise<void> {
-    const batch = imageBatchOf(this.#architecture, tape.pixels);
+    const batch = this.#interpolations.batchOf(tape.pixels);
     const tables = this.#interpolations.feedsFor(batch);
     let upstream = outputGradient;
     while (tape.entries.length > 0) {
@@ -119,7 +114,7 @@ export class Student {
 
   /** What is kept of the forward pass of pixels of this shape. */
   planFor(shape: Shape): ActivationPlan {
-    return this.#plan(imageBatchOf(this.#architecture, { shape }));
+    return this.#plan(this.#interpolations.batchOf({ shape }));
   }
 
   /** Decided once for each input size. */

@@ -1,9 +1,10 @@
 import { multiply } from '../graph/operations/arithmetic.ts';
 import { attend } from '../graph/operations/attend.ts';
-import { concat, reshape, slice, transpose } from '../graph/operations/layout.ts';
+import { reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { softmax } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
+import { inPieces } from './pieces.ts';
 
 /** Query, key and value of all tokens, each `[B, heads, tokens, d]`. */
 export interface Heads {
@@ -25,23 +26,31 @@ const scaled = (query: Value): Value => multiply(query, Value.constant(1 / Math.
 export const attentionScores = (query: Value, key: Value): Value =>
   matmul(scaled(query), key, { transposeB: true });
 
-/** Bytes of attention weights that one product may make; heads beyond it wait for their turn. */
-const groupBytes = 64 * 2 ** 20;
+/** Attention weights up to here come from one product. */
+const wholeBytes = 32 * 2 ** 20;
+
+/** What one product makes of larger ones on a card, which is quickest with few operations. */
+const cardPieceBytes = 128 * 2 ** 20;
 
 /**
- * softmax(q kᵀ / √d) v, `[B, heads, queries, d]`. Heads of large images go in groups, so that the memory of a program
- * does not grow with their number: at 1024 px the weights of twelve heads take 805 MB.
+ * softmax(q kᵀ / √d) v, `[B, heads, queries, d]`. Of large images a few heads, or some queries of one head, go at a
+ * time, so that memory does not grow with their number: at 1024 px the weights of twelve heads take 805 MB.
+ *
+ * @param pieceBytes what the engine makes of them at a time, see `Engine.attentionPieceBytes`.
  */
-export function attention(query: Value, key: Value, value: Value): Value {
+export function attention(query: Value, key: Value, value: Value, pieceBytes = cardPieceBytes): Value {
   const [batch, heads, queries] = query.shape as [number, number, number, number];
-  const bytesOfHead = 4 * batch * queries * key.shape[2]!;
-  const group = Math.max(1, Math.min(heads, Math.floor(groupBytes / bytesOfHead)));
-  const groups: Value[] = [];
-  for (let head = 0; head < heads; head += group) {
-    const [q, k, v] = [query, key, value].map(part => slice(part, 1, head, Math.min(head + group, heads)));
-    groups.push(attend(scaled(q!), k!, v!));
-  }
-  return groups.length === 1 ? groups[0]! : concat(groups, 1);
+  const bytesOfQuery = 4 * batch * key.shape[2]!;
+  const bytesOfHead = queries * bytesOfQuery;
+  if (heads * bytesOfHead <= wholeBytes) return attend(scaled(query), key, value);
+  const headsAtOnce = Math.max(1, Math.floor(pieceBytes / bytesOfHead));
+  const queriesAtOnce =
+    bytesOfHead <= wholeBytes ? queries : Math.max(1, Math.floor(pieceBytes / bytesOfQuery));
+  return inPieces(1, heads, headsAtOnce, (head, lastHead) => {
+    const part = (x: Value): Value => slice(x, 1, head, lastHead);
+    const [q, k, v] = [scaled(part(query)), part(key), part(value)];
+    return inPieces(2, queries, queriesAtOnce, (from, to) => attend(slice(q, 2, from, to), k, v));
+  });
 }
 
 /** softmax(q kᵀ / √d), `[B, heads, queries, keys]`: for looking at. */

@@ -104,7 +104,7 @@ export function evaAttentionBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
   const { query, key, value } = projectEvaHeads(architecture, values, normed, batch);
-  const joined = joinHeads(attention(query, key, value));
+  const joined = joinHeads(attention(query, key, value, batch.attentionPieceBytes));
   const output = closeEvaBlock(values, x, joined);
   return { key: keyOf('EVA block', batch), output, parameters };
 }
@@ -118,7 +118,9 @@ export function evaSelfLikenessBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
   const heads = projectEvaHeads(architecture, values, normed, batch);
-  const joined = joinHeads(attention(heads[projection], heads[projection], heads.value));
+  const joined = joinHeads(
+    attention(heads[projection], heads[projection], heads.value, batch.attentionPieceBytes),
+  );
   const output = closeEvaBlock(values, x, joined);
   const key = keyOf(`EVA ${projection} likeness block`, batch);
   return { key, output, parameters };

@@ -73,7 +73,7 @@ export function attentionBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
   const { query, key, value } = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
-  const joined = joinHeads(attention(query, key, value));
+  const joined = joinHeads(attention(query, key, value, batch.attentionPieceBytes));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   return { key: keyOf('block', batch), output, parameters };
 }
@@ -90,7 +90,9 @@ export function selfLikenessBlock(
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
   const heads = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
-  const joined = joinHeads(attention(heads[projection], heads[projection], heads.value));
+  const joined = joinHeads(
+    attention(heads[projection], heads[projection], heads.value, batch.attentionPieceBytes),
+  );
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
   return { key: keyOf(`${projection} likeness block`, batch), output, parameters };
 }

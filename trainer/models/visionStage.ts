@@ -22,6 +22,8 @@ export interface ImageBatch {
   /** Patches down and across: floor(pixels / patch size). */
   rows: number;
   columns: number;
+  /** What the engine says of it, see `Engine.attentionPieceBytes`. */
+  attentionPieceBytes?: number | undefined;
 }
 
 /** Epsilon of every layer normalisation in OpenAI's and OpenCLIP's towers; EVA-02 has its own. */

@@ -47,6 +47,7 @@ class CpuTensor implements DeviceTensor {
 /** ONNX Runtime's CPU provider. Tensors live in host memory; results are written straight into pooled arrays. */
 export class OnnxRuntimeCpuEngine implements Engine {
   readonly name = 'cpu';
+  readonly attentionPieceBytes = 8 * 2 ** 20;
   readonly version = `onnxruntime-node ${onnxRuntimeVersion}`;
   readonly #memory = new CpuMemory(2 * gib);
   readonly #threads: number;
@@ -76,7 +77,7 @@ export class OnnxRuntimeCpuEngine implements Engine {
         executionMode: 'sequential',
         logSeverityLevel: 3,
         enableCpuMemArena: arena,
-        enableMemPattern: true,
+        enableMemPattern: arena,
         // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
         extra: { session: { intra_op: { allow_spinning: '0' } } },
       },
