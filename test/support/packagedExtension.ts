@@ -7,7 +7,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { openPromise } from 'yauzl';
-import { targets } from '../../packaging/targets.ts';
+import { targets } from '../../extension/packaging/targets.ts';
 import { repositoryRoot } from './browserPrerequisites.ts';
 
 /** Why no VSIX can be made for this machine; null where one can. */
@@ -20,7 +20,7 @@ export function packagingProblem(): string | null {
 export async function packageExtension(vsix: string): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--import=tsx', 'packaging/package.ts', '--out', vsix],
+    ['--import=tsx', 'extension/packaging/package.ts', '--out', vsix],
     { cwd: repositoryRoot },
   );
   return stdout;

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { findNativePackages, isLoadedOn } from '../../packaging/nativePackages.ts';
+import { findNativePackages, isLoadedOn } from '../../extension/packaging/nativePackages.ts';
 import {
   bundledFolders,
   describePackage,
   loadedPackages,
   thirdPartyNotices,
-} from '../../packaging/notices.ts';
-import { pageOfInstalled } from '../../packaging/readme.ts';
-import { targetNamed } from '../../packaging/targets.ts';
+} from '../../extension/packaging/notices.ts';
+import { pageOfInstalled } from '../../extension/packaging/readme.ts';
+import { targetNamed } from '../../extension/packaging/targets.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
 const linux = targetNamed('linux-x64');

@@ -13,7 +13,7 @@ import { stagePackage } from './stage.ts';
 import { targetNamed } from './targets.ts';
 import { writeVsix } from './vsce.ts';
 
-const clone = fileURLToPath(new URL('..', import.meta.url));
+const clone = fileURLToPath(new URL('../..', import.meta.url));
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(2).padStart(11);
 

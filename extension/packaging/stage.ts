@@ -64,7 +64,7 @@ async function buildBundles(clone: string, folder: string, metafile: string): Pr
   const forgotten = loadedPackages(bundles).filter(name => !externalPackages.some(known => known === name));
   if (forgotten.length === 0) return bundles;
   throw new Error(
-    `the bundles load ${forgotten.join(', ')}, which the package does not hold: bundle it or add it to packaging/nativePackages.ts`,
+    `the bundles load ${forgotten.join(', ')}, which the package does not hold: bundle it or add it to extension/packaging/nativePackages.ts`,
   );
 }
 

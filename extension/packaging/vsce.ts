@@ -33,7 +33,7 @@ async function installVsce(): Promise<void> {
   );
   const installed = await versionIn(path.join(vsceFolder, 'package.json'), manifest => manifest.version);
   if (installed === pinned) return;
-  console.error(`installing @vscode/vsce ${pinned} under packaging/node_modules`);
+  console.error(`installing @vscode/vsce ${pinned} under extension/packaging/node_modules`);
   await runNpm(['ci'], packagingFolder);
 }
 

@@ -65,7 +65,7 @@ export function checkLicence({ name, version, licence }: Omit<ShippedPackage, 'f
   if (replaceableLibraries.test(name)) allowed.push('LGPL-3.0-or-later');
   if (isSatisfied(licence, allowed)) return;
   throw new Error(
-    `${name} ${version} is under "${licence}", which is not on the list of allowed licences (packaging/licences.ts): leave the package out or decide about its licence`,
+    `${name} ${version} is under "${licence}", which is not on the list of allowed licences (extension/packaging/licences.ts): leave the package out or decide about its licence`,
   );
 }
 
@@ -88,7 +88,7 @@ export async function licenceText(shipped: ShippedPackage): Promise<string> {
   const supplied = suppliedTexts.find(({ packages }) => packages.test(name));
   if (supplied?.version !== undefined && supplied.version !== version)
     throw new Error(
-      `the notices supplied for ${name} in packaging/licences are those of ${supplied.version}, but ${version} is shipped: replace them`,
+      `the notices supplied for ${name} in extension/packaging/licences are those of ${supplied.version}, but ${version} is shipped: replace them`,
     );
   const own = (await readdir(folder)).filter(isLicenceFile).sort();
   const files = [
@@ -97,7 +97,7 @@ export async function licenceText(shipped: ShippedPackage): Promise<string> {
   ];
   if (files.length === 0)
     throw new Error(
-      `${name} ${version} carries no text of its licence: add one to packaging/licences and name it in packaging/licences.ts`,
+      `${name} ${version} carries no text of its licence: add one to extension/packaging/licences and name it in extension/packaging/licences.ts`,
     );
   const texts = await Promise.all(files.map(file => readFile(file, 'utf8')));
   return texts.map(text => text.replaceAll('\r\n', '\n').trim()).join('\n\n');
