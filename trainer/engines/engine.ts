@@ -58,10 +58,10 @@ export interface Engine {
   /** Most bytes of one tensor, Infinity where it is not known; left out where memory alone bounds them. */
   largestTensorBytes?(): Promise<number>;
   /**
-   * Bytes of attention weights made at a time where an image has many: what stays in a processor's caches. Left out
+   * Bytes of a large intermediate result that are best made at a time: what stays in a processor's caches. Left out
    * where few large operations beat many small ones.
    */
-  readonly attentionPieceBytes?: number;
+  readonly pieceBytes?: number;
   /** Tensors not disposed of, and the bytes they hold. */
   readonly live: { tensors: number; bytes: number };
   dispose(): Promise<void>;

@@ -4,7 +4,7 @@ import { reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { softmax } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
-import { inPieces } from './pieces.ts';
+import { inPieces, wholeBytes } from './pieces.ts';
 
 /** Query, key and value of all tokens, each `[B, heads, tokens, d]`. */
 export interface Heads {
@@ -26,9 +26,6 @@ const scaled = (query: Value): Value => multiply(query, Value.constant(1 / Math.
 export const attentionScores = (query: Value, key: Value): Value =>
   matmul(scaled(query), key, { transposeB: true });
 
-/** Attention weights up to here come from one product. */
-const wholeBytes = 32 * 2 ** 20;
-
 /** What one product makes of larger ones on a card, which is quickest with few operations. */
 const cardPieceBytes = 128 * 2 ** 20;
 
@@ -36,7 +33,7 @@ const cardPieceBytes = 128 * 2 ** 20;
  * softmax(q kᵀ / √d) v, `[B, heads, queries, d]`. Of large images a few heads, or some queries of one head, go at a
  * time, so that memory does not grow with their number: at 1024 px the weights of twelve heads take 805 MB.
  *
- * @param pieceBytes what the engine makes of them at a time, see `Engine.attentionPieceBytes`.
+ * @param pieceBytes what the engine makes of them at a time, see `Engine.pieceBytes`.
  */
 export function attention(query: Value, key: Value, value: Value, pieceBytes = cardPieceBytes): Value {
   const [batch, heads, queries] = query.shape as [number, number, number, number];

@@ -5,6 +5,7 @@ import { affine, matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import type { Eva02Architecture } from './architecture.ts';
 import { attention, attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { byRows } from './pieces.ts';
 import { rotaryValues, rotate } from './rotaryPositions.ts';
 import {
   classTokens,
@@ -80,11 +81,20 @@ function projectEvaHeads(
 }
 
 /** The rest of a block after its tokens have looked: inner norm, output projection, residual, MLP. */
-function closeEvaBlock(values: EvaBlockValues, x: Value, joined: Value): Value {
+function closeEvaBlock(
+  values: EvaBlockValues,
+  x: Value,
+  joined: Value,
+  { hiddenPieceBytes }: Pick<ImageBatch, 'hiddenPieceBytes'> = {},
+): Value {
   const inner = norm(joined, values['attn.inner_attn_ln.weight'], values['attn.inner_attn_ln.bias']);
   const attended = add(x, affine(inner, values['attn.proj.weight'], values['attn.proj.bias']));
   const normed = norm(attended, values['norm2.weight'], values['norm2.bias']);
-  return add(attended, swiGlu(values, normed));
+  const bytesOfRow = 4 * values['mlp.w1.bias'].size;
+  return add(
+    attended,
+    byRows(normed, bytesOfRow, hiddenPieceBytes, rows => swiGlu(values, rows)),
+  );
 }
 
 /** w3(ffn_ln(silu(w1 x) · w2 x)) */
@@ -105,7 +115,7 @@ export function evaAttentionBlock(
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
   const { query, key, value } = projectEvaHeads(architecture, values, normed, batch);
   const joined = joinHeads(attention(query, key, value, batch.attentionPieceBytes));
-  const output = closeEvaBlock(values, x, joined);
+  const output = closeEvaBlock(values, x, joined, batch);
   return { key: keyOf('EVA block', batch), output, parameters };
 }
 
@@ -121,7 +131,7 @@ export function evaSelfLikenessBlock(
   const joined = joinHeads(
     attention(heads[projection], heads[projection], heads.value, batch.attentionPieceBytes),
   );
-  const output = closeEvaBlock(values, x, joined);
+  const output = closeEvaBlock(values, x, joined, batch);
   const key = keyOf(`EVA ${projection} likeness block`, batch);
   return { key, output, parameters };
 }
@@ -167,6 +177,6 @@ export function evaValueBlock(
   const patches = patchTokens(x, batch);
   const normed = norm(patches, values['norm1.weight'], values['norm1.bias']);
   const value = affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']);
-  const output = closeEvaBlock(values, patches, value);
+  const output = closeEvaBlock(values, patches, value, batch);
   return { key: keyOf('EVA value block', batch), output, parameters };
 }

@@ -45,7 +45,7 @@ export function maskAttentionBlock(
   const { values, parameters, x, normed } = openBlock(architecture, image, index);
   const heads = projectHeads(architecture, values, normed, image.batch, tokenCount(image));
   const joined = joinHeads(attention(heads.query, heads.key, heads.value, image.attentionPieceBytes));
-  const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
+  const output = withMlp(architecture, values, add(x, projectOut(values, joined)), image);
   const readers = Value.input('readers', [regions, architecture.width]);
   const seen = readMasked(architecture, values, readers, heads);
   return {

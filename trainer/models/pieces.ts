@@ -1,5 +1,8 @@
-import { concat } from '../graph/operations/layout.ts';
+import { concat, slice } from '../graph/operations/layout.ts';
 import type { Value } from '../graph/value.ts';
+
+/** Intermediate results up to here are made as a whole. */
+export const wholeBytes = 32 * 2 ** 20;
 
 /** Joins along `axis` what `make` gives for `size` of `length` places at a time. */
 export function inPieces(
@@ -11,4 +14,23 @@ export function inPieces(
   const pieces: Value[] = [];
   for (let from = 0; from < length; from += size) pieces.push(make(from, Math.min(from + size, length)));
   return pieces.length === 1 ? pieces[0]! : concat(pieces, axis);
+}
+
+/**
+ * A layer that knows nothing of other rows, `[rows, …]` → `[rows, …]`, on a few rows at a time where its hidden numbers
+ * are many: of a 1024 px image they take 50 MB, which a processor would take from main memory several times.
+ *
+ * @param bytesOfRow of the hidden numbers.
+ * @param pieceBytes see `ImageBatch.hiddenPieceBytes`; all rows go together without it.
+ */
+export function byRows(
+  x: Value,
+  bytesOfRow: number,
+  pieceBytes: number | undefined,
+  layer: (rows: Value) => Value,
+): Value {
+  const rows = x.shape[0]!;
+  if (pieceBytes === undefined || rows * bytesOfRow <= wholeBytes) return layer(x);
+  const size = Math.max(1, Math.floor(pieceBytes / bytesOfRow));
+  return inPieces(0, rows, size, (from, to) => layer(slice(x, 0, from, to)));
 }

@@ -6,6 +6,7 @@ import { affine } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import { blockPrefix, type ClipVitArchitecture } from './architecture.ts';
 import { attention, attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { byRows } from './pieces.ts';
 import {
   classTokens,
   type ImageBatch,
@@ -74,7 +75,7 @@ export function attentionBlock(
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
   const { query, key, value } = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
   const joined = joinHeads(attention(query, key, value, batch.attentionPieceBytes));
-  const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
+  const output = withMlp(architecture, values, add(x, projectOut(values, joined)), batch);
   return { key: keyOf('block', batch), output, parameters };
 }
 
@@ -93,7 +94,7 @@ export function selfLikenessBlock(
   const joined = joinHeads(
     attention(heads[projection], heads[projection], heads.value, batch.attentionPieceBytes),
   );
-  const output = withMlp(architecture, values, add(x, projectOut(values, joined)));
+  const output = withMlp(architecture, values, add(x, projectOut(values, joined)), batch);
   return { key: keyOf(`${projection} likeness block`, batch), output, parameters };
 }
 
@@ -145,17 +146,25 @@ export function valueBlock(architecture: ClipVitArchitecture, batch: ImageBatch,
     slice(values['attn.in_proj_weight'], 0, 2 * width, 3 * width),
     slice(values['attn.in_proj_bias'], 0, 2 * width, 3 * width),
   );
-  const output = withMlp(architecture, values, add(patches, projectOut(values, value)));
+  const output = withMlp(architecture, values, add(patches, projectOut(values, value)), batch);
   return { key: keyOf('value block', batch), output, parameters };
 }
 
 export const projectOut = (values: BlockValues, joined: Value): Value =>
   affine(joined, values['attn.out_proj.weight'], values['attn.out_proj.bias']);
 
-/** x + MLP(ln_2(x)). */
-export function withMlp(sizes: BlockSizes, values: BlockValues, x: Value): Value {
+/** x + MLP(ln_2(x)); a few rows at a time where the images say so. */
+export function withMlp(
+  sizes: BlockSizes,
+  values: BlockValues,
+  x: Value,
+  { hiddenPieceBytes }: Pick<ImageBatch, 'hiddenPieceBytes'> = {},
+): Value {
   const activation = sizes.activation === 'quickGelu' ? quickGelu : gelu;
   const normed = layerNorm(x, values['ln_2.weight'], values['ln_2.bias'], layerNormEpsilon);
-  const hidden = activation(affine(normed, values['mlp.c_fc.weight'], values['mlp.c_fc.bias']));
-  return add(x, affine(hidden, values['mlp.c_proj.weight'], values['mlp.c_proj.bias']));
+  const mlp = byRows(normed, 4 * sizes.mlpWidth, hiddenPieceBytes, rows => {
+    const hidden = activation(affine(rows, values['mlp.c_fc.weight'], values['mlp.c_fc.bias']));
+    return affine(hidden, values['mlp.c_proj.weight'], values['mlp.c_proj.bias']);
+  });
+  return add(x, mlp);
 }

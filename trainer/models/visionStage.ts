@@ -22,8 +22,13 @@ export interface ImageBatch {
   /** Patches down and across: floor(pixels / patch size). */
   rows: number;
   columns: number;
-  /** What the engine says of it, see `Engine.attentionPieceBytes`. */
+  /** Bytes of attention weights made at a time where there are many, see `Engine.pieceBytes`. */
   attentionPieceBytes?: number | undefined;
+  /**
+   * The same of the hidden layer of an MLP; for passes without gradients alone, whose programs would hold the pieces
+   * of several layers at once.
+   */
+  hiddenPieceBytes?: number | undefined;
 }
 
 /** Epsilon of every layer normalisation in OpenAI's and OpenCLIP's towers; EVA-02 has its own. */

@@ -44,8 +44,12 @@ export class PositionInterpolations {
 
   /** The images of a pixel tensor `[B, 3, H, W]`, for this engine; throws as `imageBatchOf` does. */
   batchOf(pixels: Pick<DeviceTensor, 'shape'>): ImageBatch {
-    const { attentionPieceBytes } = this.#engine;
-    return { ...imageBatchOf(this.#architecture, pixels), attentionPieceBytes };
+    return { ...imageBatchOf(this.#architecture, pixels), attentionPieceBytes: this.#engine.pieceBytes };
+  }
+
+  /** The same for a pass without gradients. */
+  forwardBatchOf(pixels: Pick<DeviceTensor, 'shape'>): ImageBatch {
+    return { ...this.batchOf(pixels), hiddenPieceBytes: this.#engine.pieceBytes };
   }
 
   dispose(): void {
@@ -135,22 +139,28 @@ export class VisionTower {
 
   /** Pixels `[B, 3, H, W]` → image embeddings `[B, D]`, not normalised. */
   encodeImage(pixels: DeviceTensor): Promise<DeviceTensor> {
-    return this.#run(imageStages(this.architecture, this.#interpolations.batchOf(pixels)), pixels);
+    return this.#run(imageStages(this.architecture, this.#interpolations.forwardBatchOf(pixels)), pixels);
   }
 
   /** Pixels `[B, 3, H, W]` → dense features `[B · rows · columns, D]`, each of unit norm, row-major by patch. */
   encodeDense(pixels: DeviceTensor, options: DenseOptions = {}): Promise<DeviceTensor> {
-    return this.#run(denseStages(this.architecture, this.#interpolations.batchOf(pixels), options), pixels);
+    return this.#run(
+      denseStages(this.architecture, this.#interpolations.forwardBatchOf(pixels), options),
+      pixels,
+    );
   }
 
   /** Tokens after block `layer` (0: after the stem), `[B · (1 + rows · columns), width]`. */
   tokens(pixels: DeviceTensor, layer: number): Promise<DeviceTensor> {
-    return this.#run(trunkStages(this.architecture, this.#interpolations.batchOf(pixels), layer), pixels);
+    return this.#run(
+      trunkStages(this.architecture, this.#interpolations.forwardBatchOf(pixels), layer),
+      pixels,
+    );
   }
 
   /** Attention weights of block `layer` (from 1), `[B, heads, tokens, tokens]`; rows sum to 1. */
   attention(pixels: DeviceTensor, layer: number): Promise<DeviceTensor> {
-    const batch = this.#interpolations.batchOf(pixels);
+    const batch = this.#interpolations.forwardBatchOf(pixels);
     const weights = attentionStage(this.architecture, batch, layer - 1);
     return this.#run([...trunkStages(this.architecture, batch, layer - 1), weights], pixels);
   }
@@ -165,7 +175,7 @@ export class VisionTower {
     layers: number,
     receive: (weights: DeviceTensor) => Promise<void>,
   ): Promise<void> {
-    const batch = this.#interpolations.batchOf(pixels);
+    const batch = this.#interpolations.forwardBatchOf(pixels);
     const tables = this.#interpolations.feedsFor(batch);
     let tokens = pixels;
     try {
@@ -199,7 +209,7 @@ export class VisionTower {
    */
   async encodeMasked(pixels: DeviceTensor, visible: DeviceTensor): Promise<DeviceTensor> {
     const architecture = this.#requireMaskAttention();
-    const image = this.#interpolations.batchOf(pixels);
+    const image = this.#interpolations.forwardBatchOf(pixels);
     if (image.batch !== 1) throw new RangeError(`mask attention takes one image, got ${image.batch}`);
     const regions = visible.shape[0]!;
     let output = await this.tokens(pixels, 0);
@@ -233,7 +243,7 @@ export class VisionTower {
   }
 
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {
-    const tables = this.#interpolations.feedsFor(this.#interpolations.batchOf(pixels));
+    const tables = this.#interpolations.feedsFor(this.#interpolations.forwardBatchOf(pixels));
     let current = pixels;
     for (const stage of placeStages(stages, this.#precision)) {
       try {

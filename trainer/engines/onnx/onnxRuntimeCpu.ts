@@ -47,7 +47,7 @@ class CpuTensor implements DeviceTensor {
 /** ONNX Runtime's CPU provider. Tensors live in host memory; results are written straight into pooled arrays. */
 export class OnnxRuntimeCpuEngine implements Engine {
   readonly name = 'cpu';
-  readonly attentionPieceBytes = 8 * 2 ** 20;
+  readonly pieceBytes = 8 * 2 ** 20;
   readonly version = `onnxruntime-node ${onnxRuntimeVersion}`;
   readonly #memory = new CpuMemory(2 * gib);
   readonly #threads: number;
