@@ -68,7 +68,7 @@ describe('plan of activations', () => {
 
     it('leaves activations what the rest does not take', () => {
       const fixed = bytesBesideActivations(use);
-      assert.ok(fixed > 3 * gib && fixed < 3.6 * gib, `${fixed} bytes`);
+      assert.ok(fixed > 3.8 * gib && fixed < 4.5 * gib, `${fixed} bytes`);
       assert.equal(activationBudget(5 * gib, use), 5 * gib - fixed);
       assert.equal(activationBudget(gib, use), 0);
       const { keptBytes } = planned(5);
@@ -82,23 +82,26 @@ describe('plan of activations', () => {
       const waiting = { ...use, gradientsWait: true, embeddingBytes: gib };
       assert.match(
         describeMemoryPlan(planFor(1024, 0), 5 * gib, waiting),
-        /about 4\.\d GiB for weights, optimiser, gradients that wait, the teacher's embeddings and the program at work,/,
+        /about 5\.\d GiB for weights, optimiser, gradients that wait, the teacher's embeddings and the program at work,/,
       );
     });
 
     it('is told with its reason: everything, or all but attention weights, or nothing', () => {
       assert.match(
         described(24),
-        /^memory budget 24\.0 GiB: about 3\.4 GiB for weights, optimiser and the program at work, which leaves 20\.6 GiB for activations of 1 image of 1024 px; of 13 stages 13 keep everything: 9\.\d GiB$/,
+        /^memory budget 24\.0 GiB: about 4\.3 GiB for weights, optimiser and the program at work, which leaves 19\.7 GiB for activations of 1 image of 1024 px; of 13 stages 13 keep everything: 9\.\d GiB$/,
+      );
+      assert.match(
+        described(6),
+        /which leaves 1\.7 GiB for activations of 1 image of 1024 px; of 13 stages \d keeps? everything, \d+ keep all but attention weights: 1\.\d GiB$/,
       );
       assert.match(
         described(5),
-        /which leaves 1\.6 GiB for activations of 1 image of 1024 px; of 13 stages \d keeps? everything, \d+ keep all but attention weights: 1\.\d GiB$/,
+        /leaves 0\.7 GiB .* keep all but attention weights, \d computes? everything again: 0\.\d GiB$/,
       );
-      assert.match(described(4), /keep all but attention weights, \d computes? everything again: 0\.\d GiB$/);
       assert.match(
         described(1),
-        /about 3\.4 GiB .* at work, which is more than the budget \(lower --size or --batch, or raise --memory-budget\) and leaves nothing for .* compute everything again: 0\.0 GiB$/,
+        /about 4\.3 GiB .* at work, which is more than the budget \(lower --size or --batch, or raise --memory-budget\) and leaves nothing for .* compute everything again: 0\.0 GiB$/,
       );
     });
   });

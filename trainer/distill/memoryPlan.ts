@@ -21,8 +21,8 @@ export interface MemoryUse {
 const floatBytes = 4;
 const gib = 2 ** 30;
 
-/** Node, ONNX Runtime, the image workers, and tensors that wait between uses: measured at 1024 px with 20 crops. */
-const processBytes = 1.4 * gib;
+/** Node, ONNX Runtime and what it does not give back, the image workers, and tensors that wait between uses: measured at 1024 px with up to 20 crops. */
+const processBytes = 2.3 * gib;
 
 /**
  * Bytes a run takes whatever it keeps of the forward pass: parameters of the frozen teacher, of the student and both

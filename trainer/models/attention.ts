@@ -26,23 +26,29 @@ const scaled = (query: Value): Value => multiply(query, Value.constant(1 / Math.
 export const attentionScores = (query: Value, key: Value): Value =>
   matmul(scaled(query), key, { transposeB: true });
 
-/** What one product makes of larger ones on a card, which is quickest with few operations. */
-const cardPieceBytes = 128 * 2 ** 20;
+/** What one product makes of larger ones on a card, or one head: a card is quickest with few operations. */
+const cardGroupBytes = 64 * 2 ** 20;
+
+/** Bytes of the attention weights of one query, of one head of all images. */
+const bytesOfQuery = (query: Value, key: Value): number => 4 * query.shape[0]! * key.shape[2]!;
+
+/** Whether attention weights are too many to be made as a whole. */
+export const goesInPieces = (query: Value, key: Value): boolean =>
+  query.shape[1]! * query.shape[2]! * bytesOfQuery(query, key) > wholeBytes;
 
 /**
  * softmax(q kᵀ / √d) v, `[B, heads, queries, d]`. Of large images a few heads, or some queries of one head, go at a
  * time, so that memory does not grow with their number: at 1024 px the weights of twelve heads take 805 MB.
  *
- * @param pieceBytes what the engine makes of them at a time, see `Engine.pieceBytes`.
+ * @param pieceBytes what a processor makes of them at a time, see `Engine.pieceBytes`.
  */
-export function attention(query: Value, key: Value, value: Value, pieceBytes = cardPieceBytes): Value {
-  const [batch, heads, queries] = query.shape as [number, number, number, number];
-  const bytesOfQuery = 4 * batch * key.shape[2]!;
-  const bytesOfHead = queries * bytesOfQuery;
-  if (heads * bytesOfHead <= wholeBytes) return attend(scaled(query), key, value);
-  const headsAtOnce = Math.max(1, Math.floor(pieceBytes / bytesOfHead));
-  const queriesAtOnce =
-    bytesOfHead <= wholeBytes ? queries : Math.max(1, Math.floor(pieceBytes / bytesOfQuery));
+export function attention(query: Value, key: Value, value: Value, pieceBytes?: number): Value {
+  if (!goesInPieces(query, key)) return attend(scaled(query), key, value);
+  const [, heads, queries] = query.shape as [number, number, number, number];
+  const bytes = bytesOfQuery(query, key);
+  const headsAtOnce = Math.max(1, Math.floor((pieceBytes ?? cardGroupBytes) / (queries * bytes)));
+  const whole = pieceBytes === undefined || queries * bytes <= wholeBytes;
+  const queriesAtOnce = whole ? queries : Math.ceil(queries / Math.ceil((queries * bytes) / pieceBytes));
   return inPieces(1, heads, headsAtOnce, (head, lastHead) => {
     const part = (x: Value): Value => slice(x, 1, head, lastHead);
     const [q, k, v] = [scaled(part(query)), part(key), part(value)];
