@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { affine } from '../../trainer/graph/operations/product.ts';
 import { topologicalOrder, Value } from '../../trainer/graph/value.ts';
-import { byRows } from '../../trainer/models/pieces.ts';
+import { byRows, pieceLength } from '../../trainer/models/pieces.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { runGraph } from '../support/runGraph.ts';
 
@@ -15,9 +15,19 @@ const rowsOfLayers = (result: Value): number[] =>
     .filter(({ operation }) => operation?.name === 'affine')
     .map(({ shape }) => shape[0]!);
 
+describe('the length of pieces', () => {
+  it('is even and within the bytes, one part at least', () => {
+    assert.equal(pieceLength(4097, 4 * 4097, 8 * mebibyte), 456);
+    assert.equal(pieceLength(10, 3, 10), 3);
+    assert.equal(pieceLength(12, 5, 25), 4);
+    assert.equal(pieceLength(12, 50, 25), 1);
+    assert.equal(pieceLength(12, 1, 25), 12);
+  });
+});
+
 describe('a layer by rows', () => {
-  it('goes a few rows at a time where its hidden numbers are many, the last ones too', () => {
-    assert.deepEqual(rowsOfLayers(byRows(x, mebibyte, 12 * mebibyte, layer)), [12, 12, 12, 4]);
+  it('goes a few rows at a time where its hidden numbers are many, evenly', () => {
+    assert.deepEqual(rowsOfLayers(byRows(x, mebibyte, 12 * mebibyte, layer)), [10, 10, 10, 10]);
     assert.deepEqual(rowsOfLayers(byRows(x, 50 * mebibyte, 12 * mebibyte, layer)), Array(40).fill(1));
   });
 

@@ -4,7 +4,7 @@ import { reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { softmax } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
-import { inPieces, wholeBytes } from './pieces.ts';
+import { inPieces, pieceLength, wholeBytes } from './pieces.ts';
 
 /** Query, key and value of all tokens, each `[B, heads, tokens, d]`. */
 export interface Heads {
@@ -46,9 +46,9 @@ export function attention(query: Value, key: Value, value: Value, pieceBytes?: n
   if (!goesInPieces(query, key)) return attend(scaled(query), key, value);
   const [, heads, queries] = query.shape as [number, number, number, number];
   const bytes = bytesOfQuery(query, key);
-  const headsAtOnce = Math.max(1, Math.floor((pieceBytes ?? cardGroupBytes) / (queries * bytes)));
+  const headsAtOnce = pieceLength(heads, queries * bytes, pieceBytes ?? cardGroupBytes);
   const whole = pieceBytes === undefined || queries * bytes <= wholeBytes;
-  const queriesAtOnce = whole ? queries : Math.ceil(queries / Math.ceil((queries * bytes) / pieceBytes));
+  const queriesAtOnce = whole ? queries : pieceLength(queries, bytes, pieceBytes);
   return inPieces(1, heads, headsAtOnce, (head, lastHead) => {
     const part = (x: Value): Value => slice(x, 1, head, lastHead);
     const [q, k, v] = [scaled(part(query)), part(key), part(value)];
