@@ -46,9 +46,9 @@ export function attention(query: Value, key: Value, value: Value, pieceBytes?: n
   if (!goesInPieces(query, key)) return attend(scaled(query), key, value);
   const [, heads, queries] = query.shape as [number, number, number, number];
   const bytes = bytesOfQuery(query, key);
-  const headsAtOnce = pieceLength(heads, queries * bytes, pieceBytes ?? cardGroupBytes);
+  const headsAtOnce = pieceLength(queries * bytes, pieceBytes ?? cardGroupBytes);
   const whole = pieceBytes === undefined || queries * bytes <= wholeBytes;
-  const queriesAtOnce = whole ? queries : pieceLength(queries, bytes, pieceBytes);
+  const queriesAtOnce = whole ? queries : pieceLength(bytes, pieceBytes);
   return inPieces(1, heads, headsAtOnce, (head, lastHead) => {
     const part = (x: Value): Value => slice(x, 1, head, lastHead);
     const [q, k, v] = [scaled(part(query)), part(key), part(value)];

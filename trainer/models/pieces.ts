@@ -4,11 +4,12 @@ import type { Value } from '../graph/value.ts';
 /** Intermediate results up to here are made as a whole. */
 export const wholeBytes = 32 * 2 ** 20;
 
-/** Length of even pieces of `length` parts of so many bytes each, none beyond `pieceBytes` but where a part alone is. */
-export function pieceLength(length: number, bytes: number, pieceBytes: number): number {
-  const most = Math.max(1, Math.floor(pieceBytes / bytes));
-  return Math.ceil(length / Math.ceil(length / most));
-}
+/**
+ * Length of pieces of parts of so many bytes each: as long as fits into `pieceBytes`, one part at least. Even pieces made
+ * dense features at 1024 px slower (docs/benchmarks.md).
+ */
+export const pieceLength = (bytes: number, pieceBytes: number): number =>
+  Math.max(1, Math.floor(pieceBytes / bytes));
 
 /** Joins along `axis` what `make` gives for `size` of `length` places at a time. */
 export function inPieces(
@@ -37,6 +38,6 @@ export function byRows(
 ): Value {
   const rows = x.shape[0]!;
   if (pieceBytes === undefined || rows * bytesOfRow <= wholeBytes) return layer(x);
-  const size = pieceLength(rows, bytesOfRow, pieceBytes);
+  const size = pieceLength(bytesOfRow, pieceBytes);
   return inPieces(0, rows, size, (from, to) => layer(slice(x, 0, from, to)));
 }
