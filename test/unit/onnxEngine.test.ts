@@ -81,15 +81,26 @@ describe('CPU memory', () => {
     assert.deepEqual([memory.liveTensors, memory.liveBytes], [4, 20 + 3 * 16]);
   });
 
-  it('keeps no more than its limit, and nothing once cleared', () => {
-    const memory = new CpuMemory(40);
+  it('holds no more than what lived at once and a little beyond, and nothing once cleared', () => {
+    const memory = new CpuMemory(16);
     const arrays = [1, 2, 3].map(() => memory.take('float32', 4));
     for (const array of arrays) memory.giveBack('float32', array);
     assert.deepEqual([memory.liveTensors, memory.liveBytes], [0, 0]);
-    const again = [1, 2, 3].map(() => memory.take('float32', 4));
-    assert.equal(again.filter(array => arrays.includes(array)).length, 2);
+    const again = [1, 2, 3, 4].map(() => memory.take('float32', 4));
+    assert.equal(again.filter(array => arrays.includes(array)).length, 3);
     for (const array of again) memory.giveBack('float32', array);
     memory.clear();
     assert.ok(!again.includes(memory.take('float32', 4)));
+  });
+
+  it('lets go first of sizes that were longest not used', () => {
+    const memory = new CpuMemory(0);
+    const [four, eight] = [memory.take('float32', 4), memory.take('float32', 8)];
+    memory.giveBack('float32', eight);
+    memory.giveBack('float32', four);
+    const sixteen = memory.take('float32', 2);
+    assert.equal(memory.take('float32', 4), four, 'used last');
+    assert.notEqual(memory.take('float32', 8), eight, 'had to go: 56 bytes were never held at once');
+    assert.equal(sixteen.length, 2);
   });
 });
