@@ -12,8 +12,12 @@ import { runGraph } from '../support/runGraph.ts';
 describe('attention of a large image', () => {
   it('goes head by head where few large products are best', () => {
     const heads = Value.input('heads', [1, 3, 4097, 2]);
-    const shapes = weightsOf(attention(heads, heads, heads)).map(({ shape }) => shape);
-    assert.deepEqual(shapes, Array(3).fill([1, 1, 4097, 4097]));
+    const weights = weightsOf(attention(heads, heads, heads));
+    assert.deepEqual(
+      weights.map(({ shape }) => shape),
+      Array(3).fill([1, 1, 4097, 4097]),
+    );
+    assert.ok(weights.every(({ operation }) => operation!.backward === 'keepWhenAmple'));
   });
 
   it('goes some queries of one head at a time and gives what each head gives alone', async () => {
@@ -27,6 +31,10 @@ describe('attention of a large image', () => {
     const together = attention(query, key, value, pieceBytes);
     const weights = weightsOf(together);
     assert.ok(weights.every(({ size }) => 4 * size <= pieceBytes));
+    assert.ok(
+      weights.every(({ operation }) => operation!.backward === 'recompute'),
+      'pieces are computed again rather than kept',
+    );
     assert.equal(
       weights.reduce((rows, { shape }) => rows + shape[1]! * shape[2]!, 0),
       3 * 4097,

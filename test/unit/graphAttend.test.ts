@@ -31,7 +31,7 @@ const byLikeness = (batch: Shape, [queries, keys, channels, out] = [2, 3, 4, 5])
     floats([...batch, keys!, channels!], -1, 1),
     floats([...batch, keys!, out!]),
   ],
-  graph: attention.attend,
+  graph: (query, key, values) => attention.attend(query!, key!, values!),
   reference: (query, key, values) => attended(likeness(query, key), values),
 });
 

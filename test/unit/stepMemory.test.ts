@@ -22,6 +22,7 @@ const request: MemoryRequest = {
   regions: 0,
   exchanged: false,
   largestTensor: Number.POSITIVE_INFINITY,
+  memoryShared: false,
 };
 const planWith = (changed: Partial<MemoryRequest>, settings: Partial<MemoryRequest['settings']> = {}) =>
   planStepMemory({ ...request, ...changed, settings: { ...request.settings, ...settings } });
@@ -35,6 +36,8 @@ describe('memory of a step', () => {
       [use.images, use.maxBoxes, use.size, use.cropSize, use.gradientsWait, use.embeddingBytes],
       [2, 20, 1024, 224, false, 0],
     );
+    assert.equal(use.memoryShared, false);
+    assert.equal(planWith({ memoryShared: true }).use.memoryShared, true);
     assert.deepEqual(use.parameters, { total: 86_192_640, trainable: 85_054_464 });
   });
 

@@ -17,7 +17,7 @@ export interface ActivationPlan {
   stages: readonly StagePlan[];
   /** Bytes kept between the forward and the backward pass, without the inputs of the stages. */
   keptBytes: number;
-  /** How many stages keep everything, everything but attention weights, or nothing. */
+  /** How many stages keep all that saves time, the same without attention weights, or nothing. */
   counts: Readonly<Record<SavePolicy, number>>;
 }
 

@@ -16,13 +16,18 @@ export interface MemoryUse {
   gradientsWait: boolean;
   /** Bytes of the teacher's embeddings that are kept from step to step. */
   embeddingBytes: number;
+  /** Programs share the memory that is free, see `Engine.expectSteps`. */
+  memoryShared: boolean;
 }
 
 const floatBytes = 4;
 const gib = 2 ** 30;
 
-/** Node, ONNX Runtime and what it does not give back, the image workers, and tensors that wait between uses: measured at 1024 px with up to 20 crops. */
-const processBytes = 2.3 * gib;
+/**
+ * Node, ONNX Runtime, the image workers, tensors that wait between uses, and what programs keep for themselves: measured
+ * at 1024 px with up to 20 crops.
+ */
+const processBytes = { shared: 1.3 * gib, apart: 2.3 * gib };
 
 /**
  * Bytes a run takes whatever it keeps of the forward pass: parameters of the frozen teacher, of the student and both
@@ -31,6 +36,7 @@ const processBytes = 2.3 * gib;
  */
 export function bytesBesideActivations(use: MemoryUse): number {
   const { architecture, parameters, size, cropSize, images, maxBoxes, gradientsWait, embeddingBytes } = use;
+  const ofProcess = use.memoryShared ? processBytes.shared : processBytes.apart;
   const { width, mlpWidth, layers, patchSize } = architecture;
   const tokensOf = (side: number): number => 1 + Math.floor(side / patchSize) ** 2;
   const studentTokens = images * tokensOf(size);
@@ -38,7 +44,7 @@ export function bytesBesideActivations(use: MemoryUse): number {
   const weights = parameters.total + (gradientsWait ? 4 : 3) * parameters.trainable;
   const inputs = layers * studentTokens * width;
   const atWork = 8 * mlpWidth * studentTokens + 4 * mlpWidth * cropTokens;
-  return processBytes + embeddingBytes + floatBytes * (weights + inputs + atWork);
+  return ofProcess + embeddingBytes + floatBytes * (weights + inputs + atWork);
 }
 
 /** Bytes of activations that a run may keep for its backward pass; 0 when the budget is used up without them. */
@@ -53,7 +59,7 @@ export function describeMemoryPlan(plan: ActivationPlan, memoryBudget: number, u
   const does = (count: number, verb: string, what: string): string[] =>
     count > 0 ? [`${count} ${verb}${count === 1 ? 's' : ''} ${what}`] : [];
   const stages = [
-    ...does(keep, 'keep', 'everything'),
+    ...does(keep, 'keep', 'all that saves time'),
     ...does(compact, 'keep', 'all but attention weights'),
     ...does(recompute, 'compute', 'everything again'),
   ];

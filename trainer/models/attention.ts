@@ -52,7 +52,9 @@ export function attention(query: Value, key: Value, value: Value, pieceBytes?: n
   return inPieces(1, heads, headsAtOnce, (head, lastHead) => {
     const part = (x: Value): Value => slice(x, 1, head, lastHead);
     const [q, k, v] = [scaled(part(query)), part(key), part(value)];
-    return inPieces(2, queries, queriesAtOnce, (from, to) => attend(slice(q, 2, from, to), k, v));
+    // Out of a processor's caches comes what was kept no sooner than it is computed again.
+    const kept = pieceBytes === undefined ? 'keepWhenAmple' : 'recompute';
+    return inPieces(2, queries, queriesAtOnce, (from, to) => attend(slice(q, 2, from, to), k, v, kept));
   });
 }
 

@@ -32,6 +32,8 @@ export interface MemoryRequest {
   exchanged: boolean;
   /** Most bytes of a tensor that the engine allows; Infinity where memory alone bounds them. */
   largestTensor: number;
+  /** What the engine said when it was told to expect steps. */
+  memoryShared: boolean;
 }
 
 export interface StepMemory {
@@ -53,7 +55,7 @@ export interface StepMemory {
  * @throws EngineError when the engine cannot hold the tensors of one image, or of one crop.
  */
 export function planStepMemory(request: MemoryRequest): StepMemory {
-  const { settings, parameters, trainable, ownImages, regions, exchanged } = request;
+  const { settings, parameters, trainable, ownImages, regions, exchanged, memoryShared } = request;
   const { maxBoxes, precision, retention, memoryBudgetGib, teacherCacheMib } = settings;
   const architecture = requireTransformer(request.architecture, 'training');
   const { embeddingDimension, imageSize: cropSize } = architecture;
@@ -71,6 +73,7 @@ export function planStepMemory(request: MemoryRequest): StepMemory {
       images: Math.min(passes.imagesPerPass, ownImages),
       gradientsWait: several || exchanged || precision === 'fp16',
       embeddingBytes: kept * embeddingDimension * Float32Array.BYTES_PER_ELEMENT,
+      memoryShared,
     },
     remarks: [...passRemarks(request, passes), ...cacheRemarks(request, kept)],
   };

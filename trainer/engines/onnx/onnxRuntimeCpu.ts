@@ -15,7 +15,7 @@ const gib = 2 ** 30;
 
 /**
  * An arena keeps what it once held and grows by doubling: fast, and for the attention matrices of a 1024 px image twice
- * the memory that is in use. Programs with a tensor beyond this take what a run needs in one piece, and give it back.
+ * the memory that is in use. Programs with a tensor beyond this take memory tensor by tensor, and give it back.
  */
 const arenaTensorLimitBytes = 32 * 2 ** 20;
 
@@ -49,10 +49,12 @@ export class OnnxRuntimeCpuEngine implements Engine {
   readonly name = 'cpu';
   readonly pieceBytes = 8 * 2 ** 20;
   readonly version = `onnxruntime-node ${onnxRuntimeVersion}`;
-  readonly #memory = new CpuMemory(2 * gib);
+  readonly #memory = new CpuMemory(gib / 4);
   readonly #threads: number;
   readonly #programs = new Set<CpuProgram>();
   readonly #queue = new SerialQueue();
+  /** Where it is true all programs draw on one heap, and none needs an arena of its own. */
+  #keepsFreedMemory = false;
 
   /** @param threads threads of one run; 0 leaves the number to ONNX Runtime (one per core). */
   constructor(threads = 0) {
@@ -66,7 +68,7 @@ export class OnnxRuntimeCpuEngine implements Engine {
   }
 
   async compile(outputs: Outputs): Promise<Program> {
-    const arena = largestTensorBytes(outputs) <= arenaTensorLimitBytes;
+    const arena = !this.#keepsFreedMemory && largestTensorBytes(outputs) <= arenaTensorLimitBytes;
     const session = await InferenceSession.create(
       lowerToOnnx(outputs, { forProcessor: true, unread: true }),
       {
@@ -87,6 +89,13 @@ export class OnnxRuntimeCpuEngine implements Engine {
     });
     this.#programs.add(program);
     return program;
+  }
+
+  async expectSteps(): Promise<boolean> {
+    // Loaded here: whoever does not train has no use for it.
+    const { keepFreedMemory } = await import('./glibcHeap.ts');
+    this.#keepsFreedMemory = keepFreedMemory();
+    return this.#keepsFreedMemory;
   }
 
   upload(shape: Shape, data: HostData): DeviceTensor {

@@ -24,13 +24,16 @@ const weightsOperation: Operation<null> = {
   tfjs: (emit, _value, _attributes, [logits]) => emit.kernel('Softmax', { logits: logits! }, { dim: -1 }),
 };
 
+/** Whether attention weights are kept for the backward pass where memory is ample, or never. */
+export type WeightsKept = Exclude<Operation<null>['backward'], 'keep'>;
+
 /**
  * softmax(q kᵀ), with the same agreement about its upstream. One operation with its product, because of large images
  * it is cheaper to compute both again than to keep either.
  */
-const likenessOperation: Operation<null> = {
+const likenessOperation = (backward: WeightsKept): Operation<null> => ({
   name: 'attention weights by likeness',
-  backward: 'keepWhenAmple',
+  backward,
   type([query, key]) {
     const dtype = requireFloat('attend', [query!, key!]);
     const [left, right] = [query!.shape, key!.shape];
@@ -52,6 +55,11 @@ const likenessOperation: Operation<null> = {
   },
   tfjs: (emit, _value, _attributes, [query, key]) =>
     emit.kernel('Softmax', { logits: matrixProduct(emit, query!, key!, { transposeB: true }) }, { dim: -1 }),
+});
+
+const likeness: Readonly<Record<WeightsKept, Operation<null>>> = {
+  keepWhenAmple: likenessOperation('keepWhenAmple'),
+  recompute: likenessOperation('recompute'),
 };
 
 const mixOperation: Operation<null> = {
@@ -84,8 +92,12 @@ const mixOperation: Operation<null> = {
 const mix = (weights: Value, values: Value): Value => Value.apply(mixOperation, [weights, values], null);
 
 /** softmax(q kᵀ) · values over the last two axes: `[…, queries, d]`, `[…, keys, d]`, `[…, keys, e]` → `[…, queries, e]`. */
-export const attend = (query: Value, key: Value, values: Value): Value =>
-  mix(Value.apply(likenessOperation, [query, key], null), values);
+export const attend = (
+  query: Value,
+  key: Value,
+  values: Value,
+  weights: WeightsKept = 'keepWhenAmple',
+): Value => mix(Value.apply(likeness[weights], [query, key], null), values);
 
 /** softmax(scores) · values: `[…, queries, keys]`, `[…, keys, e]` → `[…, queries, e]`. */
 export const attendByScores = (scores: Value, values: Value): Value =>

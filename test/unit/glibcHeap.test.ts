@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { keepFreedMemory } from '../../trainer/engines/onnx/glibcHeap.ts';
+
+const program = path.join(import.meta.dirname, '../support/pageFaults.ts');
+
+async function pageFaults(environment: NodeJS.ProcessEnv = {}): Promise<{ before: number; after: number }> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', program], {
+    env: { ...process.env, ...environment },
+  });
+  return JSON.parse(stdout);
+}
+
+describe('memory that is free between two tensors', () => {
+  const onGlibc = process.platform === 'linux' && 'glibcVersionRuntime' in processHeader();
+
+  it('stays with the process once steps are expected, so that few pages are mapped anew', async function () {
+    if (!onGlibc) this.skip();
+    const { before, after } = await pageFaults();
+    // A tensor of 64 MB takes 15,625 pages of 4 KiB, a few dozen where the system makes them large by itself.
+    if (before < 15_000) this.skip();
+    assert.ok(after < before / 4, `${after} page faults instead of ${before}`);
+  }).timeout(30_000);
+
+  it('is left to whom the environment has given it', async function () {
+    if (!onGlibc) this.skip();
+    const { before, after } = await pageFaults({ MALLOC_MMAP_THRESHOLD_: String(2 ** 20) });
+    if (before < 15_000) this.skip();
+    assert.ok(after > 15_000, `${after} page faults`);
+  }).timeout(30_000);
+
+  it('is not touched where the environment has chosen', () => {
+    for (const name of ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'GLIBC_TUNABLES'])
+      assert.equal(keepFreedMemory({ [name]: '1' }), false);
+  });
+});
+
+/** What Node knows of the system it runs on. */
+function processHeader(): object {
+  const report = process.report.getReport() as { header: object };
+  return report.header;
+}
