@@ -41,6 +41,7 @@ import { SegmentCommand } from './vscode/segmentCommand.ts';
 import { allowsTf32, runsFolders } from './vscode/settings.ts';
 import { SlurmCommand } from './vscode/slurmCommand.ts';
 import { StatusBar } from './vscode/statusBar.ts';
+import { TerminalCommand } from './vscode/terminalCommand.ts';
 import { TrainCommands } from './vscode/trainCommands.ts';
 import { TrainingPanels } from './vscode/trainingPanels.ts';
 
@@ -73,10 +74,12 @@ export function activate(context: vscode.ExtensionContext): void {
     context.extensionPath,
     path.join(context.globalStorageUri.fsPath, 'tensorflow'),
   );
-  provideEngineVariables(() => ({
+  const engineVariables = () => ({
     ...tensorflow.variables,
     ...(allowsTf32() ? { [tf32Variable]: '1' } : {}),
-  }));
+  });
+  provideEngineVariables(engineVariables);
+  const terminalCommand = new TerminalCommand(context, engineVariables, channel);
   const models = { present: () => downloads.present(), get: () => getModel(downloads, memory) };
   const inspector = new Inspector({ extension: context, registry, memory, channel, demo, models });
   const evaluations = new Evaluations({
@@ -158,6 +161,7 @@ export function activate(context: vscode.ExtensionContext): void {
     evaluations,
     comparisons,
     tensorflow,
+    terminalCommand,
     registerCommands(
       {
         ...commandHandlers(
@@ -173,7 +177,8 @@ export function activate(context: vscode.ExtensionContext): void {
         'clipself.fineTuneOnSlurm': argument => slurmCommand.fineTune(argument),
         'clipself.cancelJob': argument => slurmCommand.cancel(argument),
         'clipself.checkEngines': () => checkEngines(context.extensionPath, channel),
-        'clipself.installCudaEngine': argument => installEngine(argument, tensorflow, channel),
+        'clipself.installCudaEngine': argument =>
+          installEngine(argument, tensorflow, channel).finally(() => terminalCommand.update()),
         'clipself.compareRuns': (argument, selection) =>
           comparisons.compare(argument, selection, panels.active?.directory ?? null),
         'clipself.propose': argument => annotateCommand.annotate(argument, false),
@@ -198,6 +203,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.workspace.onDidGrantWorkspaceTrust(watchRuns),
   );
   watchRuns();
+  void terminalCommand.update();
   void guarded(() => demoCommands.goOn());
   for (const directory of memory.runs.list()) void registry.register(directory);
 }

@@ -86,6 +86,7 @@ export const settingKeys = {
   inspectorColourMap: 'clipself.inspector.colourMap',
   inspectorCacheImages: 'clipself.inspector.cacheImages',
   inspectorIdleMinutes: 'clipself.inspector.idleMinutes',
+  terminalAddToPath: 'clipself.terminal.addToPath',
 } as const;
 
 /** Full key of a training setting in VS Code. */

@@ -1,6 +1,7 @@
 import type { ResponseError } from 'vscode-jsonrpc/node';
 import { inspectErrors } from '../trainer/inspect/protocol.ts';
 import type { InspectorProblem, ProblemKind } from '../webview/inspector/protocol/requests.ts';
+import { inEditorTerms } from './editorTerms.ts';
 
 /** A request of the panel that failed, with what the panel needs to say so. */
 export class InspectorError extends Error {
@@ -43,7 +44,7 @@ function isConnectionCode(code: number): boolean {
 export function problemOfResponse(error: ResponseError<unknown>): InspectorError | null {
   if (isConnectionCode(error.code)) return null;
   const kind = kindOfCode.get(error.code) ?? 'other';
-  return new InspectorError(kind, error.message, suggestedSizeOf(error.data));
+  return new InspectorError(kind, inEditorTerms(error.message), suggestedSizeOf(error.data));
 }
 
 function suggestedSizeOf(data: unknown): number | undefined {

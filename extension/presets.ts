@@ -1,5 +1,5 @@
 import { recipes } from '../trainer/recipes.ts';
-import type { TunableSettings } from './identifiers.ts';
+import { type TunableSetting, type TunableSettings, trainingSettingKey } from './identifiers.ts';
 
 /** A named set of settings; what it leaves out comes from the VS Code settings. */
 export interface Preset {
@@ -21,7 +21,7 @@ export type PresetId =
   | 'regionClipL14'
   | 'fromSettings';
 
-const needsBoxes = 'Needs a file of boxes (setting clipself.training.boxes), such as clipself propose writes';
+const needsBoxes = 'Needs a file of boxes (setting clipself.training.boxes), such as Propose Regions writes';
 
 /** Without what follows from the size of the model: the settings say that. */
 const { unlockedBlocks: _blocks, blend: _blend, ...patches } = recipes['b16-patches'];
@@ -83,14 +83,14 @@ const presets: Readonly<Record<PresetId, Preset>> = {
     id: 'regionClipB16',
     label: 'RegionCLIP-style B/16',
     description: 'region–noun pairs, the baseline with labels',
-    detail: `The paper's figure 2a for ViT-B/16. Needs a file of boxes with categories, such as clipself pseudo-label writes.`,
+    detail: `The paper's figure 2a for ViT-B/16. Needs a file of boxes with categories, such as Name Regions by Words writes.`,
     overrides: recipes['b16-regionclip'],
   },
   regionClipL14: {
     id: 'regionClipL14',
     label: 'RegionCLIP-style L/14',
     description: 'region–noun pairs, the baseline with labels',
-    detail: `The paper's figure 2a for ViT-L/14. Needs a file of boxes with categories, such as clipself pseudo-label writes.`,
+    detail: `The paper's figure 2a for ViT-L/14. Needs a file of boxes with categories, such as Name Regions by Words writes.`,
     overrides: recipes['l14-regionclip'],
   },
   fromSettings: {
@@ -125,4 +125,22 @@ export function resolveSettings(
   insisted: Partial<TunableSettings>,
 ): Partial<TunableSettings> {
   return { ...fromEditor, ...preset.overrides, ...insisted };
+}
+
+/**
+ * A problem, and what to do about the settings that it names where the preset has values of its own.
+ *
+ * @param insisted What the caller set instead.
+ */
+export function withPresetAdvice(
+  problem: string,
+  { label, overrides }: Preset,
+  insisted: Partial<TunableSettings>,
+): string {
+  const own = (Object.keys(overrides) as TunableSetting[]).filter(
+    setting => !(setting in insisted) && problem.includes(trainingSettingKey(setting)),
+  );
+  if (own.length === 0) return problem;
+  const { label: free } = presets.fromSettings;
+  return `${problem.replace(/\.$/, '')}. The preset “${label}” has its own ${own.join(', ')}: take “${free}” to choose.`;
 }

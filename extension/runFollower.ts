@@ -3,6 +3,7 @@ import { MetricHistory } from '../trainer/runs/metricRecords.ts';
 import { MetricTail } from '../trainer/runs/metrics.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
 import { summariseRun } from '../trainer/runs/runSummary.ts';
+import { inEditorTerms, trainingTerms } from './editorTerms.ts';
 
 /** What one look at a run directory brought. */
 export interface RunUpdate {
@@ -51,7 +52,7 @@ export class RunFollower {
 
   /** Takes what was appended into the history. */
   async #read(): Promise<Omit<RunUpdate, 'summary'>> {
-    const records = await this.#tail.readNew();
+    const records = (await this.#tail.readNew()).map(worded);
     const replaced = this.#tail.restarts !== this.#restarts;
     if (replaced) {
       this.#history = new MetricHistory();
@@ -61,4 +62,10 @@ export class RunFollower {
     const isResumed = records.some(record => 'event' in record && record.event.kind === 'resumed');
     return { records, historyRewritten: replaced || isResumed };
   }
+}
+
+/** A record whose message, if it has one, speaks of settings. */
+function worded(record: MetricRecord): MetricRecord {
+  if (!('event' in record) || record.event.message === undefined) return record;
+  return { event: { ...record.event, message: inEditorTerms(record.event.message, trainingTerms) } };
 }

@@ -4,6 +4,7 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readLease } from '../trainer/runs/leaseFile.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
+import { type EditorTerms, inEditorTerms, trainingTerms } from './editorTerms.ts';
 
 /** How a trainer is started. */
 export interface TrainerLaunch {
@@ -125,7 +126,7 @@ async function metricsSize(directory: string): Promise<number> {
 
 async function startError(end: ProcessEnd, outputFile: string): Promise<TrainerStartError> {
   if (end.problem !== null) return new TrainerStartError(`The trainer could not be started: ${end.problem}`);
-  const line = clearLine(await readFile(outputFile, 'utf8').catch(() => ''));
+  const line = clearLine(await readFile(outputFile, 'utf8').catch(() => ''), trainingTerms);
   if (end.signal !== null) {
     return new TrainerStartError(`The trainer was ended by ${end.signal}.${line === null ? '' : ` ${line}`}`);
   }
@@ -134,13 +135,14 @@ async function startError(end: ProcessEnd, outputFile: string): Promise<TrainerS
 
 /**
  * The line that says why a command failed: the last one with text that is no stack frame, without the program's name
- * in front.
+ * in front, in the terms of VS Code.
  */
-export function clearLine(output: string): string | null {
+export function clearLine(output: string, terms?: EditorTerms): string | null {
   const lines = output
     .slice(-MAXIMUM_OUTPUT)
     .split(/\r?\n/)
     .map(line => line.trim())
     .filter(line => line !== '' && !line.startsWith('at ') && !/^Node\.js v/.test(line));
-  return lines.at(-1)?.replace(/^(?:clipself|error):\s*/i, '') ?? null;
+  const line = lines.at(-1)?.replace(/^(?:clipself|error):\s*/i, '');
+  return line === undefined ? null : inEditorTerms(line, terms);
 }

@@ -67,6 +67,11 @@ export function allowsTf32(): boolean {
   return vscode.workspace.getConfiguration().get(settingKeys.tensorflowTf32) === true;
 }
 
+/** Whether terminals of this window get the command `clipself`. */
+export function addsToTerminalPath(): boolean {
+  return vscode.workspace.getConfiguration().get(settingKeys.terminalAddToPath, true);
+}
+
 /** Workspace folders on the disk of this machine. */
 export function workspaceFolders(): string[] {
   const folders = vscode.workspace.workspaceFolders ?? [];

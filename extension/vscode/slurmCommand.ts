@@ -7,6 +7,7 @@ import { batchScript, jobFilesOf, type SlurmRequest } from '../../trainer/slurm/
 import { cancelJob, submitJob } from '../../trainer/slurm/queue.ts';
 import { trainArguments } from '../commandLine.ts';
 import type { DemoAssets } from '../demoAssets.ts';
+import { trainingTerms } from '../editorTerms.ts';
 import { type FineTuneArguments, isProgrammatic, parseFineTuneArguments } from '../fineTuneRequest.ts';
 import { presetOf, resolveSettings } from '../presets.ts';
 import { directoryOfArgument } from '../runArgument.ts';
@@ -130,7 +131,7 @@ export class SlurmCommand {
       return;
     }
     const { log } = jobFilesOf(directory);
-    const reason = clearLine(await readFile(log, 'utf8').catch(() => ''));
+    const reason = clearLine(await readFile(log, 'utf8').catch(() => ''), trainingTerms);
     const message = `Slurm job ${job} of “${name}” ended before its run began${reason === null ? '.' : `: ${reason}`}`;
     channel.write('warn', message);
     const chosen = await vscode.window.showWarningMessage(message, 'Show Job Log');

@@ -2,11 +2,12 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { DemoAssets } from '../demoAssets.ts';
 import { type FineTuneArguments, isProgrammatic, parseFineTuneArguments } from '../fineTuneRequest.ts';
-import { presetOf, resolveSettings } from '../presets.ts';
+import { presetOf, resolveSettings, withPresetAdvice } from '../presets.ts';
 import type { RunLauncher } from '../runLauncher.ts';
 import { freeDirectory, runName } from '../runName.ts';
 import { stageOf } from '../runPresentation.ts';
 import type { RunRegistry } from '../runRegistry.ts';
+import { TrainerStartError } from '../trainerProcess.ts';
 import { withCancel } from './cancellable.ts';
 import { askForBoxes, askForRun, type FineTuneChoice, type ModelSupply } from './fineTunePicks.ts';
 import type { WorkspaceMemory } from './memento.ts';
@@ -45,17 +46,19 @@ export class TrainCommands {
     const { memory, demo, models } = this.#context;
     const choice = await askForRun(given, memory, demo, models);
     if (choice === null) return null;
-    const resolved = resolveSettings(
-      readTrainingSettings(vscode.Uri.file(choice.images)),
-      presetOf(choice.preset),
-      given.settings ?? {},
-    );
+    const preset = presetOf(choice.preset);
+    const insisted = given.settings ?? {};
+    const resolved = resolveSettings(readTrainingSettings(vscode.Uri.file(choice.images)), preset, insisted);
     const settings = isProgrammatic(given) ? resolved : await askForBoxes(resolved);
     if (settings === null) return null;
     const directory = await freeDirectory(runsFolderFor(choice.images), runName(choice.images, new Date()));
     const { model, images } = choice;
+    const request = { model, images, out: directory, settings };
     await whileStarting(directory, signal =>
-      this.#context.launcher.start({ model, images, out: directory, settings }, signal),
+      this.#context.launcher.start(request, signal).catch((error: unknown) => {
+        if (!(error instanceof TrainerStartError)) throw error;
+        throw new TrainerStartError(withPresetAdvice(error.message, preset, insisted));
+      }),
     );
     await this.#remember(choice);
     await this.#follow(directory, given.openPanel ?? opensPanelOnStart());

@@ -103,6 +103,24 @@ describe('ways in and states of the inspector', function () {
     await keepPicture('several');
   });
 
+  it('separates the groups of its bar where they share a line, and nowhere else', async () => {
+    const frame = await showView('kMeans');
+    const separators = (): Promise<number> =>
+      frame.evaluate(() => {
+        const groups = [...document.querySelectorAll('.toolbar-groups > *')];
+        return groups.filter(group => group.getBoundingClientRect().left > 0).length;
+      });
+    for (const [width, shared] of [
+      [1900, 1],
+      [1100, 0],
+    ] as const) {
+      await workbench.page.setViewportSize({ width, height: 1000 });
+      await until(`${shared} separators at ${width} px`, async () => (await separators()) === shared);
+      await keepPicture(`bar-${width}`);
+    }
+    await workbench.page.setViewportSize({ width: 1400, height: 1000 });
+  });
+
   it('sets a ResNet beside a transformer, and says where their grids cannot be compared', async () => {
     const frame = await showView('kMeans');
     await frame.getByText('Compare', { exact: true }).click();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
@@ -98,5 +99,22 @@ describe('training from the extension host', function () {
   it('tells the caller why a run cannot start, in one line', async () => {
     const call = vscode.commands.executeCommand('clipself.fineTune', request({ batch: 4096 }));
     await assert.rejects(Promise.resolve(call), /images to train on .* do not fill one batch of 4096/);
+  });
+
+  it('speaks of settings, and of a preset that has its own', async () => {
+    const images = await mkdtemp(path.join(tmpdir(), 'clipself-few-'));
+    const whole = request({});
+    const few = (await readdir(whole.images)).slice(0, 8);
+    for (const name of few) await copyFile(path.join(whole.images, name), path.join(images, name));
+    try {
+      const call = vscode.commands.executeCommand('clipself.fineTune', { ...whole, images });
+      await assert.rejects(Promise.resolve(call), {
+        message:
+          'clipself.training.holdOut 8 leaves none of the 8 images to train on: add images or lower it. ' +
+          'The preset “Demo” has its own holdOut: take “From settings” to choose.',
+      });
+    } finally {
+      await rm(images, { recursive: true });
+    }
   });
 });

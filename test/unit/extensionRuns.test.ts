@@ -42,6 +42,17 @@ describe('the follower of a run', () => {
     await run.remove();
     await assert.rejects(follower.update(), /config\.json/);
   });
+
+  it('speaks of settings where the trainer speaks of flags', async () => {
+    const run = await TestRun.create(path.join(folder, 'failed'));
+    const message = '/i: out of memory. Lower --batch or --size in a new run';
+    run.write(stepRecord(1, 0.9), { event: { kind: 'failed', step: 1, time: 2, message } });
+    const { records, summary } = await new RunFollower(run.directory).update();
+    const said = '/i: out of memory. Lower clipself.training.batch or clipself.training.size in a new run';
+    assert.equal(summary.message, said);
+    assert.deepEqual(records.at(-1), { event: { kind: 'failed', step: 1, time: 2, message: said } });
+    await run.remove();
+  });
 });
 
 describe('the registry of runs', () => {

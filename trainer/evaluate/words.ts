@@ -50,7 +50,11 @@ export async function findWords(
     const words = await embedClasses(engine, source, model.hash, names, set, options);
     if (words.dimension === model.files.architecture.embeddingDimension) return words;
     const reason = `its words have ${words.dimension} channels, its images ${model.files.architecture.embeddingDimension}`;
-    throw new FileError(model.files.weightsFile, reason, 'Use --embeddings instead');
+    throw new FileError(
+      model.files.weightsFile,
+      reason,
+      'Give the embeddings of the words as a file instead',
+    );
   };
   return { source: prompts ?? `${set.name} prompts`, load };
 }

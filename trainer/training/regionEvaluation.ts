@@ -50,7 +50,9 @@ export async function planEvaluation(
     settings;
   if (evaluatePanoptic === null) {
     if ((evaluateImages ?? evaluateMasks ?? evaluateEmbeddings) === null) return null;
-    throw new SettingError('--evaluate-images, -masks and -embeddings belong to --evaluate-panoptic');
+    throw new SettingError(
+      '--evaluate-images, --evaluate-masks and --evaluate-embeddings belong to --evaluate-panoptic',
+    );
   }
   if (evaluateImages === null || evaluateMasks === null)
     throw new SettingError('--evaluate-panoptic needs --evaluate-images and --evaluate-masks');

@@ -136,7 +136,9 @@ function splitImages(
   { seed, holdOut, trainRatio }: Pick<TrainingSettings, 'seed' | 'holdOut' | 'trainRatio'>,
 ): { training: number[]; heldOut: number[] } {
   if (holdOut >= positions.length)
-    throw new SettingError(`--hold-out ${holdOut} leaves none of the ${positions.length} images to train on`);
+    throw new SettingError(
+      `--hold-out ${holdOut} leaves none of the ${positions.length} images to train on: add images or lower it`,
+    );
   const heldOut = draw(positions, holdOut, seed, 'hold-out');
   const rest = positions.filter(position => !heldOut.has(position));
   const kept = trainRatio < 1 ? draw(rest, Math.floor(rest.length * trainRatio), seed, 'train ratio') : null;

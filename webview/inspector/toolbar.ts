@@ -63,14 +63,18 @@ export class Toolbar {
       element('div', { class: 'toolbar-line' }, tablist, this.#image.root),
       element(
         'div',
-        { class: 'toolbar-line' },
+        { class: 'toolbar-line toolbar-groups' },
         this.#viewControls,
-        this.#opacitySlider(state.opacity),
-        this.#smoothing(state.smooth),
-        this.#colourMap.root,
-        this.#sync,
-        this.#difference,
-        this.#add,
+        element(
+          'div',
+          { class: 'toolbar-group' },
+          this.#opacitySlider(state.opacity),
+          this.#smoothing(state.smooth),
+          this.#colourMap.root,
+          this.#sync,
+          this.#difference,
+          this.#add,
+        ),
       ),
     );
   }
