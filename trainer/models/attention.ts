@@ -20,7 +20,8 @@ export function joinHeads(attended: Value): Value {
 }
 
 /** q / √d */
-const scaled = (query: Value): Value => multiply(query, Value.constant(1 / Math.sqrt(query.shape.at(-1)!)));
+export const scaled = (query: Value): Value =>
+  multiply(query, Value.constant(1 / Math.sqrt(query.shape.at(-1)!)));
 
 /** q kᵀ / √d, `[B, heads, queries, keys]` */
 export const attentionScores = (query: Value, key: Value): Value =>

@@ -4,7 +4,15 @@ import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import type { Eva02Architecture } from './architecture.ts';
-import { attention, attentionWeights, goesInPieces, type Heads, joinHeads } from './attention.ts';
+import {
+  attention,
+  attentionScores,
+  attentionWeights,
+  goesInPieces,
+  type Heads,
+  joinHeads,
+} from './attention.ts';
+import { classTokenMix } from './classTokenAttention.ts';
 import { byRows } from './pieces.ts';
 import { rotaryValues, rotate } from './rotaryPositions.ts';
 import {
@@ -169,11 +177,13 @@ export function evaClassTokenBlock(
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
   const tables = rotaryValues(architecture, batch);
   const part = (projected: Value): Value => partHeads(architecture, projected, batch.batch);
-  // The class token's query is not turned.
+  // The class token's query is not turned; keys are, each by its own place, and have to be made.
   const query = part(affine(classTokens(normed, batch), values['attn.q_proj.weight'], values['attn.q_bias']));
   const key = rotate(part(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })), tables);
-  const value = part(affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']));
-  const joined = joinHeads(attention(query, key, value));
+  const count = tokenCount(batch);
+  const scores = reshape(attentionScores(query, key), [batch.batch, architecture.heads, count]);
+  const tokens = reshape(normed, [batch.batch, count, architecture.width]);
+  const joined = classTokenMix(scores, tokens, values['attn.v_proj.weight'], values['attn.v_bias']);
   const output = closeEvaBlock(values, classTokens(x, batch), joined);
   return { key: keyOf('EVA class-token block', batch), output, parameters };
 }

@@ -6,6 +6,7 @@ import { affine } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import { blockPrefix, type ClipVitArchitecture } from './architecture.ts';
 import { attention, attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { classTokenMix, classTokenScores } from './classTokenAttention.ts';
 import { byRows } from './pieces.ts';
 import {
   classTokens,
@@ -117,20 +118,13 @@ export function classTokenBlock(
 ): VisionStage {
   const { width, heads } = architecture;
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
-  const tokens = tokenCount(batch);
+  const part = (packed: Value, at: number): Value => slice(packed, 0, at * width, (at + 1) * width);
   const [weight, bias] = [values['attn.in_proj_weight'], values['attn.in_proj_bias']];
-  const query = affine(classTokens(normed, batch), slice(weight, 0, 0, width), slice(bias, 0, 0, width));
-  const keyValue = affine(normed, slice(weight, 0, width, 3 * width), slice(bias, 0, width, 3 * width));
-  const byHead = transpose(
-    reshape(keyValue, [batch.batch, tokens, 2, heads, width / heads]),
-    [2, 0, 3, 1, 4],
-  );
-  const [key, value] = [0, 1].map(part =>
-    reshape(slice(byHead, 0, part, part + 1), [batch.batch, heads, tokens, width / heads]),
-  ) as [Value, Value];
-  const asked = reshape(query, [batch.batch, heads, 1, width / heads]);
-  const joined = reshape(attention(asked, key, value), [batch.batch, width]);
-  const output = withMlp(architecture, values, add(classTokens(x, batch), projectOut(values, joined)));
+  const tokens = reshape(normed, [batch.batch, tokenCount(batch), width]);
+  const query = affine(classTokens(normed, batch), part(weight, 0), part(bias, 0));
+  const scores = classTokenScores(query, tokens, part(weight, 1), heads);
+  const attended = classTokenMix(scores, tokens, part(weight, 2), part(bias, 2));
+  const output = withMlp(architecture, values, add(classTokens(x, batch), projectOut(values, attended)));
   return { key: keyOf('class-token block', batch), output, parameters };
 }
 
