@@ -3,12 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { FileError } from '../../trainer/checkpoints/fileError.ts';
 import {
   elementBytes,
   type HostTensor,
+  type PendingTensor,
   type TensorType,
   viewAs,
 } from '../../trainer/checkpoints/hostTensor.ts';
@@ -315,6 +317,46 @@ describe('safetensors files', () => {
     if (process.platform === 'win32') return;
     execFileSync('mkfifo', [file]);
     await assert.rejects(readSafetensors(file), refuses(/not a plain file/));
+  });
+
+  it('fetches the elements of pending tensors one at a time, and refuses others than were announced', async () => {
+    let [open, most] = [0, 0];
+    const pending = (shape: number[], data: Float32Array): PendingTensor => ({
+      shape,
+      dtype: 'float32',
+      read: async () => {
+        most = Math.max(most, ++open);
+        await setImmediate();
+        open--;
+        return data;
+      },
+    });
+    const tensors = {
+      a: pending([2], Float32Array.of(1, 2)),
+      b: float32([1], [3]),
+      c: pending([1], Float32Array.of(4)),
+    };
+    await writeSafetensors(file, tensors);
+    const written = await readSafetensors(file);
+    assert.deepEqual(
+      [...written.tensors].map(([name, { data }]) => [name, [...(data as Float32Array)]]),
+      [
+        ['a', [1, 2]],
+        ['b', [3]],
+        ['c', [4]],
+      ],
+    );
+    assert.equal(most, 1);
+    const before = await readFile(file);
+    await assert.rejects(
+      writeSafetensors(file, { a: pending([2], Float32Array.of(1)) }),
+      /"a" holds 4 bytes, but float32 of shape \[2\] takes 8/,
+    );
+    await assert.rejects(
+      writeSafetensors(file, { a: pending([-1], new Float32Array()) }),
+      /has the shape \[-1\]/,
+    );
+    assert.deepEqual(await readFile(file), before, 'the file stays');
   });
 
   it('refuses tensors that contradict themselves', async () => {

@@ -35,6 +35,11 @@ export interface HostTensor {
   readonly data: TensorData;
 }
 
+/** A tensor whose elements are fetched when they are written, so that a file needs one of its tensors in memory. */
+export interface PendingTensor extends Omit<HostTensor, 'data'> {
+  readonly read: () => Promise<TensorData>;
+}
+
 /** Bytes of one element. */
 export const elementBytes: Readonly<Record<TensorType, number>> = {
   float64: 8,

@@ -6,7 +6,14 @@ import type { FileHandle } from 'node:fs/promises';
 import { writeAtomically, writeFully } from './atomicFile.ts';
 import type { Checkpoint, TensorReadOptions } from './checkpointTypes.ts';
 import { FileError, naming } from './fileError.ts';
-import { bytesOf, elementBytes, elementCount, type HostTensor } from './hostTensor.ts';
+import {
+  bytesOf,
+  elementBytes,
+  elementCount,
+  type HostTensor,
+  type PendingTensor,
+  type TensorData,
+} from './hostTensor.ts';
 import { parseSafetensorsHeader, quoted, type TensorEntry, typeCodes } from './safetensorsHeader.ts';
 import { openPlainFile, readElements, readFully, withPlainFile } from './tensorRange.ts';
 
@@ -152,30 +159,44 @@ export async function openSafetensors(file: string): Promise<Checkpoint> {
   }
 }
 
-function checkWritable(name: string, { shape, dtype, data }: HostTensor): void {
-  const bytes = elementCount(shape) * elementBytes[dtype];
+type WritableTensor = HostTensor | PendingTensor;
+
+const byteLengthOf = ({ shape, dtype }: WritableTensor): number => elementCount(shape) * elementBytes[dtype];
+
+function checkWritable(name: string, tensor: WritableTensor): void {
   if (name === '__metadata__')
     throw new Error("a tensor cannot be named '__metadata__': the format reserves the name");
-  if (
-    data.byteLength !== bytes ||
-    shape.some(dimension => !Number.isSafeInteger(dimension) || dimension < 0)
-  ) {
-    throw new Error(
-      `tensor ${quoted(name)} holds ${data.byteLength} bytes, but ${dtype} of shape [${shape.join(', ')}] takes ${bytes}`,
-    );
-  }
+  if (tensor.shape.some(dimension => !Number.isSafeInteger(dimension) || dimension < 0))
+    throw new Error(`tensor ${quoted(name)} has the shape [${tensor.shape.join(', ')}], which is none`);
+  if ('data' in tensor) checkData(name, tensor, tensor.data);
+}
+
+function checkData(name: string, tensor: WritableTensor, { byteLength }: TensorData): void {
+  const { shape, dtype } = tensor;
+  if (byteLength === byteLengthOf(tensor)) return;
+  throw new Error(
+    `tensor ${quoted(name)} holds ${byteLength} bytes, but ${dtype} of shape [${shape.join(', ')}] takes ${byteLengthOf(tensor)}`,
+  );
+}
+
+async function dataOf(name: string, tensor: WritableTensor): Promise<TensorData> {
+  if ('data' in tensor) return tensor.data;
+  const data = await tensor.read();
+  checkData(name, tensor, data);
+  return data;
 }
 
 /** Header of a file with these tensors in this order, padded with spaces so that the data starts at a multiple of 8. */
 function encodeHeader(
-  tensors: readonly [string, HostTensor][],
+  tensors: readonly [string, WritableTensor][],
   metadata: Readonly<Record<string, string>>,
 ): Buffer {
   const fields: string[] = [];
   if (Object.keys(metadata).length > 0) fields.push(`"__metadata__":${JSON.stringify(metadata)}`);
   let begin = 0;
-  for (const [name, { shape, dtype, data }] of tensors) {
-    const end = begin + data.byteLength;
+  for (const [name, tensor] of tensors) {
+    const { shape, dtype } = tensor;
+    const end = begin + byteLengthOf(tensor);
     const entry = { dtype: typeCodes.get(dtype), shape, data_offsets: [begin, end] };
     fields.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
     begin = end;
@@ -195,10 +216,10 @@ function encodeHeader(
  */
 export async function writeSafetensors(
   file: string,
-  tensors: ReadonlyMap<string, HostTensor> | Readonly<Record<string, HostTensor>>,
+  tensors: ReadonlyMap<string, WritableTensor> | Readonly<Record<string, WritableTensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const entries: [string, HostTensor][] = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
+  const entries: [string, WritableTensor][] = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
   for (const [name, tensor] of entries) checkWritable(name, tensor);
   entries.sort(([, a], [, b]) => elementBytes[b.dtype] - elementBytes[a.dtype]);
   const header = encodeHeader(entries, metadata);
@@ -206,6 +227,6 @@ export async function writeSafetensors(
     throw new FileError(file, 'too many tensors for one file', 'Split them');
   await writeAtomically(file, async handle => {
     await writeFully(handle, header);
-    for (const [, tensor] of entries) await writeFully(handle, bytesOf(tensor.data));
+    for (const [name, tensor] of entries) await writeFully(handle, bytesOf(await dataOf(name, tensor)));
   });
 }

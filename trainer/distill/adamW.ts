@@ -1,4 +1,11 @@
-import { type DeviceTensor, type Engine, type Feeds, type Program, takeScalar } from '../engines/engine.ts';
+import {
+  type DeviceTensor,
+  type Engine,
+  type Feeds,
+  type Program,
+  readFloats,
+  takeScalar,
+} from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
 import { add, multiply } from '../graph/operations/arithmetic.ts';
 import { total } from '../graph/operations/reduction.ts';
@@ -198,14 +205,24 @@ export class AdamW {
     return Math.sqrt(await takeScalar(this.#engine, squaredNorm!));
   }
 
+  /** Null before the first update. */
   async readMoments(name: string): Promise<HostMoments | null> {
-    const moments = this.#moments.get(name);
-    if (!moments) return null;
+    if (!this.#moments.has(name)) return null;
     const [firstMoment, secondMoment] = await Promise.all([
-      this.#engine.read(moments.firstMoment),
-      this.#engine.read(moments.secondMoment),
+      this.readMoment(name, 'firstMoment'),
+      this.readMoment(name, 'secondMoment'),
     ]);
-    return { firstMoment: firstMoment as Float32Array, secondMoment: secondMoment as Float32Array };
+    return { firstMoment, secondMoment };
+  }
+
+  /** Whether there were updates, so that there are moments. */
+  hasMoments(name: string): boolean {
+    return this.#moments.has(name);
+  }
+
+  /** One moment of a parameter that has them. */
+  readMoment(name: string, moment: keyof HostMoments): Promise<Float32Array> {
+    return readFloats(this.#engine, this.#moments.get(name)![moment]);
   }
 
   restoreMoments(name: string, { firstMoment, secondMoment }: HostMoments): void {

@@ -32,7 +32,9 @@ export async function writeStudentFile(
     const student = trained.has(name)
       ? await readFloats(engine, distiller.studentParameters.get(name)!)
       : data;
-    blended.set(name, { shape, dtype: 'float32', data: blend(student, data, alpha) });
+    // In place: one copy of the weights is enough beside those of the run.
+    data.set(blend(student, data, alpha));
+    blended.set(name, { shape, dtype: 'float32', data });
   }
   const configuration = toOpenClipConfiguration({
     architecture: model.architecture,

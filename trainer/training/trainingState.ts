@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { FileError } from '../checkpoints/fileError.ts';
-import type { HostTensor } from '../checkpoints/hostTensor.ts';
+import type { HostTensor, PendingTensor } from '../checkpoints/hostTensor.ts';
 import { isJsonObject, readJson, writeJson } from '../checkpoints/jsonFile.ts';
 import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts';
 import type { Distiller } from '../distill/distiller.ts';
@@ -16,16 +16,16 @@ const lossScaleFile = 'lossScale.json';
 const firstMomentPrefix = 'first/';
 const secondMomentPrefix = 'second/';
 
-const float32 = (shape: readonly number[], data: Float32Array): HostTensor => ({
+const pending = (shape: readonly number[], read: () => Promise<Float32Array>): PendingTensor => ({
   shape,
   dtype: 'float32',
-  data,
+  read,
 });
 
 /**
  * Writes what a run needs to go on to the same bits: the raw student's trained tensors, both moments of each, and in mixed
  * precision the loss scale.
- * Sampling follows from seed and step alone, so there is no random state beside the step in the folder's name.
+ * No more than one tensor of them is in memory beside those of the run. Sampling follows from seed and step alone, so there is no random state beside the step in the folder's name.
  */
 export async function writeTrainingState(
   directory: string,
@@ -33,18 +33,24 @@ export async function writeTrainingState(
   distiller: Distiller,
   trainable: readonly string[],
 ): Promise<void> {
-  const student = new Map<string, HostTensor>();
-  const optimiser = new Map<string, HostTensor>();
+  const student = new Map<string, PendingTensor>();
+  const moments = new Map<string, PendingTensor>();
+  const { optimiser } = distiller;
   for (const name of trainable) {
     const parameter = distiller.studentParameters.get(name)!;
-    student.set(name, float32(parameter.shape, await readFloats(engine, parameter)));
-    const moments = await distiller.optimiser.readMoments(name);
-    if (!moments) continue;
-    optimiser.set(firstMomentPrefix + name, float32(parameter.shape, moments.firstMoment));
-    optimiser.set(secondMomentPrefix + name, float32(parameter.shape, moments.secondMoment));
+    const { shape } = parameter;
+    student.set(
+      name,
+      pending(shape, () => readFloats(engine, parameter)),
+    );
+    if (!optimiser.hasMoments(name)) continue;
+    const moment = (kind: 'firstMoment' | 'secondMoment') =>
+      pending(shape, () => optimiser.readMoment(name, kind));
+    moments.set(firstMomentPrefix + name, moment('firstMoment'));
+    moments.set(secondMomentPrefix + name, moment('secondMoment'));
   }
   await writeSafetensors(path.join(directory, studentFile), student);
-  await writeSafetensors(path.join(directory, optimiserFile), optimiser);
+  await writeSafetensors(path.join(directory, optimiserFile), moments);
   if (distiller.lossScale) await writeJson(path.join(directory, lossScaleFile), distiller.lossScale);
 }
 
