@@ -16,12 +16,17 @@ const choices = ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'GLIBC_TUNA
 /**
  * Has glibc keep memory that is free between two tensors of a run. By itself it returns large ones to the system at
  * once, and 4 KiB at a time are mapped and cleared anew for the next: an eighth of a training step at 1024 px, whose
- * programs work without an arena. Does nothing with other C libraries, or where the environment has chosen.
+ * programs work without an arena. Does nothing with other C libraries, in Electron, which may bring an allocator of its
+ * own, or where the environment has chosen.
  *
  * @returns whether glibc took it.
  */
-export function keepFreedMemory(environment: NodeJS.ProcessEnv = process.env): boolean {
-  if (process.platform !== 'linux' || choices.some(name => environment[name])) return false;
+export function keepFreedMemory(
+  environment: NodeJS.ProcessEnv = process.env,
+  versions: NodeJS.ProcessVersions = process.versions,
+): boolean {
+  const chosen = choices.some(name => environment[name]);
+  if (process.platform !== 'linux' || versions.electron !== undefined || chosen) return false;
   try {
     const mallopt = koffi.load('libc.so.6').func('int mallopt(int, int)') as (
       parameter: number,
