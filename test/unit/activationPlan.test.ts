@@ -98,7 +98,7 @@ describe('plan of activations', () => {
       const fixed = bytesBesideActivations(use);
       assert.equal(
         Math.round(bytesBesideActivations({ ...use, memoryShared: true })),
-        Math.round(fixed - gib / 2),
+        Math.round(fixed - 0.4 * gib),
       );
     });
 

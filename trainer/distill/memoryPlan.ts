@@ -27,7 +27,7 @@ const gib = 2 ** 30;
  * Node, ONNX Runtime, the image workers, tensors that wait between uses, and what programs keep for themselves: measured
  * at 1024 px with up to 20 crops, over two epochs with their checkpoints.
  */
-const processBytes = { shared: 1.8 * gib, apart: 2.3 * gib };
+const processBytes = { shared: 1.9 * gib, apart: 2.3 * gib };
 
 /**
  * Bytes a run takes whatever it keeps of the forward pass: parameters of the frozen teacher, of the student and both
