@@ -10,6 +10,7 @@ import type { TrainerLease } from '../../trainer/protocol.ts';
 import { acquireLease } from '../../trainer/runs/lease.ts';
 import { isLeaseLive, readLease } from '../../trainer/runs/leaseFile.ts';
 import { identifyProcess } from '../../trainer/runs/processIdentity.ts';
+import { removeLeftovers, runFiles } from '../../trainer/runs/runDirectory.ts';
 import { skipBecause } from '../support/skip.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
@@ -221,6 +222,17 @@ describe('lease of a run', () => {
       }
     });
   }
+
+  it('leaves no claim of one that was killed between taking over and clearing up', async () => {
+    const claim = path.join(folder, `.trainer.json.takeover-${'0a1b'.repeat(6)}`);
+    await writeFile(claim, 'a lease of long ago');
+    await writeFile(path.join(folder, '.trainer.json.takeover-mine'), 'no claim');
+    const lease = await acquireLease(folder, options);
+    await removeLeftovers(runFiles(folder));
+    assert.deepEqual((await readdir(folder)).sort(), ['.trainer.json.takeover-mine', 'trainer.json']);
+    assert.equal(await lease.isHeld(), true);
+    await lease.release();
+  });
 
   it('passes on when a process died while it was taking it over', async () => {
     await write({ pid: 2 ** 22 + 1, started: 'the dead' });

@@ -68,9 +68,12 @@ export async function prepareRunDirectory(directory: string): Promise<'new' | 'e
   });
 }
 
-/** Temporary names (`temporaryName`) of the files that only the holder of a run's lease writes. */
+/**
+ * Temporary names (`temporaryName`) of the files that only the holder of a run's lease writes, and claims to leases before
+ * the holder's (`leaseClaim.ts`): whoever makes one of these late withdraws, with it or without.
+ */
 const leftoverPattern =
-  /^\.(config\.json|student\.safetensors|preview\.json|open_clip_model\.safetensors|open_clip_config\.json|tokenizer\.json|ATTRIBUTION\.md)\.tmp-\d+-[0-9a-f]+$/;
+  /^\.(?:(?:config\.json|student\.safetensors|preview\.json|open_clip_model\.safetensors|open_clip_config\.json|tokenizer\.json|ATTRIBUTION\.md)\.tmp-\d+-[0-9a-f]+|trainer\.json\.takeover-[0-9a-f]{24})$/;
 
 /**
  * Removes files that a killed trainer left half written. Only the trainer that holds the run may call it.
