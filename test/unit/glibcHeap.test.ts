@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { keepFreedMemory } from '../../trainer/engines/onnx/glibcHeap.ts';
+import { skipBecause } from '../support/skip.ts';
 
 const program = path.join(import.meta.dirname, '../support/pageFaults.ts');
 
@@ -17,17 +18,17 @@ describe('memory that is free between two tensors', () => {
   const onGlibc = process.platform === 'linux' && 'glibcVersionRuntime' in processHeader();
 
   it('stays with the process once steps are expected, so that few pages are mapped anew', async function () {
-    if (!onGlibc) this.skip();
+    if (!onGlibc) skipBecause(this, 'the C library is not glibc');
     const { before, after } = await pageFaults();
     // A tensor of 64 MB takes 15,625 pages of 4 KiB, a few dozen where the system makes them large by itself.
-    if (before < 15_000) this.skip();
+    if (before < 15_000) skipBecause(this, 'the system makes large pages by itself');
     assert.ok(after < before / 4, `${after} page faults instead of ${before}`);
   }).timeout(30_000);
 
   it('is left to whom the environment has given it', async function () {
-    if (!onGlibc) this.skip();
+    if (!onGlibc) skipBecause(this, 'the C library is not glibc');
     const { before, after } = await pageFaults({ MALLOC_MMAP_THRESHOLD_: String(2 ** 20) });
-    if (before < 15_000) this.skip();
+    if (before < 15_000) skipBecause(this, 'the system makes large pages by itself');
     assert.ok(after > 15_000, `${after} page faults`);
   }).timeout(30_000);
 
