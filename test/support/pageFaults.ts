@@ -1,4 +1,8 @@
-/** Prints the page faults of a run whose tensors take 36 to 64 MB each, before and after the engine expects steps. */
+/**
+ * Prints what changes when the engine expects steps: page faults of a run whose tensors take 32 to 64 MB each, and
+ * whether a program of small tensors gets an arena of its own.
+ */
+import { InferenceSession } from 'onnxruntime-node';
 import { disposeAll } from '../../trainer/engines/engine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { add, exponential, multiply } from '../../trainer/graph/operations/arithmetic.ts';
@@ -26,7 +30,20 @@ async function faultsOfRun(): Promise<number> {
   return (process.resourceUsage().minorPageFault - before) / 3;
 }
 
-const before = await faultsOfRun();
+async function smallGetsArena(): Promise<boolean | undefined> {
+  const { create } = InferenceSession;
+  let arena: boolean | undefined;
+  InferenceSession.create = async (...args: unknown[]) => {
+    arena = (args[1] as InferenceSession.SessionOptions).enableCpuMemArena;
+    return Reflect.apply(create, InferenceSession, args);
+  };
+  await engine.compile({ y: exponential(Value.input('small', [2])) });
+  InferenceSession.create = create;
+  return arena;
+}
+
+const measure = async () => ({ faults: await faultsOfRun(), arena: await smallGetsArena() });
+const before = await measure();
 await engine.expectSteps();
-console.log(JSON.stringify({ before, after: await faultsOfRun() }));
+console.log(JSON.stringify({ before, after: await measure() }));
 await engine.dispose();

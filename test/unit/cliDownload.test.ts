@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type HubServer, hollowWeights, startHubServer } from '../support/hubServer.ts';
+import { skipBecause } from '../support/skip.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { buildTrainer, trainerProgram } from '../support/trainingFixture.ts';
 
@@ -117,8 +118,8 @@ describe('clipself download', function () {
   });
 
   it('stops on Ctrl-C and keeps what was received', async function () {
-    // Windows has no signal to send: it would end the process at once.
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32')
+      skipBecause(this, 'Windows has no signal to send: it would end the process at once');
     hub.trouble.slow = 5;
     const { child, stderr, ended } = start('download', name, ...out(), '--yes', '--json');
     while (!/"received":[1-9]/.test(stderr())) await new Promise(resolve => setTimeout(resolve, 20));

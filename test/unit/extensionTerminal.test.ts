@@ -8,6 +8,7 @@ import {
   type TerminalCommandLine,
   writeLaunchers,
 } from '../../extension/terminalLaunchers.ts';
+import { skipBecause } from '../support/skip.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
 describe('clipself in a terminal', () => {
@@ -45,7 +46,7 @@ describe('clipself in a terminal', () => {
   }
 
   it('runs below folders with spaces and quotes, and hands on arguments and exit status', async function () {
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32') skipBecause(this, 'Windows runs the batch file, not the shell script');
     const line = await commandLine();
     await writeLaunchers(line);
     assert.equal((await stat(path.join(line.folder, 'clipself'))).mode & 0o777, 0o755);
@@ -54,7 +55,7 @@ describe('clipself in a terminal', () => {
   });
 
   it('is told what other trainers are, unless the terminal says otherwise', async function () {
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32') skipBecause(this, 'Windows runs the batch file, not the shell script');
     const line = await commandLine({
       CLIPSELF_TENSORFLOW: `/it's/here`,
       CLIPSELF_TENSORFLOW_TF32: undefined,

@@ -19,6 +19,7 @@ import {
 import { prepareRunDirectory, runFiles } from '../../trainer/runs/runDirectory.ts';
 import { findRuns, remainingSeconds, runState, summariseRun } from '../../trainer/runs/runSummary.ts';
 import { version } from '../../trainer/version.ts';
+import { skipBecause } from '../support/skip.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -157,8 +158,8 @@ describe('run directory', () => {
 
     it('names a folder that this user may not write', async function () {
       this.timeout(10_000);
-      // Modes of Windows keep nobody from writing into a folder.
-      if (process.platform === 'win32') return this.skip();
+      if (process.platform === 'win32')
+        skipBecause(this, 'modes of Windows keep nobody from writing into a folder');
       await chmod(folder, 0o555);
       const module = JSON.stringify(new URL('../../trainer/runs/runDirectory.ts', import.meta.url).href);
       // The superuser may write everywhere, so a process of nobody tries.

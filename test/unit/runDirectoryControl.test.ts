@@ -15,6 +15,7 @@ import {
   type ControlServer,
   startControlServer,
 } from '../../trainer/runs/controlServer.ts';
+import { skipBecause } from '../support/skip.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -36,8 +37,8 @@ describe('control pipe of a trainer', () => {
   };
 
   before(function () {
-    // Named pipes of Windows have no files and no modes; the server is the same.
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32')
+      skipBecause(this, 'named pipes of Windows have no files and no modes; the server is the same');
   });
 
   beforeEach(async () => {

@@ -25,7 +25,8 @@ const pending = (shape: readonly number[], read: () => Promise<Float32Array>): P
 /**
  * Writes what a run needs to go on to the same bits: the raw student's trained tensors, both moments of each, and in mixed
  * precision the loss scale.
- * No more than one tensor of them is in memory beside those of the run. Sampling follows from seed and step alone, so there is no random state beside the step in the folder's name.
+ * Tensors are copied to the host one at a time, as they are written. Sampling follows from seed and step alone, so
+ * there is no random state beside the step in the folder's name.
  */
 export async function writeTrainingState(
   directory: string,
