@@ -8,6 +8,7 @@ import { createEngine } from '../../trainer/engines/createEngine.ts';
 import type { Engine } from '../../trainer/engines/engine.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import { loadTensorflow } from '../../trainer/engines/tensorflow/loadTensorflow.ts';
+import { FrozenPrograms } from '../../trainer/models/frozenPrograms.ts';
 import { type Precision, precisions } from '../../trainer/models/stagePrecision.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import { randomWeights } from '../support/randomTower.ts';
@@ -126,12 +127,14 @@ async function prepare(options: Options): Promise<Prepared> {
     return { run, engine, held, work, dispose: () => distiller.dispose() };
   }
   const programs = new ProgramCache(engine);
+  const frozen = options.precision === 'fp32' ? new FrozenPrograms(engine, weights, 0) : null;
   const tower = new VisionTower(
     architecture,
     weights,
     programs,
     new PositionInterpolations(engine, architecture),
     options.precision,
+    frozen,
   );
   const pixels =
     options.task === 'dense'

@@ -3,8 +3,9 @@ import { type DeviceTensor, disposeAll, readFloats } from '../../trainer/engines
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
+import type { Parameters } from '../../trainer/models/stageFeeds.ts';
 import type { DenseOptions, DenseReadOut } from '../../trainer/models/visionStages.ts';
-import { type Parameters, PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
+import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import {
   assertAgrees,
   goldenArchitecture,

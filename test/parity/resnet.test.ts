@@ -8,13 +8,9 @@ import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import { gridSide, type ResNetArchitecture } from '../../trainer/models/architecture.ts';
 import { attentionPool } from '../../trainer/models/attentionPool.ts';
 import { resNetTrunkStages } from '../../trainer/models/modifiedResNet.ts';
+import { stageFeeds } from '../../trainer/models/stageFeeds.ts';
 import type { VisionStage } from '../../trainer/models/visionStage.ts';
-import {
-  imageBatchOf,
-  PositionInterpolations,
-  stageFeeds,
-  VisionTower,
-} from '../../trainer/models/visionTower.ts';
+import { imageBatchOf, PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import {
   assertAgrees,
   channelsFirst,

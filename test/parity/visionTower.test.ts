@@ -7,13 +7,9 @@ import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
 import { visibleUnderBoxes, visibleUnderMasks } from '../../trainer/models/maskAttention.ts';
 import { interpolationMatrix } from '../../trainer/models/positionInterpolation.ts';
+import { stageFeeds } from '../../trainer/models/stageFeeds.ts';
 import { imageStages } from '../../trainer/models/visionStages.ts';
-import {
-  imageBatchOf,
-  PositionInterpolations,
-  stageFeeds,
-  VisionTower,
-} from '../../trainer/models/visionTower.ts';
+import { imageBatchOf, PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import {
   assertAgrees,
   channelsFirst,

@@ -3,10 +3,11 @@ import type { ProgramCache } from '../engines/programCache.ts';
 import type { Shape } from '../graph/shape.ts';
 import { gradientName, upstreamName } from '../graph/split.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
+import { type Parameters, stageFeeds } from '../models/stageFeeds.ts';
 import type { Precision } from '../models/stagePrecision.ts';
 import type { ImageBatch, VisionStage } from '../models/visionStage.ts';
 import { denseStages } from '../models/visionStages.ts';
-import { type Parameters, type PositionInterpolations, stageFeeds } from '../models/visionTower.ts';
+import type { PositionInterpolations } from '../models/visionTower.ts';
 import { type ActivationPlan, planActivations, type StagePlan } from './activationPlan.ts';
 
 /** What a stage's backward pass needs of its forward pass. */

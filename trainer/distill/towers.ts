@@ -1,6 +1,7 @@
 import { type DeviceTensor, disposeAll, type Engine } from '../engines/engine.ts';
 import { ProgramCache } from '../engines/programCache.ts';
 import type { VisionArchitecture } from '../models/architecture.ts';
+import { FrozenPrograms } from '../models/frozenPrograms.ts';
 import type { Precision } from '../models/stagePrecision.ts';
 import { denseStages, imageStages } from '../models/visionStages.ts';
 import { PositionInterpolations, VisionTower } from '../models/visionTower.ts';
@@ -40,6 +41,7 @@ export class Towers {
   readonly #architecture: VisionArchitecture;
   readonly #interpolations: PositionInterpolations;
   readonly #precision: Precision;
+  readonly #frozen: FrozenPrograms | null;
 
   /**
    * @param teacher parameters by checkpoint name; the towers dispose of them.
@@ -77,7 +79,9 @@ export class Towers {
     this.programs = new ProgramCache(engine);
     this.cropPrograms = new ProgramCache(engine, cropProgramCapacity);
     this.#interpolations = new PositionInterpolations(engine, architecture);
-    this.teacher = this.#tower(teacher, this.cropPrograms);
+    // What the student trains changes; the teacher's weights are its program's for good. One grid: crops have one size.
+    this.#frozen = precision === 'fp32' ? new FrozenPrograms(engine, teacher, 0) : null;
+    this.teacher = this.#tower(teacher, this.cropPrograms, this.#frozen);
     const studentOf = (stages: typeof denseStages | typeof imageStages): Student =>
       new Student(
         architecture,
@@ -98,8 +102,19 @@ export class Towers {
     return this.#tower(parameters, this.programs);
   }
 
-  #tower(parameters: ReadonlyMap<string, DeviceTensor>, programs: ProgramCache): VisionTower {
-    return new VisionTower(this.#architecture, parameters, programs, this.#interpolations, this.#precision);
+  #tower(
+    parameters: ReadonlyMap<string, DeviceTensor>,
+    programs: ProgramCache,
+    frozen: FrozenPrograms | null = null,
+  ): VisionTower {
+    return new VisionTower(
+      this.#architecture,
+      parameters,
+      programs,
+      this.#interpolations,
+      this.#precision,
+      frozen,
+    );
   }
 
   /** Replaces one of the parameters that the student trains. */
@@ -114,6 +129,7 @@ export class Towers {
     for (const name of this.trainable) this.studentParameters.get(name)!.dispose();
     disposeAll(this.teacherParameters.values());
     this.#interpolations.dispose();
+    await this.#frozen?.dispose();
     await this.cropPrograms.dispose();
     await this.programs.dispose();
   }

@@ -49,6 +49,14 @@ export interface Engine {
   /** What whoever starts it should be told; left out where it is as expected. */
   readonly remark?: string;
   compile(outputs: Outputs): Promise<Program>;
+  /**
+   * Compiles a graph with inputs that never change, which a processor lays out once the way its products read them. They
+   * are copied, and not fed. Left out where nothing is gained.
+   *
+   * @param openInput An input of a graph made for one image that takes any number of them, one after the other along
+   * the first axis (`rowsCanOpen`); the result has as many. Null where the graph takes what it was made for.
+   */
+  compileFrozen?(outputs: Outputs, constants: Feeds, openInput: string | null): Promise<Program>;
   /** Copies host data to the device. */
   upload(shape: Shape, data: HostData): DeviceTensor;
   /** A copy of the tensor's elements on the host. */

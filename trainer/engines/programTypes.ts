@@ -1,7 +1,7 @@
 import { formatShape, sameShape } from '../graph/shape.ts';
 import { inputsOf, type Outputs } from '../graph/split.ts';
 import type { DataType, TensorType, Value } from '../graph/value.ts';
-import type { DeviceTensor, HostData } from './engine.ts';
+import type { DeviceTensor, Feeds, HostData } from './engine.ts';
 
 const typeFor = ({ shape, dtype }: Value): TensorType => ({ shape, dtype });
 
@@ -18,6 +18,19 @@ export function inputTypes(outputs: Outputs): Record<string, TensorType> {
 /** What it gives, by name. */
 export const outputTypes = (outputs: Outputs): Record<string, TensorType> =>
   Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, typeFor(value)]));
+
+/** What a program takes and gives; inputs whose numbers it already has are not fed. */
+export function programTypes(
+  outputs: Outputs,
+  constants: Feeds,
+): { inputs: Record<string, TensorType>; outputs: Record<string, TensorType> } {
+  const fed = Object.entries(inputTypes(outputs)).filter(([name, type]) => {
+    const constant = constants[name];
+    if (constant) requireFeed(name, type, constant);
+    return !constant;
+  });
+  return { inputs: Object.fromEntries(fed), outputs: outputTypes(outputs) };
+}
 
 /** Throws when a feed is missing, misshapen or of another type. */
 export function requireFeed(name: string, type: TensorType, feed: DeviceTensor | undefined): DeviceTensor {

@@ -1,5 +1,6 @@
 import { add, multiply, sigmoid } from '../graph/operations/arithmetic.ts';
 import { concat, reshape, slice, transpose } from '../graph/operations/layout.ts';
+import { multiHeadAttention } from '../graph/operations/multiHeadAttention.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
@@ -17,6 +18,7 @@ import { byRows } from './pieces.ts';
 import { rotaryValues, rotate } from './rotaryPositions.ts';
 import {
   classTokens,
+  frozenImage,
   type ImageBatch,
   keyOf,
   parameterInputs,
@@ -133,10 +135,43 @@ export function evaAttentionBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
-  const { query, key, value } = projectEvaHeads(architecture, values, normed, batch);
-  const joined = joinHeads(attention(query, key, value, batch.attentionPieceBytes));
+  const joined = batch.frozen
+    ? frozenAttention(architecture, values, normed, batch)
+    : joinHeads(attendingHeads(architecture, values, normed, batch));
   const output = closeEvaBlock(values, x, joined, batch);
-  return { key: keyOf('EVA block', batch), output, parameters };
+  const frozen = (): VisionStage => evaAttentionBlock(architecture, frozenImage(batch), index);
+  return { key: keyOf('EVA block', batch), output, parameters, frozen };
+}
+
+function attendingHeads(
+  architecture: Eva02Architecture,
+  values: EvaBlockValues,
+  normed: Value,
+  batch: ImageBatch,
+): Value {
+  const { query, key, value } = projectEvaHeads(architecture, values, normed, batch);
+  return attention(query, key, value, batch.attentionPieceBytes);
+}
+
+/** Attention as one operation. Queries and keys are turned where they lie, head beside head. `[B · tokens, width]` */
+function frozenAttention(
+  architecture: Eva02Architecture,
+  values: EvaBlockValues,
+  normed: Value,
+  batch: ImageBatch,
+): Value {
+  const { heads, width } = architecture;
+  const [images, tokens] = [batch.batch, tokenCount(batch)];
+  const { rotaryCosine, rotarySine, quarterTurn } = rotaryValues(architecture, batch);
+  const perToken = (table: Value): Value => reshape(table, [tokens, 1, width / heads]);
+  const tables = { rotaryCosine: perToken(rotaryCosine), rotarySine: perToken(rotarySine), quarterTurn };
+  const turned = (x: Value): Value => rotate(reshape(x, [images, tokens, heads, width / heads]), tables);
+  const together = (x: Value): Value => reshape(x, [images, tokens, width]);
+  const query = turned(affine(normed, values['attn.q_proj.weight'], values['attn.q_bias']));
+  const key = turned(matmul(normed, values['attn.k_proj.weight'], { transposeB: true }));
+  const value = affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']);
+  const attended = multiHeadAttention(together(query), together(key), together(value), heads);
+  return reshape(attended, normed.shape);
 }
 
 /** A block whose tokens attend by likeness of one projection with itself; the rest of the block stays. */
@@ -200,5 +235,6 @@ export function evaValueBlock(
   const normed = norm(patches, values['norm1.weight'], values['norm1.bias']);
   const value = affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']);
   const output = closeEvaBlock(values, patches, value, batch);
-  return { key: keyOf('EVA value block', batch), output, parameters };
+  const frozen = (): VisionStage => evaValueBlock(architecture, frozenImage(batch), index);
+  return { key: keyOf('EVA value block', batch), output, parameters, frozen };
 }

@@ -1,8 +1,10 @@
 import { gelu, quickGelu } from '../graph/operations/activation.ts';
 import { add } from '../graph/operations/arithmetic.ts';
-import { reshape, slice, transpose } from '../graph/operations/layout.ts';
+import { pad, reshape, slice, transpose } from '../graph/operations/layout.ts';
+import { multiHeadAttention } from '../graph/operations/multiHeadAttention.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine } from '../graph/operations/product.ts';
+import { paddingOfRows } from '../graph/rowPadding.ts';
 import { Value } from '../graph/value.ts';
 import { blockPrefix, type ClipVitArchitecture } from './architecture.ts';
 import { attention, attentionWeights, type Heads, joinHeads } from './attention.ts';
@@ -10,6 +12,7 @@ import { classTokenMix, classTokenScores } from './classTokenAttention.ts';
 import { byRows } from './pieces.ts';
 import {
   classTokens,
+  frozenImage,
   type ImageBatch,
   keyOf,
   layerNormEpsilon,
@@ -74,10 +77,32 @@ export function attentionBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
-  const { query, key, value } = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
-  const joined = joinHeads(attention(query, key, value, batch.attentionPieceBytes));
+  const joined = batch.frozen
+    ? frozenAttention(architecture, values, normed, batch)
+    : joinHeads(attendingHeads(architecture, values, normed, batch));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)), batch);
-  return { key: keyOf('block', batch), output, parameters };
+  const frozen = (): VisionStage => attentionBlock(architecture, frozenImage(batch), index);
+  return { key: keyOf('block', batch), output, parameters, frozen };
+}
+
+function attendingHeads(sizes: BlockSizes, values: BlockValues, normed: Value, batch: ImageBatch): Value {
+  const { query, key, value } = projectHeads(sizes, values, normed, batch.batch, tokenCount(batch));
+  return attention(query, key, value, batch.attentionPieceBytes);
+}
+
+/** Attention with projections apart, whose weights are parted once: what they make needs no parting then. `[B · tokens, width]` */
+function frozenAttention(
+  { width, heads }: BlockSizes,
+  values: BlockValues,
+  normed: Value,
+  batch: ImageBatch,
+): Value {
+  const part = (packed: Value, at: number): Value => slice(packed, 0, at * width, (at + 1) * width);
+  const [weight, bias] = [values['attn.in_proj_weight'], values['attn.in_proj_bias']];
+  const [query, key, value] = [0, 1, 2].map(at =>
+    reshape(affine(normed, part(weight, at), part(bias, at)), [batch.batch, tokenCount(batch), width]),
+  ) as [Value, Value, Value];
+  return reshape(multiHeadAttention(query, key, value, heads), normed.shape);
 }
 
 /**
@@ -141,7 +166,8 @@ export function valueBlock(architecture: ClipVitArchitecture, batch: ImageBatch,
     slice(values['attn.in_proj_bias'], 0, 2 * width, 3 * width),
   );
   const output = withMlp(architecture, values, add(patches, projectOut(values, value)), batch);
-  return { key: keyOf('value block', batch), output, parameters };
+  const frozen = (): VisionStage => valueBlock(architecture, frozenImage(batch), index);
+  return { key: keyOf('value block', batch), output, parameters, frozen };
 }
 
 export const projectOut = (values: BlockValues, joined: Value): Value =>
@@ -152,13 +178,18 @@ export function withMlp(
   sizes: BlockSizes,
   values: BlockValues,
   x: Value,
-  { hiddenPieceBytes }: Pick<ImageBatch, 'hiddenPieceBytes'> = {},
+  { hiddenPieceBytes, frozen = false }: Pick<ImageBatch, 'hiddenPieceBytes' | 'frozen'> = {},
 ): Value {
   const activation = sizes.activation === 'quickGelu' ? quickGelu : gelu;
   const normed = layerNorm(x, values['ln_2.weight'], values['ln_2.bias'], layerNormEpsilon);
+  // Hidden numbers that come with their padding need not be copied to get it: of nothing, the activations make nothing.
+  const padding = frozen ? paddingOfRows(sizes.mlpWidth) : 0;
+  const filled = (parameter: Value, axis: number): Value =>
+    padding > 0 ? pad(parameter, axis, 0, padding) : parameter;
   const mlp = byRows(normed, 4 * sizes.mlpWidth, hiddenPieceBytes, rows => {
-    const hidden = activation(affine(rows, values['mlp.c_fc.weight'], values['mlp.c_fc.bias']));
-    return affine(hidden, values['mlp.c_proj.weight'], values['mlp.c_proj.bias']);
+    const [weight, bias] = [filled(values['mlp.c_fc.weight'], 0), filled(values['mlp.c_fc.bias'], 0)];
+    const hidden = activation(affine(rows, weight, bias));
+    return affine(hidden, filled(values['mlp.c_proj.weight'], 1), values['mlp.c_proj.bias']);
   });
   return add(x, mlp);
 }

@@ -79,7 +79,10 @@ export function rotaryValues(architecture: Eva02Architecture, batch: ImageBatch)
   };
 }
 
-/** Turns queries or keys `[B, heads, tokens, d]` by the angle of their token: x · cos + turn(x) · sin, turn (a, b) = (−b, a). */
+/**
+ * Turns queries or keys by the angle of their token: x · cos + turn(x) · sin, turn (a, b) = (−b, a). For
+ * `[B, heads, tokens, d]` tables are as they come, for `[B, tokens, heads, d]` those of angles `[tokens, 1, d]`.
+ */
 export function rotate(x: Value, tables: ReturnType<typeof rotaryValues>): Value {
   const channels = x.shape.at(-1)!;
   const turned = matmul(reshape(x, [x.size / channels, channels]), tables.quarterTurn);

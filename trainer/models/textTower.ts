@@ -1,5 +1,6 @@
 import { type DeviceTensor, disposeAll, type Engine, readFloats } from '../engines/engine.ts';
 import type { ProgramCache } from '../engines/programCache.ts';
+import { type Parameters, stageFeeds } from './stageFeeds.ts';
 import {
   causalInput,
   causalMask,
@@ -8,7 +9,6 @@ import {
   type TextStage,
   textStages,
 } from './textStages.ts';
-import { type Parameters, stageFeeds } from './visionTower.ts';
 
 /** Texts that run together. */
 const mostTexts = 64;

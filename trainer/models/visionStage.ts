@@ -11,6 +11,8 @@ export interface VisionStage {
   output: Value;
   /** Checkpoint name of each parameter by the graph's input name. */
   parameters: Readonly<Record<string, string>>;
+  /** The same of one image for a program that has its weights for good, see `FrozenPrograms`; of blocks alone. */
+  frozen?: () => VisionStage;
 }
 
 /** Images of one program: how many, their pixels, and their patch grid. */
@@ -29,7 +31,15 @@ export interface ImageBatch {
    * of several layers at once.
    */
   hiddenPieceBytes?: number | undefined;
+  /**
+   * Whether weights are constants of the program: then they are cut up and filled up once, instead of what is computed
+   * with them each time.
+   */
+  frozen?: boolean;
 }
+
+/** One of the images, with weights that are constants. */
+export const frozenImage = (images: ImageBatch): ImageBatch => ({ ...images, batch: 1, frozen: true });
 
 /** Epsilon of every layer normalisation in OpenAI's and OpenCLIP's towers; EVA-02 has its own. */
 export const layerNormEpsilon = 1e-5;

@@ -6,16 +6,15 @@ import {
   gridSide,
   type VisionArchitecture,
 } from './architecture.ts';
+import type { FrozenPrograms } from './frozenPrograms.ts';
 import { firstReaders, hasMaskAttention, maskAttentionBlock, visibleInput } from './maskAttention.ts';
 import { interpolationMatrix } from './positionInterpolation.ts';
 import { rotaryTables } from './rotaryPositions.ts';
+import { type Parameters, stageFeeds } from './stageFeeds.ts';
 import { type PlacedStage, type Precision, placeStages } from './stagePrecision.ts';
 import { imageHead, interpolationInput, needsInterpolation } from './stemAndHead.ts';
 import { type ImageBatch, keyOf, type VisionStage } from './visionStage.ts';
 import { attentionStage, type DenseOptions, denseStages, imageStages, trunkStages } from './visionStages.ts';
-
-/** Parameters on the device by checkpoint name. */
-export type Parameters = ReadonlyMap<string, DeviceTensor>;
 
 /**
  * Tables of an engine that depend on the patch grid alone, made once and fed to every stage that needs them: matrices
@@ -96,22 +95,6 @@ export function imageBatchOf(
   return { batch, height, width, rows, columns };
 }
 
-/** Feeds of a stage: its input, its parameters and the tables of the grid. */
-export function stageFeeds(
-  stage: Pick<VisionStage, 'parameters'>,
-  input: DeviceTensor,
-  parameters: Parameters,
-  tables: Feeds,
-): Feeds {
-  const feeds: Record<string, DeviceTensor> = { ...tables, input };
-  for (const [name, checkpointName] of Object.entries(stage.parameters)) {
-    const parameter = parameters.get(checkpointName);
-    if (!parameter) throw new Error(`the model has no tensor '${checkpointName}'`);
-    feeds[name] = parameter;
-  }
-  return feeds;
-}
-
 /** A stage on its own, in float32. */
 const placed = (stage: VisionStage): PlacedStage => placeStages([stage], 'fp32')[0]!;
 
@@ -122,15 +105,19 @@ export class VisionTower {
   readonly #programs: ProgramCache;
   readonly #interpolations: PositionInterpolations;
   readonly #precision: Precision;
+  readonly #frozen: FrozenPrograms | null;
 
+  /** @param frozen programs that have these parameters for good, for towers in fp32 that see many images. */
   constructor(
     architecture: VisionArchitecture,
     parameters: Parameters,
     programs: ProgramCache,
     interpolations: PositionInterpolations,
     precision: Precision = 'fp32',
+    frozen: FrozenPrograms | null = null,
   ) {
     this.#precision = precision;
+    this.#frozen = frozen;
     this.architecture = architecture;
     this.#parameters = parameters;
     this.#programs = programs;
@@ -243,11 +230,16 @@ export class VisionTower {
   }
 
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {
-    const tables = this.#interpolations.feedsFor(this.#interpolations.forwardBatchOf(pixels));
+    const images = this.#interpolations.forwardBatchOf(pixels);
+    const tables = this.#interpolations.feedsFor(images);
+    const frozen = (await this.#frozen?.forPass(images)) ?? null;
     let current = pixels;
-    for (const stage of placeStages(stages, this.#precision)) {
+    for (const placed of placeStages(stages, this.#precision)) {
       try {
-        const output = await this.#runStage(stage, current, tables);
+        const program = await frozen?.programOf(placed.stage, images.batch);
+        const output = program
+          ? (await program.run({ ...tables, input: current })).output!
+          : await this.#runStage(placed, current, tables);
         if (current !== pixels) current.dispose();
         current = output;
       } catch (error) {

@@ -32,6 +32,8 @@ export interface LoweringOptions {
   external?: ReadonlyMap<string, ExternalNumbers>;
   /** What an output is called; `onnxOutputName` without it. */
   outputName?: (name: string) => string;
+  /** An input of a graph made for one image that takes any number of them, see `rowsCanOpen`. */
+  openInput?: string | null;
   /** Lowers for the caches of a processor: same numbers, more nodes. */
   forProcessor?: boolean;
   /** Puts an output before the others after which onnxruntime-node reads none, see `unreadOutput.ts`. */
@@ -44,6 +46,7 @@ export function lowerToOnnx(
   {
     external = new Map(),
     outputName = onnxOutputName,
+    openInput = null,
     forProcessor = false,
     unread = false,
   }: LoweringOptions = {},
@@ -56,8 +59,9 @@ export function lowerToOnnx(
     if (value.name !== null) {
       names.set(value, value.name);
       const numbers = external.get(value.name);
+      if (value.name === openInput) nodes.open(value.name);
       if (numbers) nodes.constants.push(externalTensor(value.name, value, numbers));
-      else inputs.push(describe(value.name, value));
+      else inputs.push(nodes.describe(value.name, value));
     } else if (value.constant !== null)
       names.set(value, nodes.filled(value.constant, value.shape, value.dtype));
     else {
@@ -70,7 +74,7 @@ export function lowerToOnnx(
   const results = Object.entries(outputs).map(([name, value]) => {
     const output = outputName(name);
     if (names.get(value) !== output) nodes.node('Identity', [names.get(value)!], {}, output);
-    return describe(output, value);
+    return nodes.describe(output, value);
   });
   if (unread) {
     nodes.nodes.push(unreadNode);
@@ -96,12 +100,6 @@ function firstResultNames(outputs: Outputs, outputName: (name: string) => string
   return names;
 }
 
-const describe = (name: string, value: Value): OnnxValueInfo => ({
-  name,
-  elementType: onnxTypes[value.dtype],
-  shape: value.shape,
-});
-
 const externalTensor = (
   name: string,
   value: Value,
@@ -124,9 +122,23 @@ class NodeList implements OnnxEmitter {
   readonly forProcessor: boolean;
   #count = 0;
   readonly #known = new Map<string, string>();
+  readonly #open = new Set<string>();
 
   constructor(forProcessor: boolean) {
     this.forProcessor = forProcessor;
+  }
+
+  open(name: string): void {
+    this.#open.add(name);
+  }
+
+  isOpen(name: string): boolean {
+    return this.#open.has(name);
+  }
+
+  describe(name: string, { shape, dtype }: Value): OnnxValueInfo {
+    const lengths = this.isOpen(name) ? [null, ...shape.slice(1)] : shape;
+    return { name, elementType: onnxTypes[dtype], shape: lengths };
   }
 
   freshName(): string {
@@ -138,6 +150,7 @@ class NodeList implements OnnxEmitter {
     inputs: readonly string[],
     attributes: Readonly<Record<string, OnnxAttribute>> = {},
     output = this.freshName(),
+    domain?: string,
   ): string {
     const attribute = Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value));
     this.nodes.push({
@@ -146,7 +159,9 @@ class NodeList implements OnnxEmitter {
       input: inputs,
       output: [output],
       attribute,
+      ...(domain ? { domain } : {}),
     });
+    if (inputs.some(input => this.isOpen(input))) this.open(output);
     return output;
   }
 

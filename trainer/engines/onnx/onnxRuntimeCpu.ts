@@ -4,7 +4,7 @@ import { formatShape, type Shape, sizeOf } from '../../graph/shape.ts';
 import type { Outputs } from '../../graph/split.ts';
 import { type DataType, type TensorType, topologicalOrder } from '../../graph/value.ts';
 import type { DeviceTensor, Engine, Feeds, HostData, Program } from '../engine.ts';
-import { inputTypes, outputTypes, requireFeed, typeOf } from '../programTypes.ts';
+import { programTypes, requireFeed, typeOf } from '../programTypes.ts';
 import { SerialQueue } from '../serialQueue.ts';
 import { CpuMemory } from './cpuMemory.ts';
 import { lowerToOnnx, onnxOutputName } from './lower.ts';
@@ -67,24 +67,39 @@ export class OnnxRuntimeCpuEngine implements Engine {
     return { tensors: this.#memory.liveTensors, bytes: this.#memory.liveBytes };
   }
 
-  async compile(outputs: Outputs): Promise<Program> {
+  compile(outputs: Outputs): Promise<Program> {
+    return this.#compile(outputs, {}, null);
+  }
+
+  compileFrozen(outputs: Outputs, constants: Feeds, openInput: string | null): Promise<Program> {
+    return this.#compile(outputs, constants, openInput);
+  }
+
+  async #compile(outputs: Outputs, constants: Feeds, openInput: string | null): Promise<Program> {
     const arena = !this.#keepsFreedMemory && largestTensorBytes(outputs) <= arenaTensorLimitBytes;
-    const session = await InferenceSession.create(
-      lowerToOnnx(outputs, { forProcessor: true, unread: true }),
-      {
-        executionProviders: ['cpu'],
-        graphOptimizationLevel: 'all',
-        intraOpNumThreads: this.#threads,
-        interOpNumThreads: 1,
-        executionMode: 'sequential',
-        logSeverityLevel: 3,
-        enableCpuMemArena: arena,
-        enableMemPattern: arena,
-        // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
-        extra: { session: { intra_op: { allow_spinning: '0' } } },
-      },
+    const numbers = Object.entries(constants).map(([name, tensor]) => ({
+      path: name,
+      data: bytesOfTensor(requireCpuTensor(tensor)),
+    }));
+    const external = new Map(
+      numbers.map(({ path, data }) => [path, { location: path, offset: 0, length: data.length }]),
     );
-    const program = new CpuProgram(session, outputs, this.#memory, this.#queue, () => {
+    const model = lowerToOnnx(outputs, { external, openInput, forProcessor: true, unread: true });
+    const session = await InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      graphOptimizationLevel: 'all',
+      intraOpNumThreads: this.#threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      logSeverityLevel: 3,
+      enableCpuMemArena: arena,
+      enableMemPattern: arena,
+      externalData: numbers,
+      // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    });
+    const types = programTypes(outputs, constants);
+    const program = new CpuProgram(session, types, openInput, this.#memory, this.#queue, () => {
       this.#programs.delete(program);
     });
     this.#programs.add(program);
@@ -125,13 +140,15 @@ class CpuProgram implements Program {
   readonly inputs: Readonly<Record<string, TensorType>>;
   readonly outputs: Readonly<Record<string, TensorType>>;
   #session: InferenceSession | null;
+  readonly #openInput: string | null;
   readonly #memory: CpuMemory;
   readonly #queue: SerialQueue;
   readonly #onDispose: () => void;
 
   constructor(
     session: InferenceSession,
-    outputs: Outputs,
+    { inputs, outputs }: Pick<Program, 'inputs' | 'outputs'>,
+    openInput: string | null,
     memory: CpuMemory,
     queue: SerialQueue,
     onDispose: () => void,
@@ -140,8 +157,9 @@ class CpuProgram implements Program {
     this.#memory = memory;
     this.#queue = queue;
     this.#onDispose = onDispose;
-    this.inputs = inputTypes(outputs);
-    this.outputs = outputTypes(outputs);
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.#openInput = openInput;
   }
 
   async run(feeds: Feeds): Promise<Record<string, DeviceTensor>> {
@@ -152,13 +170,17 @@ class CpuProgram implements Program {
   }
 
   async #run(session: InferenceSession, feeds: Feeds): Promise<Record<string, DeviceTensor>> {
+    const images = this.#imagesIn(feeds);
     const bound: Record<string, Tensor> = {};
-    for (const [name, type] of Object.entries(this.inputs))
+    for (const [name, one] of Object.entries(this.inputs)) {
+      const type = name === this.#openInput ? times(one, images) : one;
       bound[name] = toOrtTensor(type, requireCpuTensor(requireFeed(name, type, feeds[name])).data);
+    }
     const results: Record<string, CpuTensor> = {};
     const fetches: Record<string, Tensor | null> = { [unreadOutput]: null };
     try {
-      for (const [name, type] of Object.entries(this.outputs)) {
+      for (const [name, one] of Object.entries(this.outputs)) {
+        const type = times(one, images);
         const data = this.#memory.take(type.dtype, sizeOf(type.shape));
         results[name] = new CpuTensor(type, data, this.#memory);
         fetches[onnxOutputName(name)] = toOrtTensor(type, data);
@@ -171,6 +193,13 @@ class CpuProgram implements Program {
       throw error;
     }
     return results;
+  }
+
+  /** How many images the open input holds, of those the graph was made for; 1 where none is open. */
+  #imagesIn(feeds: Feeds): number {
+    if (this.#openInput === null) return 1;
+    const [one, rows] = [this.inputs[this.#openInput]!.shape[0]!, feeds[this.#openInput]?.shape[0] ?? 0];
+    return Math.max(1, Math.floor(rows / one));
   }
 
   dispose(): Promise<void> {
@@ -195,6 +224,13 @@ async function runUnread(
     if (!isRefusalToRead(error)) throw error;
   }
 }
+
+/** The type with so many times the rows. */
+const times = ({ shape: [rows, ...rest], dtype }: TensorType, images: number): TensorType =>
+  rows === undefined ? { shape: [], dtype } : { shape: [rows * images, ...rest], dtype };
+
+const bytesOfTensor = ({ data }: CpuTensor): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** Every type but bool takes four bytes an element. */
 function largestTensorBytes(outputs: Outputs): number {

@@ -40,6 +40,8 @@ message ModelProto {
 const modelType = protobuf.parse(schema).root.lookupType('onnx.ModelProto');
 
 export interface OnnxNode {
+  /** ONNX's own operators where it is left out. */
+  domain?: string;
   input: readonly string[];
   output: readonly string[];
   name: string;
@@ -63,8 +65,8 @@ export interface OnnxTensor {
 export interface OnnxValueInfo {
   name: string;
   elementType: number;
-  /** Null where any shape will do. */
-  shape: readonly number[] | null;
+  /** Null where any shape will do; a length is null where any will. */
+  shape: readonly (number | null)[] | null;
   /** A sequence of such tensors instead of one. */
   sequence?: boolean;
 }
@@ -79,17 +81,18 @@ export interface OnnxGraph {
 const valueInfo = ({ name, elementType, shape, sequence }: OnnxValueInfo): object => {
   const tensorType = {
     elemType: elementType,
-    ...(shape ? { shape: { dim: shape.map(length => ({ dimValue: length })) } } : {}),
+    ...(shape ? { shape: { dim: shape.map(length => (length === null ? {} : { dimValue: length })) } } : {}),
   };
   return { name, type: sequence ? { sequenceType: { elemType: { tensorType } } } : { tensorType } };
 };
 
 /** Serialises a graph of operator set `opset` as an ONNX model. */
 export function encodeOnnxModel(graph: OnnxGraph, opset: number): Uint8Array {
+  const domains = new Set(graph.node.flatMap(({ domain }) => domain ?? []));
   const model = {
     irVersion: 9,
     producerName: 'clipself',
-    opsetImport: [{ domain: '', version: opset }],
+    opsetImport: [{ domain: '', version: opset }, ...[...domains].map(domain => ({ domain, version: 1 }))],
     graph: {
       name: 'graph',
       node: graph.node,

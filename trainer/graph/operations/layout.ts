@@ -16,7 +16,8 @@ const reshapeOperation: Operation<{ shape: Shape }> = {
   onnx: (emit, _value, { shape }, inputs, output) => {
     // Unasked, ONNX reads a zero as "the length of the operand's axis".
     const attributes = shape.includes(0) ? { allowzero: { int: 1 } } : {};
-    emit.node('Reshape', [inputs[0]!, emit.integers(shape)], attributes, output);
+    const target = emit.isOpen(inputs[0]!) ? [-1, ...shape.slice(1)] : shape;
+    emit.node('Reshape', [inputs[0]!, emit.integers(target)], attributes, output);
   },
   tfjs: (emit, _value, { shape }, [x]) => reshaped(emit, x!, shape),
 };

@@ -1,4 +1,5 @@
 import type { OnnxEmitter } from '../onnxEmitter.ts';
+import { paddingOfRows, rowPadding } from '../rowPadding.ts';
 import { ShapeError, sameShape } from '../shape.ts';
 import { matrixProduct } from '../tfjsFunctions.ts';
 import { type DataType, type Operation, requireFloat, Value } from '../value.ts';
@@ -9,12 +10,6 @@ interface Sides {
   transposeA: boolean;
   transposeB: boolean;
 }
-
-/** Floats in 4 KiB: rows of the left matrix this far apart fall into the same few sets of a cache and evict each other. */
-const collidingRow = 1024;
-
-/** Zeros put behind such rows, a cache line of floats. */
-const rowPadding = 16;
 
 /** Below this many rows or columns a product is too short to earn the copies back. */
 const worthPadding = 64;
@@ -30,7 +25,7 @@ function emitGemm(
   const [left, right, ...bias] = inputs as [string, string, ...string[]];
   const [rows, columns] = value.shape as [number, number];
   const inner = value.inputs[0]!.shape[transposeA ? 0 : 1]!;
-  const collide = !transposeA && inner % collidingRow === 0 && Math.min(rows, columns) >= worthPadding;
+  const collide = !transposeA && paddingOfRows(inner) > 0 && Math.min(rows, columns) >= worthPadding;
   const operands =
     emit.forProcessor && collide
       ? [
@@ -45,14 +40,13 @@ function emitGemm(
 }
 
 /** Appends zeros along `axis` to a matrix whose other axis has `length`. */
-const padded = (emit: OnnxEmitter, matrix: string, dtype: DataType, length: number, axis: 0 | 1): string =>
-  emit.node(
-    'Concat',
-    [matrix, emit.filled(0, axis === 1 ? [length, rowPadding] : [rowPadding, length], dtype)],
-    {
-      axis: { int: axis },
-    },
-  );
+function padded(emit: OnnxEmitter, matrix: string, dtype: DataType, length: number, axis: 0 | 1): string {
+  const behind = axis === 1 ? [0, rowPadding] : [rowPadding, 0];
+  if (emit.isOpen(matrix))
+    return emit.node('Pad', [matrix, emit.integers([0, 0, ...behind]), emit.scalar(0, dtype)]);
+  const zeros = emit.filled(0, axis === 1 ? [length, rowPadding] : [rowPadding, length], dtype);
+  return emit.node('Concat', [matrix, zeros], { axis: { int: axis } });
+}
 
 const matmulOperation: Operation<Sides> = {
   name: 'matmul',
