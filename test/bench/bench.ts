@@ -127,7 +127,7 @@ async function prepare(options: Options): Promise<Prepared> {
     return { run, engine, held, work, dispose: () => distiller.dispose() };
   }
   const programs = new ProgramCache(engine);
-  const frozen = options.precision === 'fp32' ? new FrozenPrograms(engine, weights, 0) : null;
+  const frozen = options.precision === 'fp32' ? new FrozenPrograms(engine, weights) : null;
   const tower = new VisionTower(
     architecture,
     weights,

@@ -121,10 +121,6 @@ export class Distiller {
     return this.#towers.studentParameters;
   }
 
-  get teacherParameters(): ReadonlyMap<string, DeviceTensor> {
-    return this.#towers.teacherParameters;
-  }
-
   /** Names of the parameters that the student trains. */
   get trainable(): ReadonlySet<string> {
     return this.#towers.trainable;

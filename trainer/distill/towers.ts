@@ -32,7 +32,6 @@ export class Towers {
   readonly programs: ProgramCache;
   /** Those of crops, whose number changes from step to step. */
   readonly cropPrograms: ProgramCache;
-  readonly teacherParameters: ReadonlyMap<string, DeviceTensor>;
   /** By checkpoint name, replaced as the student learns; frozen ones are the teacher's tensors. */
   readonly studentParameters: Map<string, DeviceTensor>;
   /** Names of the parameters that the student trains. */
@@ -41,6 +40,8 @@ export class Towers {
   readonly #architecture: VisionArchitecture;
   readonly #interpolations: PositionInterpolations;
   readonly #precision: Precision;
+  /** Without what frozen programs have for good and the student does not share. */
+  readonly #teacher: Map<string, DeviceTensor>;
   readonly #frozen: FrozenPrograms | null;
 
   /**
@@ -73,15 +74,16 @@ export class Towers {
     this.#engine = engine;
     this.#architecture = architecture;
     this.#precision = precision;
-    this.teacherParameters = teacher;
+    this.#teacher = new Map(teacher);
     this.studentParameters = student;
     this.trainable = trainable;
     this.programs = new ProgramCache(engine);
     this.cropPrograms = new ProgramCache(engine, cropProgramCapacity);
     this.#interpolations = new PositionInterpolations(engine, architecture);
-    // What the student trains changes; the teacher's weights are its program's for good. One grid: crops have one size.
-    this.#frozen = precision === 'fp32' ? new FrozenPrograms(engine, teacher, 0) : null;
-    this.teacher = this.#tower(teacher, this.cropPrograms, this.#frozen);
+    // What the student trains changes; the teacher's blocks have their weights for good. Crops are of one grid.
+    const onFrozen = (names: readonly string[]): void => this.#release(names);
+    this.#frozen = precision === 'fp32' ? new FrozenPrograms(engine, this.#teacher, { onFrozen }) : null;
+    this.teacher = this.#tower(this.#teacher, this.cropPrograms, this.#frozen);
     const studentOf = (stages: typeof denseStages | typeof imageStages): Student =>
       new Student(
         architecture,
@@ -117,6 +119,14 @@ export class Towers {
     );
   }
 
+  /** Gives up the teacher's own tensors of these names. */
+  #release(names: readonly string[]): void {
+    for (const name of names.filter(each => this.trainable.has(each))) {
+      this.#teacher.get(name)?.dispose();
+      this.#teacher.delete(name);
+    }
+  }
+
   /** Replaces one of the parameters that the student trains. */
   restore(name: string, data: Float32Array): void {
     const current = this.studentParameters.get(name);
@@ -127,7 +137,7 @@ export class Towers {
 
   async dispose(): Promise<void> {
     for (const name of this.trainable) this.studentParameters.get(name)!.dispose();
-    disposeAll(this.teacherParameters.values());
+    disposeAll(this.#teacher.values());
     this.#interpolations.dispose();
     await this.#frozen?.dispose();
     await this.cropPrograms.dispose();

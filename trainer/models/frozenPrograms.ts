@@ -3,19 +3,18 @@ import { rowsCanOpen } from '../graph/openRows.ts';
 import { type Parameters, parameterFeeds } from './stageFeeds.ts';
 import type { ImageBatch, VisionStage } from './visionStage.ts';
 
-/** Patch grids whose programs are kept: of each, the engine holds the weights once more. */
-const gridCapacity = 2;
-
 /** The programs of one patch grid, a program for each block. */
 class GridPrograms {
   readonly #engine: Engine;
   readonly #parameters: Parameters;
-  readonly #programs = new Map<string, Promise<Program>>();
+  readonly #onFrozen: (names: readonly string[]) => void;
+  readonly #programs = new Map<string, Program>();
   passes = 0;
 
-  constructor(engine: Engine, parameters: Parameters) {
+  constructor(engine: Engine, parameters: Parameters, onFrozen: (names: readonly string[]) => void) {
     this.#engine = engine;
     this.#parameters = parameters;
+    this.#onFrozen = onFrozen;
   }
 
   /** Null where the stage has no such program, or none for so many images. */
@@ -24,20 +23,31 @@ class GridPrograms {
     if (!one || !this.#engine.compileFrozen) return null;
     const anyNumber = rowsCanOpen(one.output, 'input');
     if (!anyNumber && images > 1) return null;
-    const key = `${one.key} ${Object.values(one.parameters)[0]}`;
-    let program = this.#programs.get(key);
-    if (!program) {
-      const constants = parameterFeeds(one, this.#parameters);
-      program = this.#engine.compileFrozen({ output: one.output }, constants, anyNumber ? 'input' : null);
-      this.#programs.set(key, program);
-    }
+    const names = Object.values(one.parameters);
+    const key = `${one.key} ${names[0]}`;
+    const known = this.#programs.get(key);
+    if (known) return known;
+    const constants = parameterFeeds(one, this.#parameters);
+    const openInput = anyNumber ? 'input' : null;
+    const program = await this.#engine.compileFrozen({ output: one.output }, constants, openInput);
+    this.#programs.set(key, program);
+    this.#onFrozen(names);
     return program;
   }
 
   async dispose(): Promise<void> {
-    for (const program of this.#programs.values()) await (await program).dispose();
+    for (const program of this.#programs.values()) await program.dispose();
     this.#programs.clear();
   }
+}
+
+export interface FrozenSettings {
+  /** Passes over images of a patch grid that go by before its programs are made; 0 by default. */
+  patience?: number;
+  /** Patch grids whose programs are kept: of each, the engine holds the weights once more. One by default. */
+  grids?: number;
+  /** Told the checkpoint names of what a program has from now on. */
+  onFrozen?: (names: readonly string[]) => void;
 }
 
 /**
@@ -47,32 +57,30 @@ class GridPrograms {
 export class FrozenPrograms {
   readonly #engine: Engine;
   readonly #parameters: Parameters;
-  readonly #patience: number;
+  readonly #settings: Required<FrozenSettings>;
   /** In order of last use. */
   readonly #grids = new Map<string, GridPrograms>();
 
-  /**
-   * @param parameters of the tower; they stay with the caller.
-   * @param patience passes over images of a patch grid that go by before its programs are made.
-   */
-  constructor(engine: Engine, parameters: Parameters, patience: number) {
+  /** @param parameters of the tower; they stay with the caller. */
+  constructor(engine: Engine, parameters: Parameters, settings: FrozenSettings = {}) {
     this.#engine = engine;
     this.#parameters = parameters;
-    this.#patience = patience;
+    this.#settings = { patience: 0, grids: 1, onFrozen: () => undefined, ...settings };
   }
 
   /** Programs for a pass over images; null while their patch grid is new. */
   async forPass({ rows, columns }: ImageBatch): Promise<GridPrograms | null> {
     const key = `${rows}x${columns}`;
-    const grid = this.#grids.get(key) ?? new GridPrograms(this.#engine, this.#parameters);
+    const grid =
+      this.#grids.get(key) ?? new GridPrograms(this.#engine, this.#parameters, this.#settings.onFrozen);
     this.#grids.delete(key);
     this.#grids.set(key, grid);
     for (const [other, programs] of this.#grids) {
-      if (this.#grids.size <= gridCapacity) break;
+      if (this.#grids.size <= this.#settings.grids) break;
       this.#grids.delete(other);
       await programs.dispose();
     }
-    return grid.passes++ < this.#patience ? null : grid;
+    return grid.passes++ < this.#settings.patience ? null : grid;
   }
 
   async dispose(): Promise<void> {

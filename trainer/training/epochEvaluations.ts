@@ -82,7 +82,14 @@ export class EpochEvaluations {
     if (images === 0) return;
     log.progress(`comparing student and teacher on ${images} held-out images`);
     const patches = patchSettingsOf(plan, settings, plan.heldOut, plan.heldOutRegions);
-    const result = await evaluateHeldOut(engine, this.#distiller, patches, settings.blend, stopRequested);
+    const result = await evaluateHeldOut(
+      engine,
+      this.#distiller,
+      plan.model.weightsFile,
+      patches,
+      settings.blend,
+      stopRequested,
+    );
     this.#cutShort = result === null;
     if (!result) return;
     this.#skipped.report(result.skipped, step);

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { withCheckpoint } from '../checkpoints/checkpoint.ts';
 import { blend } from '../distill/blend.ts';
 import type { Distiller } from '../distill/distiller.ts';
 import { type DeviceTensor, type Engine, readFloats } from '../engines/engine.ts';
@@ -35,16 +36,18 @@ export interface HeldOutResult {
  * of the crops, over one grid of patches of each held-out image. The grids follow from the seed, so that every
  * evaluation of a run sees the same patches.
  *
+ * @param weightsFile what the teacher came from.
  * @param stopped asked between images; true ends the evaluation with null.
  */
 export async function evaluateHeldOut(
   engine: Engine,
   distiller: Distiller,
+  weightsFile: string,
   patches: PatchSettings,
   alpha: number,
   stopped: () => boolean,
 ): Promise<HeldOutResult | null> {
-  const blended = await blendOnDevice(engine, distiller, alpha);
+  const blended = await blendOnDevice(engine, distiller, weightsFile, alpha);
   try {
     let sum = 0;
     let count = 0;
@@ -86,19 +89,23 @@ async function ownBatch(
   return batch.skipped.some(other => other.file !== file) ? null : batch;
 }
 
+/** The blend's parameters; those in `own` were made for it. The teacher's come from their file: an engine may have given them up. */
 async function blendOnDevice(
   engine: Engine,
   distiller: Distiller,
+  weightsFile: string,
   alpha: number,
 ): Promise<{ parameters: Map<string, DeviceTensor>; own: DeviceTensor[] }> {
   const parameters = new Map(distiller.studentParameters);
   const own: DeviceTensor[] = [];
-  for (const name of distiller.trainable) {
-    const [student, teacher] = [parameters.get(name)!, distiller.teacherParameters.get(name)!];
-    const data = blend(await readFloats(engine, student), await readFloats(engine, teacher), alpha);
-    const tensor = engine.upload(student.shape, data);
-    parameters.set(name, tensor);
-    own.push(tensor);
-  }
+  await withCheckpoint(weightsFile, {}, async checkpoint => {
+    for (const name of distiller.trainable) {
+      const student = parameters.get(name)!;
+      const teacher = (await checkpoint.read(name, { asFloat32: true })).data as Float32Array;
+      const tensor = engine.upload(student.shape, blend(await readFloats(engine, student), teacher, alpha));
+      parameters.set(name, tensor);
+      own.push(tensor);
+    }
+  });
   return { parameters, own };
 }

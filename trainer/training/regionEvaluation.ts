@@ -89,7 +89,9 @@ export async function evaluateEpoch(
   hooks: EvaluationHooks,
 ): Promise<EvaluationReport | null> {
   const model = epoch === 0 ? source : await resolveModel(files.student);
-  const tower = await loadTower(model, engine, await uploadVisionParameters(engine, model.weightsFile));
+  const parameters = await uploadVisionParameters(engine, model.weightsFile);
+  // Beside a training, memory is spoken for.
+  const tower = await loadTower(model, engine, parameters, 0);
   try {
     const evaluated = {
       identity: {

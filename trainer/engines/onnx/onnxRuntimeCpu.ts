@@ -68,15 +68,21 @@ export class OnnxRuntimeCpuEngine implements Engine {
   }
 
   compile(outputs: Outputs): Promise<Program> {
-    return this.#compile(outputs, {}, null);
+    return this.#compile(outputs, {}, null, true);
   }
 
   compileFrozen(outputs: Outputs, constants: Feeds, openInput: string | null): Promise<Program> {
-    return this.#compile(outputs, constants, openInput);
+    // A program for each block, that is: as many arenas would hold as many times the memory.
+    return this.#compile(outputs, constants, openInput, false);
   }
 
-  async #compile(outputs: Outputs, constants: Feeds, openInput: string | null): Promise<Program> {
-    const arena = !this.#keepsFreedMemory && largestTensorBytes(outputs) <= arenaTensorLimitBytes;
+  async #compile(
+    outputs: Outputs,
+    constants: Feeds,
+    openInput: string | null,
+    ownArena: boolean,
+  ): Promise<Program> {
+    const arena = ownArena && !this.#keepsFreedMemory && largestTensorBytes(outputs) <= arenaTensorLimitBytes;
     const numbers = Object.entries(constants).map(([name, tensor]) => ({
       path: name,
       data: bytesOfTensor(requireCpuTensor(tensor)),
