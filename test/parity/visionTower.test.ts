@@ -5,6 +5,7 @@ import { type DeviceTensor, disposeAll, readFloats } from '../../trainer/engines
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import type { VisionArchitecture } from '../../trainer/models/architecture.ts';
+import { FrozenPrograms } from '../../trainer/models/frozenPrograms.ts';
 import { visibleUnderBoxes, visibleUnderMasks } from '../../trainer/models/maskAttention.ts';
 import { interpolationMatrix } from '../../trainer/models/positionInterpolation.ts';
 import { stageFeeds } from '../../trainer/models/stageFeeds.ts';
@@ -43,8 +44,12 @@ function firstTokens(tokens: Float32Array, batch: number, width: number): Float3
   return result;
 }
 
-for (const model of ['openai_vit', 'openclip_vit', 'eva02'])
-  describe(`image tower equals the published code: ${model}`, () => {
+const towers = ['openai_vit', 'openclip_vit', 'eva02'].flatMap(model =>
+  [false, true].map(isFrozen => ({ model, isFrozen })),
+);
+
+for (const { model, isFrozen } of towers)
+  describe(`image tower equals the published code: ${model}${isFrozen ? ', weights in its programs' : ''}`, () => {
     const file = 'forward.safetensors';
     const manifest = modelManifest(model);
     const golden = readGolden(`${model}/${file}`);
@@ -54,6 +59,7 @@ for (const model of ['openai_vit', 'openclip_vit', 'eva02'])
     let interpolations: PositionInterpolations;
     let weights: Map<string, DeviceTensor>;
     let tower: VisionTower;
+    let frozen: FrozenPrograms | null = null;
     const agrees = (tensor: string, actual: ArrayLike<number>): void =>
       assertAgrees(manifest, file, tensor, actual, goldenFloats(golden, tensor));
 
@@ -61,9 +67,11 @@ for (const model of ['openai_vit', 'openclip_vit', 'eva02'])
       architecture = await goldenArchitecture(model);
       interpolations = new PositionInterpolations(engine, architecture);
       weights = await uploadGoldenWeights(engine, model);
-      tower = new VisionTower(architecture, weights, programs, interpolations);
+      frozen = isFrozen ? new FrozenPrograms(engine, weights) : null;
+      tower = new VisionTower(architecture, weights, programs, interpolations, 'fp32', frozen);
     });
     after(async () => {
+      await frozen?.dispose();
       interpolations.dispose();
       disposeAll(weights.values());
       await programs.dispose();

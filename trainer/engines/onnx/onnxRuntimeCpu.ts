@@ -82,6 +82,7 @@ export class OnnxRuntimeCpuEngine implements Engine {
     openInput: string | null,
     ownArena: boolean,
   ): Promise<Program> {
+    const types = programTypes(outputs, constants);
     const arena = ownArena && !this.#keepsFreedMemory && largestTensorBytes(outputs) <= arenaTensorLimitBytes;
     const numbers = Object.entries(constants).map(([name, tensor]) => ({
       path: name,
@@ -104,7 +105,6 @@ export class OnnxRuntimeCpuEngine implements Engine {
       // Waiting threads sleep instead of spinning: the loader and the user's other programs need the cores too.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
-    const types = programTypes(outputs, constants);
     const program = new CpuProgram(session, types, openInput, this.#memory, this.#queue, () => {
       this.#programs.delete(program);
     });

@@ -1,11 +1,18 @@
-import { ShapeError, sameShape } from '../shape.ts';
+import { gradients } from '../gradients.ts';
+import { type Shape, ShapeError, sameShape } from '../shape.ts';
 import type { TfjsEmitter, TfjsTensor } from '../tfjsEmitter.ts';
 import { matrixProduct, reshaped, transposed } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
+import { multiply } from './arithmetic.ts';
+import { attend } from './attend.ts';
+import { reshape, transpose } from './layout.ts';
 
 const swapHeadsAndTokens = [0, 2, 1, 3];
 
-/** One operation, because ONNX Runtime has it as one that goes through the keys piece by piece, without attention weights in memory. */
+/**
+ * One operation, because ONNX Runtime has it as one, which goes through the keys piece by piece and has no attention
+ * weights in memory. For passes without gradients: the backward pass works all of it out again.
+ */
 const multiHeadAttentionOperation: Operation<{ heads: number }> = {
   name: 'multiHeadAttention',
   backward: 'keep',
@@ -19,8 +26,12 @@ const multiHeadAttentionOperation: Operation<{ heads: number }> = {
         throw new ShapeError('multiHeadAttention', 'queries, keys and values do not fit', shape, other.shape);
     return { shape, dtype };
   },
-  gradient() {
-    throw new Error('multiHeadAttention is for passes without gradients; attend has one');
+  gradient(value, upstream, { heads }) {
+    const parts = value.inputs.map(x => partHeads(x, heads)) as [Value, Value, Value];
+    const scale = Value.constant(1 / Math.sqrt(parts[0].shape.at(-1)!));
+    const mixed = attend(multiply(parts[0], scale), parts[1], parts[2]);
+    const joined = reshape(transpose(mixed, swapHeadsAndTokens), value.shape);
+    return gradients([joined], [upstream], value.inputs);
   },
   onnx: (emit, { shape }, { heads }, inputs, output) => {
     const scale = 1 / Math.sqrt(shape[2]! / heads);
@@ -29,7 +40,7 @@ const multiHeadAttentionOperation: Operation<{ heads: number }> = {
       emit.node('MultiHeadAttention', inputs, attributes, output, 'com.microsoft');
       return;
     }
-    const byToken = emit.integers([shape[0]!, shape[1]!, heads, shape[2]! / heads]);
+    const byToken = emit.integers(withHeads(shape, heads));
     const part = (name: string, permutation: readonly number[]): string =>
       emit.node('Transpose', [emit.node('Reshape', [name, byToken])], { perm: { ints: permutation } });
     const query = emit.node('Mul', [part(inputs[0]!, swapHeadsAndTokens), emit.scalar(scale)]);
@@ -40,7 +51,7 @@ const multiHeadAttentionOperation: Operation<{ heads: number }> = {
     emit.node('Reshape', [joined, emit.integers(shape)], {}, output);
   },
   tfjs: (emit, { shape }, { heads }, inputs) => {
-    const [query, key, value] = inputs.map(x => partHeads(emit, x, heads)) as [
+    const [query, key, value] = inputs.map(x => partTfjsHeads(emit, x, heads)) as [
       TfjsTensor,
       TfjsTensor,
       TfjsTensor,
@@ -52,12 +63,20 @@ const multiHeadAttentionOperation: Operation<{ heads: number }> = {
   },
 };
 
-/** `[images, tokens, heads · d]` → `[images, heads, tokens, d]` */
-function partHeads(emit: TfjsEmitter, x: TfjsTensor, heads: number): TfjsTensor {
-  const [images, tokens, width] = x.shape as [number, number, number];
-  return transposed(emit, reshaped(emit, x, [images, tokens, heads, width / heads]), swapHeadsAndTokens);
-}
+/** `[images, tokens, heads · d]` as `[images, tokens, heads, d]` */
+const withHeads = ([images, tokens, width]: Shape, heads: number): number[] => [
+  images!,
+  tokens!,
+  heads,
+  width! / heads,
+];
 
-/** softmax(q kᵀ / √d) v of every head, side by side as they came, `[images, tokens, heads · d]`. Has no gradient. */
+const partHeads = (x: Value, heads: number): Value =>
+  transpose(reshape(x, withHeads(x.shape, heads)), swapHeadsAndTokens);
+
+const partTfjsHeads = (emit: TfjsEmitter, x: TfjsTensor, heads: number): TfjsTensor =>
+  transposed(emit, reshaped(emit, x, withHeads(x.shape, heads)), swapHeadsAndTokens);
+
+/** softmax(q kᵀ / √d) v of every head, side by side as they came, `[images, tokens, heads · d]`. */
 export const multiHeadAttention = (query: Value, key: Value, value: Value, heads: number): Value =>
   Value.apply(multiHeadAttentionOperation, [query, key, value], { heads });

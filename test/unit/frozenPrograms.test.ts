@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { type DeviceTensor, disposeAll, type Engine, readFloats } from '../../trainer/engines/engine.ts';
+import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
+import { ProgramCache } from '../../trainer/engines/programCache.ts';
+import { add } from '../../trainer/graph/operations/arithmetic.ts';
+import { concat, slice } from '../../trainer/graph/operations/layout.ts';
+import { Value } from '../../trainer/graph/value.ts';
+import { FrozenPrograms, type FrozenSettings } from '../../trainer/models/frozenPrograms.ts';
+import type { VisionStage } from '../../trainer/models/visionStage.ts';
+import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
+import { maxAbsDifference } from '../support/goldenTensors.ts';
+import { randomWeights, uniform } from '../support/randomTower.ts';
+import { createTinyDistiller, tinyBatch } from '../support/tinyDistiller.ts';
+import { tinyArchitecture } from '../support/trainingFixture.ts';
+
+const { layers, imageSize, patchSize } = tinyArchitecture;
+
+/** Counts the programs with numbers of their own that an engine made and that are left. */
+function countFrozen(engine: OnnxRuntimeCpuEngine): { made: number; left: number } {
+  const count = { made: 0, left: 0 };
+  const compile = engine.compileFrozen.bind(engine);
+  engine.compileFrozen = async (...all) => {
+    const program = await compile(...all);
+    count.made++;
+    count.left++;
+    const dispose = program.dispose.bind(program);
+    program.dispose = () => {
+      count.left--;
+      return dispose();
+    };
+    return program;
+  };
+  return count;
+}
+
+describe('programs with a tower’s weights', () => {
+  let engine: OnnxRuntimeCpuEngine;
+  let weights: Map<string, DeviceTensor>;
+  let programs: ProgramCache;
+  let interpolations: PositionInterpolations;
+  let count: ReturnType<typeof countFrozen>;
+  let frozen: FrozenPrograms;
+
+  beforeEach(() => {
+    engine = new OnnxRuntimeCpuEngine(1);
+    weights = randomWeights(engine, tinyArchitecture);
+    programs = new ProgramCache(engine);
+    interpolations = new PositionInterpolations(engine, tinyArchitecture);
+    count = countFrozen(engine);
+  });
+  afterEach(async () => {
+    await frozen.dispose();
+    assert.equal(count.left, 0);
+    interpolations.dispose();
+    disposeAll(weights.values());
+    await programs.dispose();
+    assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
+    await engine.dispose();
+  });
+
+  const towerWith = (settings: FrozenSettings): VisionTower => {
+    frozen = new FrozenPrograms(engine, weights, settings);
+    return new VisionTower(tinyArchitecture, weights, programs, interpolations, 'fp32', frozen);
+  };
+
+  async function embed(
+    tower: VisionTower,
+    images: number,
+    side: number = imageSize,
+    dense = false,
+  ): Promise<Float32Array> {
+    const pixels = engine.upload([images, 3, side, side], uniform(images * 3 * side * side, 2, side));
+    const result = dense ? await tower.encodeDense(pixels) : await tower.encodeImage(pixels);
+    const values = await readFloats(engine, result);
+    disposeAll([pixels, result]);
+    return values;
+  }
+
+  it('take any number of images, and give what the tower gives without them', async () => {
+    const plain = new VisionTower(tinyArchitecture, weights, programs, interpolations);
+    const tower = towerWith({});
+    for (const images of [3, 1, 2])
+      for (const dense of [false, true]) {
+        const [own, expected] = [
+          await embed(tower, images, imageSize, dense),
+          await embed(plain, images, imageSize, dense),
+        ];
+        assert.equal(own.length, expected.length);
+        assert.ok(maxAbsDifference(own, expected) <= 2e-6, `${images} images, dense: ${dense}`);
+      }
+    // All blocks; the last one once for dense features, whose image read-out sees the class token alone.
+    assert.equal(count.made, layers);
+  });
+
+  it('wait until images of a patch grid have come a few times', async () => {
+    const tower = towerWith({ patience: 2 });
+    await embed(tower, 1);
+    await embed(tower, 2);
+    assert.equal(count.made, 0);
+    await embed(tower, 1);
+    assert.equal(count.made, layers - 1);
+  });
+
+  it('are kept for as many grids as there is room for', async () => {
+    const tower = towerWith({ grids: 2 });
+    const [first, second, third] = [imageSize, imageSize + patchSize, imageSize + 2 * patchSize];
+    await embed(tower, 1, first);
+    await embed(tower, 1, second);
+    await embed(tower, 1, first);
+    assert.deepEqual(count, { made: 2 * (layers - 1), left: 2 * (layers - 1) });
+    await embed(tower, 1, third);
+    assert.deepEqual(count, { made: 3 * (layers - 1), left: 2 * (layers - 1) });
+    // The second grid went, not the first, which was used after it.
+    await embed(tower, 1, first);
+    assert.equal(count.made, 3 * (layers - 1));
+  });
+
+  it('take one image where its rows are cut up', async () => {
+    frozen = new FrozenPrograms(engine, weights);
+    const input = Value.input('input', [4, 2]);
+    const halves = concat([slice(input, 0, 2, 4), slice(input, 0, 0, 2)], 0);
+    const stage: VisionStage = { key: 'halves', output: add(halves, halves), parameters: {} };
+    const grid = (await frozen.forPass({ batch: 1, rows: 1, columns: 3, height: 8, width: 24 }))!;
+    const cut = { ...stage, frozen: () => stage };
+    assert.equal(await grid.programOf(cut, 2), null);
+    assert.notEqual(await grid.programOf(cut, 1), null);
+    assert.equal(await grid.programOf(stage, 1), null, 'a stage without such a form');
+  });
+
+  it('are none of an engine that gains nothing by them', async () => {
+    const other: Engine = Object.create(engine, { compileFrozen: { value: undefined } });
+    frozen = new FrozenPrograms(other, weights);
+    const tower = new VisionTower(tinyArchitecture, weights, programs, interpolations, 'fp32', frozen);
+    assert.equal((await embed(tower, 1)).length, tinyArchitecture.embeddingDimension);
+    assert.equal(count.made, 0);
+  });
+});
+
+describe('the teacher’s weights', () => {
+  it('are not held beside the programs that have them', async () => {
+    const engine = new OnnxRuntimeCpuEngine(1);
+    const count = countFrozen(engine);
+    const distiller = await createTinyDistiller(engine);
+    const before = engine.live.bytes;
+    await distiller.step(tinyBatch(), 1, 1e-4);
+    // The student's moments come with the first step: twice the parameters it trains.
+    const trained = [...distiller.trainable].map(name => distiller.studentParameters.get(name)!);
+    const bytes = (tensors: readonly DeviceTensor[]): number =>
+      tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((product, length) => product * length, 1), 0);
+    const inPrograms = [...distiller.trainable].filter(name => {
+      const block = /resblocks\.(\d+)\./.exec(name);
+      return block !== null && Number(block[1]) < layers - 1;
+    });
+    const given = bytes(inPrograms.map(name => distiller.studentParameters.get(name)!));
+    assert.ok(given > 0);
+    assert.equal(count.made, layers - 1);
+    const tables = engine.live.bytes - (before + 2 * bytes(trained) - given);
+    assert.ok(tables >= 0 && tables < given / 2, `${tables} bytes beside`);
+    // Later steps, and what compares without learning, still have their teacher.
+    await distiller.step(tinyBatch(), 2, 1e-4);
+    assert.equal((await distiller.compare(tinyBatch())).length, 2);
+    await distiller.dispose();
+    assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
+    await engine.dispose();
+  });
+});
