@@ -66,7 +66,7 @@ export async function evaluateModel(
   const engine = await openEngine({ name, threads, architecture }, line => log.info(line));
   try {
     const words = await sharedWords(world, plan.words, engine, log, stop);
-    const tower = await openModel(model, engine);
+    const tower = await openModel(model, engine, plan.sizes.length === 1 ? plan.data.images.length : 0);
     try {
       const evaluated = await evaluatedModel(options, model, tower, engine, hashes);
       const retention =
@@ -206,8 +206,12 @@ async function evaluatedModel(
   };
 }
 
-export const openModel = async ({ files, upload }: ResolvedModel, engine: Engine): Promise<LoadedTower> =>
-  loadTower(files, engine, await upload(engine));
+/** @param images see `loadTower`. */
+export const openModel = async (
+  { files, upload }: ResolvedModel,
+  engine: Engine,
+  images = 0,
+): Promise<LoadedTower> => loadTower(files, engine, await upload(engine), images);
 
 const embeddingModel = ({ features, model, dispose }: LoadedTower): EmbeddingModel => ({
   features,

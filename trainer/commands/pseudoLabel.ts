@@ -100,7 +100,7 @@ async function label(values: Values, log: RunLog, stop: StopSwitch): Promise<voi
   const engine = await openEngine({ name: values.engine, threads, architecture }, line => log.info(line));
   try {
     const words = await found.load(engine);
-    const tower = await loadTower(model.files, engine, await model.upload(engine));
+    const tower = await loadTower(model.files, engine, await model.upload(engine), images.files.length);
     try {
       const settings = { classes, words, temperature, proposals, count, least };
       const outcome = await writeResumably({

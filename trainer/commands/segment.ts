@@ -79,7 +79,8 @@ async function segmentModels(
   const open: Partial<Record<SegmentSide, OpenSide>> = {};
   try {
     for (const side of segmentSides)
-      if (found[side]) open[side] = await openSide(found[side], options, data, engine, log, stop);
+      if (found[side])
+        open[side] = await openSide(found[side], options, { ...data, images }, engine, log, stop);
     const models = { after: open.after!.segmenting, ...(open.before && { before: open.before.segmenting }) };
     const key = keyOf(options, { data, size, open, images, engine });
     const begun = await SegmentLog.open(options.out, key, await labelStates(options, images));
@@ -144,7 +145,7 @@ async function findModels(
 async function openSide(
   { resolved, identity }: FoundModel,
   options: SegmentOptions,
-  { classes }: LabelledData,
+  { classes, images }: LabelledData,
   engine: Engine,
   log: RunLog,
   stop: StopSwitch,
@@ -153,7 +154,7 @@ async function openSide(
   const reading = { files: resolved.files, hash: resolved.hash, source: resolved.source?.path ?? null };
   const found = await findWords(options, listed, reading);
   const words = await found.load(engine, { cache: await openTextCache(), ...textProgress(log, stop) });
-  const tower = await openModel(resolved, engine);
+  const tower = await openModel(resolved, engine, images.length);
   const { patchSize } = resolved.files.architecture;
   return {
     tower,

@@ -13,8 +13,11 @@ export interface LoadedTower {
   dispose(): Promise<void>;
 }
 
-/** A program with weights of its own pays once so many images of one size have come. */
-const patience = 4;
+/** Programs with weights of their own take half a second to make and pay from about so many images on. */
+const manyImages = 8;
+
+/** Images, and crops of them. */
+const gridsOfImages = 2;
 
 /** What the weights of such programs may take of this machine's memory. */
 const spareBytes = (): number => (process.constrainedMemory() || os.totalmem()) / 8;
@@ -23,20 +26,20 @@ const spareBytes = (): number => (process.constrainedMemory() || os.totalmem()) 
  * An image tower on an engine, which stays with the caller.
  *
  * @param parameters On that engine, by checkpoint name; the tower disposes of them.
- * @param memory Bytes that weights laid out for the processor may take beside them.
+ * @param images How many it will see, all of one size; 0 where sizes differ. What it makes of an image depends in its
+ * last digits on whether they are many, and never on which came before.
  */
 export async function loadTower(
   model: ModelFiles,
   engine: Engine,
   parameters: ReadonlyMap<string, DeviceTensor>,
-  memory = spareBytes(),
+  images = 0,
 ): Promise<LoadedTower> {
   const programs = new ProgramCache(engine);
   const interpolations = new PositionInterpolations(engine, model.architecture);
   const bytes = [...parameters.values()].reduce((sum, tensor) => sum + byteLengthOf(tensor), 0);
-  // Two: images, and crops of them.
-  const grids = Math.min(2, Math.floor(memory / bytes));
-  const frozen = grids > 0 ? new FrozenPrograms(engine, parameters, { patience, grids }) : null;
+  const grids = images < manyImages ? 0 : Math.min(gridsOfImages, Math.floor(spareBytes() / bytes));
+  const frozen = grids > 0 ? new FrozenPrograms(engine, parameters, { grids }) : null;
   const tower = new VisionTower(model.architecture, parameters, programs, interpolations, 'fp32', frozen);
   const dispose = async (): Promise<void> => {
     await frozen?.dispose();

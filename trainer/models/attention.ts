@@ -5,6 +5,7 @@ import { softmax } from '../graph/operations/normalisation.ts';
 import { matmul } from '../graph/operations/product.ts';
 import { Value } from '../graph/value.ts';
 import { inPieces, pieceLength, wholeBytes } from './pieces.ts';
+import { type ImageBatch, tokenCount } from './visionStage.ts';
 
 /** Query, key and value of all tokens, each `[B, heads, tokens, d]`. */
 export interface Heads {
@@ -36,6 +37,14 @@ const bytesOfQuery = (query: Value, key: Value): number => 4 * query.shape[0]! *
 /** Whether attention weights are too many to be made as a whole. */
 export const goesInPieces = (query: Value, key: Value): boolean =>
   query.shape[1]! * query.shape[2]! * bytesOfQuery(query, key) > wholeBytes;
+
+/**
+ * Whether a pass without gradients takes attention as one operation, which has no weights in memory: where the weights
+ * of all heads are many, or where the block's own are constants.
+ */
+export const isOneOperation = (batch: ImageBatch, heads: number): boolean =>
+  batch.frozen === true ||
+  (batch.hiddenPieceBytes !== undefined && 4 * batch.batch * heads * tokenCount(batch) ** 2 > wholeBytes);
 
 /**
  * softmax(q kᵀ / √d) v, `[B, heads, queries, d]`. Of large images a few heads, or some queries of one head, go at a

@@ -11,6 +11,7 @@ import {
   attentionWeights,
   goesInPieces,
   type Heads,
+  isOneOperation,
   joinHeads,
 } from './attention.ts';
 import { classTokenMix } from './classTokenAttention.ts';
@@ -135,8 +136,8 @@ export function evaAttentionBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
-  const joined = batch.frozen
-    ? frozenAttention(architecture, values, normed, batch)
+  const joined = isOneOperation(batch, architecture.heads)
+    ? attentionAtOnce(architecture, values, normed, batch)
     : joinHeads(attendingHeads(architecture, values, normed, batch));
   const output = closeEvaBlock(values, x, joined, batch);
   const frozen = (): VisionStage => evaAttentionBlock(architecture, frozenImage(batch), index);
@@ -154,7 +155,7 @@ function attendingHeads(
 }
 
 /** Attention as one operation. Queries and keys are turned where they lie, head beside head. `[B · tokens, width]` */
-function frozenAttention(
+function attentionAtOnce(
   architecture: Eva02Architecture,
   values: EvaBlockValues,
   normed: Value,

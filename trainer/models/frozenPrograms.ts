@@ -9,7 +9,6 @@ class GridPrograms {
   readonly #parameters: Parameters;
   readonly #onFrozen: (names: readonly string[]) => void;
   readonly #programs = new Map<string, Program>();
-  passes = 0;
 
   constructor(engine: Engine, parameters: Parameters, onFrozen: (names: readonly string[]) => void) {
     this.#engine = engine;
@@ -42,8 +41,6 @@ class GridPrograms {
 }
 
 export interface FrozenSettings {
-  /** Passes over images of a patch grid that go by before its programs are made; 0 by default. */
-  patience?: number;
   /** Patch grids whose programs are kept: of each, the engine holds the weights once more. One by default. */
   grids?: number;
   /** Told the checkpoint names of what a program has from now on. */
@@ -65,11 +62,11 @@ export class FrozenPrograms {
   constructor(engine: Engine, parameters: Parameters, settings: FrozenSettings = {}) {
     this.#engine = engine;
     this.#parameters = parameters;
-    this.#settings = { patience: 0, grids: 1, onFrozen: () => undefined, ...settings };
+    this.#settings = { grids: 1, onFrozen: () => undefined, ...settings };
   }
 
-  /** Programs for a pass over images; null while their patch grid is new. */
-  async forPass({ rows, columns }: ImageBatch): Promise<GridPrograms | null> {
+  /** Programs for a pass over images. */
+  async forPass({ rows, columns }: ImageBatch): Promise<GridPrograms> {
     const key = `${rows}x${columns}`;
     const grid =
       this.#grids.get(key) ?? new GridPrograms(this.#engine, this.#parameters, this.#settings.onFrozen);
@@ -80,7 +77,7 @@ export class FrozenPrograms {
       this.#grids.delete(other);
       await programs.dispose();
     }
-    return grid.passes++ < this.#settings.patience ? null : grid;
+    return grid;
   }
 
   async dispose(): Promise<void> {

@@ -7,7 +7,7 @@ import { affine } from '../graph/operations/product.ts';
 import { paddingOfRows } from '../graph/rowPadding.ts';
 import { Value } from '../graph/value.ts';
 import { blockPrefix, type ClipVitArchitecture } from './architecture.ts';
-import { attention, attentionWeights, type Heads, joinHeads } from './attention.ts';
+import { attention, attentionWeights, type Heads, isOneOperation, joinHeads } from './attention.ts';
 import { classTokenMix, classTokenScores } from './classTokenAttention.ts';
 import { byRows } from './pieces.ts';
 import {
@@ -77,8 +77,8 @@ export function attentionBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
-  const joined = batch.frozen
-    ? frozenAttention(architecture, values, normed, batch)
+  const joined = isOneOperation(batch, architecture.heads)
+    ? attentionAtOnce(architecture, values, normed, batch)
     : joinHeads(attendingHeads(architecture, values, normed, batch));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)), batch);
   const frozen = (): VisionStage => attentionBlock(architecture, frozenImage(batch), index);
@@ -90,17 +90,23 @@ function attendingHeads(sizes: BlockSizes, values: BlockValues, normed: Value, b
   return attention(query, key, value, batch.attentionPieceBytes);
 }
 
-/** Attention with projections apart, whose weights are parted once: what they make needs no parting then. `[B · tokens, width]` */
-function frozenAttention(
+/**
+ * Attention as one operation, `[B · tokens, width]`. Weights that are constants are parted once, and what they make needs
+ * no parting then.
+ */
+function attentionAtOnce(
   { width, heads }: BlockSizes,
   values: BlockValues,
   normed: Value,
   batch: ImageBatch,
 ): Value {
-  const part = (packed: Value, at: number): Value => slice(packed, 0, at * width, (at + 1) * width);
   const [weight, bias] = [values['attn.in_proj_weight'], values['attn.in_proj_bias']];
+  const part = (x: Value, axis: number, at: number): Value => slice(x, axis, at * width, (at + 1) * width);
+  const project = (rows: Value, shift: Value): Value =>
+    reshape(affine(normed, rows, shift), [batch.batch, tokenCount(batch), shift.size]);
+  const packed = batch.frozen ? null : project(weight, bias);
   const [query, key, value] = [0, 1, 2].map(at =>
-    reshape(affine(normed, part(weight, at), part(bias, at)), [batch.batch, tokenCount(batch), width]),
+    packed ? part(packed, 2, at) : project(part(weight, 0, at), part(bias, 0, at)),
   ) as [Value, Value, Value];
   return reshape(multiHeadAttention(query, key, value, heads), normed.shape);
 }

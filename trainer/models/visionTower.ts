@@ -232,7 +232,7 @@ export class VisionTower {
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {
     const images = this.#interpolations.forwardBatchOf(pixels);
     const tables = this.#interpolations.feedsFor(images);
-    const frozen = (await this.#frozen?.forPass(images)) ?? null;
+    const frozen = await this.#frozen?.forPass(images);
     let current = pixels;
     for (const placed of placeStages(stages, this.#precision)) {
       try {

@@ -90,8 +90,7 @@ export async function evaluateEpoch(
 ): Promise<EvaluationReport | null> {
   const model = epoch === 0 ? source : await resolveModel(files.student);
   const parameters = await uploadVisionParameters(engine, model.weightsFile);
-  // Beside a training, memory is spoken for.
-  const tower = await loadTower(model, engine, parameters, 0);
+  const tower = await loadTower(model, engine, parameters, data.images.length);
   try {
     const evaluated = {
       identity: {
