@@ -28,6 +28,8 @@ interface Options {
   engine: string;
   precision: Precision;
   threads: number;
+  /** Whether programs have the weights or are fed them, as for single images. */
+  weights: 'laid-out' | 'fed';
   /** GiB of student activations that a step may keep. */
   activation_budget: number;
   peer_device: 'cpu' | 'cuda';
@@ -47,6 +49,7 @@ function readOptions(): Options & { json: boolean; peer: string } {
       threads: { type: 'string', default: '2' },
       'activation-budget': { type: 'string', default: '8' },
       peer: { type: 'string', default: process.env.CLIPSELF_PEER_PYTHON ?? 'python3' },
+      weights: { type: 'string', default: 'laid-out' },
       'peer-device': { type: 'string', default: 'cpu' },
       'peer-tf32': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -64,8 +67,11 @@ function readOptions(): Options & { json: boolean; peer: string } {
   };
   const device = values['peer-device'];
   if (device !== 'cpu' && device !== 'cuda') throw new Error('--peer-device is cpu or cuda');
+  const { weights } = values;
+  if (weights !== 'laid-out' && weights !== 'fed') throw new Error('--weights is laid-out or fed');
   return {
     task,
+    weights,
     arch: values.arch,
     size: count('size'),
     crops: count('crops'),
@@ -127,7 +133,8 @@ async function prepare(options: Options): Promise<Prepared> {
     return { run, engine, held, work, dispose: () => distiller.dispose() };
   }
   const programs = new ProgramCache(engine);
-  const frozen = options.precision === 'fp32' ? new FrozenPrograms(engine, weights) : null;
+  const laidOut = options.weights === 'laid-out' && options.precision === 'fp32';
+  const frozen = laidOut ? new FrozenPrograms(engine, weights) : null;
   const tower = new VisionTower(
     architecture,
     weights,

@@ -5,7 +5,7 @@ import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import { add } from '../../trainer/graph/operations/arithmetic.ts';
 import { concat, slice } from '../../trainer/graph/operations/layout.ts';
 import { Value } from '../../trainer/graph/value.ts';
-import { FrozenPrograms, type FrozenSettings } from '../../trainer/models/frozenPrograms.ts';
+import { FrozenPrograms } from '../../trainer/models/frozenPrograms.ts';
 import type { VisionStage } from '../../trainer/models/visionStage.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
 import { maxAbsDifference } from '../support/goldenTensors.ts';
@@ -58,8 +58,8 @@ describe('programs with a tower’s weights', () => {
     await engine.dispose();
   });
 
-  const towerWith = (settings: FrozenSettings): VisionTower => {
-    frozen = new FrozenPrograms(engine, weights, settings);
+  const frozenTower = (): VisionTower => {
+    frozen = new FrozenPrograms(engine, weights);
     return new VisionTower(tinyArchitecture, weights, programs, interpolations, 'fp32', frozen);
   };
 
@@ -78,7 +78,7 @@ describe('programs with a tower’s weights', () => {
 
   it('take any number of images, and give what the tower gives without them', async () => {
     const plain = new VisionTower(tinyArchitecture, weights, programs, interpolations);
-    const tower = towerWith({});
+    const tower = frozenTower();
     for (const images of [3, 1, 2])
       for (const dense of [false, true]) {
         const [own, expected] = [
@@ -92,18 +92,13 @@ describe('programs with a tower’s weights', () => {
     assert.equal(count.made, layers);
   });
 
-  it('are kept for as many grids as there is room for', async () => {
-    const tower = towerWith({ grids: 2 });
-    const [first, second, third] = [imageSize, imageSize + patchSize, imageSize + 2 * patchSize];
-    await embed(tower, 1, first);
-    await embed(tower, 1, second);
-    await embed(tower, 1, first);
-    assert.deepEqual(count, { made: 2 * (layers - 1), left: 2 * (layers - 1) });
-    await embed(tower, 1, third);
-    assert.deepEqual(count, { made: 3 * (layers - 1), left: 2 * (layers - 1) });
-    // The second grid went, not the first, which was used after it.
-    await embed(tower, 1, first);
-    assert.equal(count.made, 3 * (layers - 1));
+  it('are of the patch grid that comes first; others go without', async () => {
+    const plain = new VisionTower(tinyArchitecture, weights, programs, interpolations);
+    const tower = frozenTower();
+    await embed(tower, 1);
+    const other = imageSize + patchSize;
+    assert.deepEqual(await embed(tower, 1, other), await embed(plain, 1, other));
+    assert.equal(count.made, layers - 1);
   });
 
   it('take one image where its rows are cut up', async () => {
@@ -111,11 +106,11 @@ describe('programs with a tower’s weights', () => {
     const input = Value.input('input', [4, 2]);
     const halves = concat([slice(input, 0, 2, 4), slice(input, 0, 0, 2)], 0);
     const stage: VisionStage = { key: 'halves', output: add(halves, halves), parameters: {} };
-    const grid = await frozen.forPass({ batch: 1, rows: 1, columns: 3, height: 8, width: 24 });
+    const images = (batch: number) => ({ batch, rows: 1, columns: 3, height: 8, width: 24 });
     const cut = { ...stage, frozen: () => stage };
-    assert.equal(await grid.programOf(cut, 2), null);
-    assert.notEqual(await grid.programOf(cut, 1), null);
-    assert.equal(await grid.programOf(stage, 1), null, 'a stage without such a form');
+    assert.equal(await frozen.programOf(cut, images(2)), null);
+    assert.notEqual(await frozen.programOf(cut, images(1)), null);
+    assert.equal(await frozen.programOf(stage, images(1)), null, 'a stage without such a form');
   });
 
   it('are none of an engine that gains nothing by them', async () => {

@@ -66,7 +66,7 @@ export async function evaluateModel(
   const engine = await openEngine({ name, threads, architecture }, line => log.info(line));
   try {
     const words = await sharedWords(world, plan.words, engine, log, stop);
-    const tower = await openModel(model, engine, plan.sizes.length === 1 ? plan.data.images.length : 0);
+    const tower = await openModel(model, engine);
     try {
       const evaluated = await evaluatedModel(options, model, tower, engine, hashes);
       const retention =

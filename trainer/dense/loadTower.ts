@@ -16,9 +16,6 @@ export interface LoadedTower {
 /** Programs with weights of their own take half a second to make and pay from about so many images on. */
 const manyImages = 8;
 
-/** Images, and crops of them. */
-const gridsOfImages = 2;
-
 /** What the weights of such programs may take of this machine's memory. */
 const spareBytes = (): number => (process.constrainedMemory() || os.totalmem()) / 8;
 
@@ -26,8 +23,8 @@ const spareBytes = (): number => (process.constrainedMemory() || os.totalmem()) 
  * An image tower on an engine, which stays with the caller.
  *
  * @param parameters On that engine, by checkpoint name; the tower disposes of them.
- * @param images How many it will see, all of one size; 0 where sizes differ. What it makes of an image depends in its
- * last digits on whether they are many, and never on which came before.
+ * @param images How many it will see, all of one size; 0 where sizes differ, and where the last digits of what it makes
+ * of an image must not depend on whether there are many.
  */
 export async function loadTower(
   model: ModelFiles,
@@ -38,8 +35,8 @@ export async function loadTower(
   const programs = new ProgramCache(engine);
   const interpolations = new PositionInterpolations(engine, model.architecture);
   const bytes = [...parameters.values()].reduce((sum, tensor) => sum + byteLengthOf(tensor), 0);
-  const grids = images < manyImages ? 0 : Math.min(gridsOfImages, Math.floor(spareBytes() / bytes));
-  const frozen = grids > 0 ? new FrozenPrograms(engine, parameters, { grids }) : null;
+  const pays = images >= manyImages && bytes <= spareBytes();
+  const frozen = pays ? new FrozenPrograms(engine, parameters) : null;
   const tower = new VisionTower(model.architecture, parameters, programs, interpolations, 'fp32', frozen);
   const dispose = async (): Promise<void> => {
     await frozen?.dispose();

@@ -80,9 +80,9 @@ export class Towers {
     this.programs = new ProgramCache(engine);
     this.cropPrograms = new ProgramCache(engine, cropProgramCapacity);
     this.#interpolations = new PositionInterpolations(engine, architecture);
-    // What the student trains changes; the teacher's blocks have their weights for good. Crops are of one grid.
-    const onFrozen = (names: readonly string[]): void => this.#release(names);
-    this.#frozen = precision === 'fp32' ? new FrozenPrograms(engine, this.#teacher, { onFrozen }) : null;
+    // What the student trains changes; the teacher's blocks have their weights for good. All crops are of one grid.
+    const release = (names: readonly string[]): void => this.#release(names);
+    this.#frozen = precision === 'fp32' ? new FrozenPrograms(engine, this.#teacher, release) : null;
     this.teacher = this.#tower(this.#teacher, this.cropPrograms, this.#frozen);
     const studentOf = (stages: typeof denseStages | typeof imageStages): Student =>
       new Student(

@@ -232,11 +232,10 @@ export class VisionTower {
   async #run(stages: readonly VisionStage[], pixels: DeviceTensor): Promise<DeviceTensor> {
     const images = this.#interpolations.forwardBatchOf(pixels);
     const tables = this.#interpolations.feedsFor(images);
-    const frozen = await this.#frozen?.forPass(images);
     let current = pixels;
     for (const placed of placeStages(stages, this.#precision)) {
       try {
-        const program = await frozen?.programOf(placed.stage, images.batch);
+        const program = await this.#frozen?.programOf(placed.stage, images);
         const output = program
           ? (await program.run({ ...tables, input: current })).output!
           : await this.#runStage(placed, current, tables);

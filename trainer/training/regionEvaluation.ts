@@ -89,8 +89,7 @@ export async function evaluateEpoch(
   hooks: EvaluationHooks,
 ): Promise<EvaluationReport | null> {
   const model = epoch === 0 ? source : await resolveModel(files.student);
-  const parameters = await uploadVisionParameters(engine, model.weightsFile);
-  const tower = await loadTower(model, engine, parameters, data.images.length);
+  const tower = await loadTower(model, engine, await uploadVisionParameters(engine, model.weightsFile));
   try {
     const evaluated = {
       identity: {
