@@ -40,7 +40,7 @@ const options = {
   teacher: { type: 'string' },
 } as const;
 
-export interface EvaluateOptions extends DataRequest, MeasureOptions {
+export interface EvaluateOptions extends Omit<DataRequest, 'skipBroken'>, MeasureOptions {
   /** Share α of the student in the blend that is evaluated, of a checkpoint; null: what the run gives away. */
   blend: number | null;
   sizes: number[];
