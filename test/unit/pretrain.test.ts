@@ -5,6 +5,7 @@ import path from 'node:path';
 import { resumeArguments } from '../../extension/commandLine.ts';
 import { readCheckpoint } from '../../trainer/checkpoints/checkpoint.ts';
 import { hashFile, resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import { writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { resolveReference } from '../../trainer/inspect/modelReference.ts';
 import { pretrain } from '../../trainer/pretrain/pretrain.ts';
@@ -134,6 +135,13 @@ describe('pre-training', function () {
     await assert.rejects(
       run('other', null, { ...settings, arch: null }),
       /has no 'visual.conv1.weight' of shape \[128, 3, 8, 8\].*leave out --from/s,
+    );
+    // --arch says what is trained, not what it starts from: weights alone must do.
+    const bare = folder.file('bare.safetensors');
+    await writeSafetensors(bare, before);
+    await assert.rejects(
+      run('other', null, { ...settings, arch: null, from: bare }),
+      /bare\.safetensors: it has no 'visual.conv1.weight' of shape \[128, 3, 8, 8\].*leave out --from/s,
     );
   });
 
