@@ -34,6 +34,10 @@ describe("the trainer's words in VS Code", () => {
       'Correct the file, leave such parts out with --skip-broken (in a terminal), or take clipself.engine cpu',
     );
     assert.equal(clearLine('clipself: --size must be 3'), 'the size must be 3');
+    assert.equal(
+      inEditorTerms('a.png: it has the label 9. Check --classes and --format'),
+      'a.png: it has the label 9. Check the list of classes and the format of the labels',
+    );
   });
 
   it('say which settings a preset takes out of the hands of the settings', () => {
