@@ -68,7 +68,10 @@ export function trainArguments(request: RunRequest): string[] {
 
 /** Arguments of `clipself` that continue a run, a fine-tuning or a pre-training, from its own `config.json`. */
 export async function resumeArguments(directory: string): Promise<string[]> {
-  // Where it cannot be read, the trainer says why.
-  const content = await readJson(runFiles(directory).configuration).catch(() => null);
-  return [isPretraining(content) ? 'pretrain' : 'train', '--resume', directory];
+  return [(await holdsPretraining(directory)) ? 'pretrain' : 'train', '--resume', directory];
+}
+
+/** Whether the run in a directory is a pre-training; where its `config.json` cannot be read, the trainer says why. */
+export async function holdsPretraining(directory: string): Promise<boolean> {
+  return isPretraining(await readJson(runFiles(directory).configuration).catch(() => null));
 }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
+import { inEditorTerms } from './editorTerms.ts';
 import { clearLine, trainerEnvironment } from './trainerProcess.ts';
 
 /** Whether an engine works on this machine. */
@@ -27,7 +28,7 @@ export interface EngineCheck {
 const timeout = 120_000;
 
 /**
- * Runs `clipself doctor`.
+ * Runs `clipself doctor`; what it says is in the terms of VS Code.
  *
  * @param remeasure forgets what `auto` remembers.
  * @throws with one clear line when it cannot be run.
@@ -44,11 +45,16 @@ export function runEngineCheck(
     execFile(process.execPath, args, options, (error, stdout, stderr) => {
       // It fails where no engine works, and says which and why all the same.
       const line = stdout.trim().split('\n').at(-1);
-      if (line?.startsWith('{')) resolve(JSON.parse(line) as EngineCheck);
+      if (line?.startsWith('{')) resolve(worded(JSON.parse(line) as EngineCheck));
       else reject(new Error(clearLine(stderr) ?? error?.message ?? 'clipself doctor said nothing'));
     });
   });
 }
+
+const worded = ({ engines, choices }: EngineCheck): EngineCheck => ({
+  engines: engines.map(checked => ({ ...checked, detail: inEditorTerms(checked.detail) })),
+  choices: choices.map(choice => ({ ...choice, reason: inEditorTerms(choice.reason) })),
+});
 
 /** The check as lines of a report. */
 export function describeCheck({ engines, choices }: EngineCheck): string[] {

@@ -3,7 +3,7 @@ import { MetricHistory } from '../trainer/runs/metricRecords.ts';
 import { MetricTail } from '../trainer/runs/metrics.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
 import { summariseRun } from '../trainer/runs/runSummary.ts';
-import { inEditorTerms, trainingTerms } from './editorTerms.ts';
+import { type EditorTerms, inEditorTerms, termsOfRun } from './editorTerms.ts';
 
 /** What one look at a run directory brought. */
 export interface RunUpdate {
@@ -52,7 +52,8 @@ export class RunFollower {
 
   /** Takes what was appended into the history. */
   async #read(): Promise<Omit<RunUpdate, 'summary'>> {
-    const records = (await this.#tail.readNew()).map(worded);
+    const terms = await termsOfRun(this.directory);
+    const records = (await this.#tail.readNew()).map(record => worded(record, terms));
     const replaced = this.#tail.restarts !== this.#restarts;
     if (replaced) {
       this.#history = new MetricHistory();
@@ -64,8 +65,8 @@ export class RunFollower {
   }
 }
 
-/** A record whose message, if it has one, speaks of settings. */
-function worded(record: MetricRecord): MetricRecord {
+/** A record whose message, if it has one, is in the terms of VS Code. */
+function worded(record: MetricRecord, terms: EditorTerms): MetricRecord {
   if (!('event' in record) || record.event.message === undefined) return record;
-  return { event: { ...record.event, message: inEditorTerms(record.event.message, trainingTerms) } };
+  return { event: { ...record.event, message: inEditorTerms(record.event.message, terms) } };
 }

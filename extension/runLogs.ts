@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { RunSummary } from '../trainer/protocol.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
+import { inEditorTerms, termsOfRun } from './editorTerms.ts';
 import type { Disposable } from './emitter.ts';
 import { FolderWatch } from './folderWatch.ts';
 import { type LogLevel, LogTail, levelOfLine, messageOfLine } from './logLines.ts';
@@ -10,7 +11,7 @@ import { SerialTask } from './serialTask.ts';
 const BACKLOG_LINES = 500;
 const POLL_INTERVAL = 1000;
 
-/** Passes the lines of live trainers' logs on, each under its run's name. */
+/** Passes the lines of live trainers' logs on, each under its run's name and in the terms of VS Code. */
 export class RunLogs implements Disposable {
   readonly #write: (level: LogLevel, line: string) => void;
   /** One reader for each run ever looked at, so that no line is shown twice. */
@@ -50,7 +51,10 @@ export class RunLogs implements Disposable {
     const name = path.basename(directory);
     return new SerialTask(async () => {
       const lines = await tail.readNewLines().catch(() => []);
-      for (const line of lines) this.#write(levelOfLine(line), `[${name}] ${messageOfLine(line)}`);
+      if (lines.length === 0) return;
+      const terms = await termsOfRun(directory);
+      for (const line of lines)
+        this.#write(levelOfLine(line), `[${name}] ${inEditorTerms(messageOfLine(line), terms)}`);
     });
   }
 

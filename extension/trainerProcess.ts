@@ -4,7 +4,7 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readLease } from '../trainer/runs/leaseFile.ts';
 import { runFiles } from '../trainer/runs/runDirectory.ts';
-import { type EditorTerms, inEditorTerms, trainingTerms } from './editorTerms.ts';
+import { type EditorTerms, inEditorTerms, termsOfRun } from './editorTerms.ts';
 
 /** How a trainer is started. */
 export interface TrainerLaunch {
@@ -53,7 +53,7 @@ export async function startTrainer(launch: TrainerLaunch, signal?: AbortSignal):
     for (;;) {
       const result = await Promise.race([ended, delay(START_POLL)]);
       if (signal?.aborted === true) throw new StartCancelledError('The start was cancelled.');
-      if (result !== undefined && result.status !== 0) throw await startError(result, launch.outputFile);
+      if (result !== undefined && result.status !== 0) throw await startError(result, launch);
       if (result !== undefined || (await isTraining(launch.directory, child.pid, sizeBefore))) return;
     }
   } finally {
@@ -124,9 +124,13 @@ async function metricsSize(directory: string): Promise<number> {
   );
 }
 
-async function startError(end: ProcessEnd, outputFile: string): Promise<TrainerStartError> {
+async function startError(
+  end: ProcessEnd,
+  { directory, outputFile }: TrainerLaunch,
+): Promise<TrainerStartError> {
   if (end.problem !== null) return new TrainerStartError(`The trainer could not be started: ${end.problem}`);
-  const line = clearLine(await readFile(outputFile, 'utf8').catch(() => ''), trainingTerms);
+  const output = await readFile(outputFile, 'utf8').catch(() => '');
+  const line = clearLine(output, await termsOfRun(directory));
   if (end.signal !== null) {
     return new TrainerStartError(`The trainer was ended by ${end.signal}.${line === null ? '' : ` ${line}`}`);
   }

@@ -11,7 +11,7 @@ import { trainingDefaults } from '../../trainer/training/settings.ts';
 
 const settings: TrainingSettings = { ...trainingDefaults, model: '/model', images: '/images', holdOut: 0 };
 
-const configuration: RunConfiguration = {
+export const configuration: RunConfiguration = {
   schema: 1,
   settings,
   modelHash: '0'.repeat(64),

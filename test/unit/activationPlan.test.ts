@@ -68,7 +68,7 @@ describe('plan of activations', () => {
     const use: MemoryUse = {
       architecture,
       parameters: { total: 86_192_640, trainable: 85_054_464 },
-      ...{ size: 1024, cropSize: 224, images: 1, maxBoxes: 20 },
+      ...{ size: 1024, cropSize: 224, sizeOption: '--size', images: 1, maxBoxes: 20 },
       ...{ gradientsWait: false, embeddingBytes: 0, memoryShared: false },
     };
     const planned = (gibibytes: number) => planFor(1024, activationBudget(gibibytes * gib, use));
@@ -118,6 +118,10 @@ describe('plan of activations', () => {
       assert.match(
         described(1),
         /about 4\.3 GiB .* at work, which is more than the budget \(lower --size or --batch, or raise --memory-budget\) and leaves nothing for .* compute everything again: 0\.0 GiB$/,
+      );
+      assert.match(
+        describeMemoryPlan(planned(1), gib, { ...use, sizeOption: '--multiscale' }),
+        /\(lower --multiscale or --batch, or raise --memory-budget\)/,
       );
     });
   });

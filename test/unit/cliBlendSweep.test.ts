@@ -104,6 +104,10 @@ describe('clipself blend-sweep', function () {
     const sweep = (...args: string[]) => blendSweepCommand([...args, ...common]);
     const out = ['--out', folder.file('refused')];
     await assert.rejects(sweep('--model', folder.file('run'), ...out), UsageError);
+    await assert.rejects(
+      sweep('--alphas', '0,1', ...out),
+      /^UsageError: blend-sweep needs --model, .*\(clipself blend-sweep --help\)/,
+    );
     await assert.rejects(sweep('--model', folder.file('run'), '--alphas', '0,2', ...out), SettingError);
     await assert.rejects(
       sweep('--model', folder.file('model'), '--alphas', '0,1', ...out),

@@ -253,6 +253,17 @@ describe('clipself evaluate', function () {
     );
   });
 
+  it('takes --arch for the teacher too, where it does not tell', async () => {
+    const bare = folder.file('bare.safetensors');
+    await copyFile(folder.file('model/open_clip_model.safetensors'), bare);
+    const args = [...panoptic(), '--size', '32', '--limit', '1', '--teacher', bare];
+    args.push('--image-labels', folder.file('labels'), '--out', folder.file('bare/report.json'));
+    await assert.rejects(evaluateCommand(args), /bare\.safetensors: .*Pass --arch/);
+    await printed(() => evaluateCommand([...args, '--arch', folder.file('model/open_clip_config.json')]));
+    const { retention } = await readReport(folder.file('bare/report.json'));
+    assert.deepEqual(retention!.student, retention!.teacher);
+  });
+
   it('reads the default prompts with the model itself, as clipself text does', async () => {
     const cache = process.env.CLIPSELF_CACHE;
     process.env.CLIPSELF_CACHE = folder.file('cache');
@@ -355,7 +366,7 @@ describe('clipself evaluate', function () {
       [[...panoptic(), '--prompts', 'p.txt', ...out], UsageError, /exclude each other/],
       [[...panoptic(), '--out', 'report.txt'], UsageError, /must end with \.json/],
       [[...panoptic(), '--size', '8', ...out], SettingError, /--size takes a whole number from 16/],
-      [[...panoptic(), '--sizes', '64,,32', ...out], SettingError, /--size takes/],
+      [[...panoptic(), '--sizes', '64,,32', ...out], SettingError, /--sizes takes/],
     ];
     for (const [args, kind, message] of wrong)
       await assert.rejects(

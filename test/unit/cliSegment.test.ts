@@ -224,6 +224,16 @@ describe('clipself segment', function () {
     );
   });
 
+  it('takes --arch for the model before too, where it does not tell', async () => {
+    const bare = folder.file('bare.safetensors');
+    await copyFile(folder.file('other/open_clip_model.safetensors'), bare);
+    const args = ['--model', folder.file('model'), '--before', bare, '--limit', '1', ...panoptic];
+    await assert.rejects(segment('bare.json', ...args), /bare\.safetensors: .*Pass --arch/);
+    const report = await segment('bare.json', ...args, '--arch', folder.file('model/open_clip_config.json'));
+    const told = await segment('told.json', ...args.with(3, folder.file('other')));
+    assert.deepEqual(report.before!.pixels, told.before!.pixels);
+  });
+
   it('is asked for in clear terms', async () => {
     const fails = (args: string[], reason: RegExp) =>
       assert.rejects(

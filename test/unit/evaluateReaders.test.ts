@@ -244,5 +244,16 @@ describe('readers of region data', () => {
         assert.deepEqual([left.regions.length, left.skipped], [0, { [kind]: 1 }]);
       }
     });
+
+    it('advise to leave images out only where that can be asked for', async () => {
+      const broken = { ...image, stated: { width: 41, height: 30 } };
+      const repair = /say 41 × 30\. Correct the data/;
+      await assert.rejects(
+        prepareRegions(broken, settings),
+        new RegExp(`${repair.source}, or leave such images out with --skip-broken$`),
+      );
+      const inTraining = { ...settings, skipBroken: null };
+      await assert.rejects(prepareRegions(broken, inTraining), new RegExp(`${repair.source}$`));
+    });
   });
 });

@@ -9,7 +9,9 @@ import { RunLogs } from '../../extension/runLogs.ts';
 import { RunRegistry, type RunTransition } from '../../extension/runRegistry.ts';
 import { SerialTask } from '../../extension/serialTask.ts';
 import { thinSteps } from '../../extension/thinning.ts';
-import { eventRecord, stepRecord, TestRun } from '../support/runDirectories.ts';
+import { pretrainDefaults } from '../../trainer/pretrain/settings.ts';
+import { runFiles } from '../../trainer/runs/runDirectory.ts';
+import { configuration, eventRecord, stepRecord, TestRun } from '../support/runDirectories.ts';
 
 let folder: string;
 
@@ -51,6 +53,18 @@ describe('the follower of a run', () => {
     const said = '/i: out of memory. Lower clipself.training.batch or clipself.training.size in a new run';
     assert.equal(summary.message, said);
     assert.deepEqual(records.at(-1), { event: { kind: 'failed', step: 1, time: 2, message: said } });
+    await run.remove();
+  });
+
+  it('speaks of a terminal where only that starts such a run', async () => {
+    const run = await TestRun.create(path.join(folder, 'pretrained'));
+    const pretraining = { ...configuration, task: 'pretrain', settings: pretrainDefaults };
+    await writeFile(runFiles(run.directory).configuration, JSON.stringify(pretraining));
+    const message =
+      "the gradient became Infinity. Lower the learning rate (--lr), see 'clipself pretrain --help'";
+    run.write(stepRecord(1, 0.9), { event: { kind: 'failed', step: 1, time: 2, message } });
+    const said = message.replace('--lr', '--lr (in a terminal)');
+    assert.equal((await new RunFollower(run.directory).update()).summary.message, said);
     await run.remove();
   });
 });
@@ -197,11 +211,16 @@ describe('logs of runs', () => {
 
   it('reach the channel once, under the name of their run', async () => {
     const run = await TestRun.create(path.join(folder, 'kitchen'));
-    await writeFile(path.join(run.directory, 'log.txt'), '2025-01-31T12:00:00.000Z [warning] odd\n');
+    await writeFile(
+      path.join(run.directory, 'log.txt'),
+      '2025-01-31T12:00:00.000Z [warning] odd: lower --warmup\n',
+    );
     const written: string[] = [];
     const logs = new RunLogs((level, line) => written.push(`${level} ${line}`));
     await Promise.all([logs.catchUp(run.directory), logs.catchUp(run.directory)]);
-    assert.deepEqual(written, ['warn [kitchen] 2025-01-31T12:00:00.000Z odd']);
+    assert.deepEqual(written, [
+      'warn [kitchen] 2025-01-31T12:00:00.000Z odd: lower clipself.training.warmup',
+    ]);
     logs.dispose();
   });
 });

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { settingFlags } from '../../extension/commandLine.ts';
 import { inEditorTerms, trainingTerms } from '../../extension/editorTerms.ts';
+import { describeCheck, runEngineCheck } from '../../extension/engineCheck.ts';
 import { type TunableSetting, trainingSettingKey } from '../../extension/identifiers.ts';
 import { presetOf, withPresetAdvice } from '../../extension/presets.ts';
 import { clearLine } from '../../extension/trainerProcess.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
 
 describe("the trainer's words in VS Code", () => {
   it('name the setting in place of each flag of a run', () => {
@@ -34,6 +37,26 @@ describe("the trainer's words in VS Code", () => {
       'Correct the file, leave such parts out with --skip-broken (in a terminal), or take clipself.engine cpu',
     );
     assert.equal(clearLine('clipself: --size must be 3'), 'the size must be 3');
+    assert.equal(
+      inEditorTerms('a.png: it has the label 9. Check --classes and --format'),
+      'a.png: it has the label 9. Check the list of classes and the format of the labels',
+    );
+  });
+
+  it('name the setting in what a check of the engines says', async () => {
+    const folder = await temporaryFolder();
+    const detail = 'no graphics card was found: update its driver, or take --engine cpu';
+    const check = {
+      engines: [{ engine: 'webgpu', works: false, detail }],
+      choices: [{ model: 'tiny', engine: 'cpu', reason: `webgpu: ${detail}` }],
+    };
+    await mkdir(folder.file('dist/trainer'), { recursive: true });
+    const script = `console.log(${JSON.stringify(JSON.stringify(check))})`;
+    await writeFile(folder.file('dist/trainer/cli.js'), script);
+    const found = await runEngineCheck(folder.path, false, new AbortController().signal);
+    const said = detail.replace('--engine', trainingSettingKey('engine'));
+    assert.deepEqual(describeCheck(found), [`✗ webgpu: ${said}`, `auto takes cpu for tiny: webgpu: ${said}`]);
+    await folder.remove();
   });
 
   it('say which settings a preset takes out of the hands of the settings', () => {

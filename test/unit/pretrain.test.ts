@@ -5,6 +5,8 @@ import path from 'node:path';
 import { resumeArguments } from '../../extension/commandLine.ts';
 import { readCheckpoint } from '../../trainer/checkpoints/checkpoint.ts';
 import { hashFile, resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import { writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
+import { createEngine } from '../../trainer/engines/createEngine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { resolveReference } from '../../trainer/inspect/modelReference.ts';
 import { pretrain } from '../../trainer/pretrain/pretrain.ts';
@@ -135,6 +137,13 @@ describe('pre-training', function () {
       run('other', null, { ...settings, arch: null }),
       /has no 'visual.conv1.weight' of shape \[128, 3, 8, 8\].*leave out --from/s,
     );
+    // --arch says what is trained, not what it starts from: weights alone must do.
+    const bare = folder.file('bare.safetensors');
+    await writeSafetensors(bare, before);
+    await assert.rejects(
+      run('other', null, { ...settings, arch: null, from: bare }),
+      /bare\.safetensors: it has no 'visual.conv1.weight' of shape \[128, 3, 8, 8\].*leave out --from/s,
+    );
   });
 
   it('goes on after a stop to the same bits in groups, from a start that has gone', async () => {
@@ -146,6 +155,28 @@ describe('pre-training', function () {
     await rm(start, { recursive: true });
     await run('groups in parts', null, null, 2);
     assert.equal(await weightsHash('groups in parts'), await weightsHash('groups'));
+  });
+
+  it('tells the engine that steps follow before it compiles anything', async () => {
+    // The class as createEngine loads it, which may be another instance of the module.
+    const engine = Object.getPrototypeOf(await createEngine('cpu', 1)) as OnnxRuntimeCpuEngine;
+    const { compile, expectSteps } = engine;
+    const calls: string[] = [];
+    engine.expectSteps = async () => {
+      calls.push('expectSteps');
+      return false;
+    };
+    engine.compile = function (this: OnnxRuntimeCpuEngine, outputs) {
+      calls.push('compile');
+      return compile.call(this, outputs);
+    };
+    try {
+      await run('told', null, { ...request, engine: 'cpu', steps: 1 });
+    } finally {
+      Object.assign(engine, { compile, expectSteps });
+    }
+    assert.equal(calls.indexOf('expectSteps'), 0);
+    assert.deepEqual([...new Set(calls.slice(1))], ['compile']);
   });
 
   it('another seed gives another model', async () => {

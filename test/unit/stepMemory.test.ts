@@ -44,6 +44,8 @@ describe('memory of a step', () => {
   it('is that of the images a rank has, and of the largest size', () => {
     const { use, passes } = planWith({ ownImages: 1 }, { batch: 4, multiscale: '640,1280' });
     assert.deepEqual([use.images, use.size, passes.imagesPerPass], [1, 1280, 4]);
+    assert.equal(use.sizeOption, '--multiscale');
+    assert.equal(planWith({}, { multiscale: '640,1024' }).use.sizeOption, '--size');
   });
 
   it('holds gradients that wait for others', () => {
@@ -74,5 +76,9 @@ describe('memory of a step', () => {
     ]);
     assert.deepEqual(planWith({ largestTensor: 2 ** 40 }).remarks, []);
     assert.throws(() => planWith({ largestTensor: mebibyte }), EngineError);
+    assert.throws(
+      () => planWith({ largestTensor: mebibyte }, { multiscale: '640,1280' }),
+      /lower --multiscale, or take --engine cpu$/,
+    );
   });
 });

@@ -19,6 +19,7 @@ const request: PassRequest = {
   precision: 'fp32',
   size: 64,
   cropSize: 32,
+  sizeOption: '--size',
   images: 6,
   maxBoxes: 4,
 };
@@ -75,6 +76,11 @@ describe('passes under a limit of the tensor size', () => {
         return true;
       },
     );
+  });
+
+  it('advise no smaller crops when one is too large: their size is the model’s', () => {
+    const crops = { ...request, images: 1, maxBoxes: 1, size: 16, cropSize: 512 };
+    assert.throws(() => fitPasses(crops, leastLimit()), /allows a tensor: take --engine cpu$/);
   });
 
   it('give the numbers of the whole batch', async () => {

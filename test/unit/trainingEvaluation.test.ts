@@ -138,8 +138,12 @@ describe('region evaluation of a run', function () {
       annotations[2]!.segments_info[1]!.category_id = 78;
     });
     for (const [change, message] of [
-      [['--evaluate-panoptic', wrong], /wrong\.json: segment \d+ has the category 78/],
-      [['--evaluate-masks', folder.file('images')], /p0\.png: no such file, but panoptic\.json names it/],
+      // Training has no --skip-broken to advise.
+      [['--evaluate-panoptic', wrong], /wrong\.json: segment \d+ has the category 78.*\. Correct the file$/m],
+      [
+        ['--evaluate-masks', folder.file('images')],
+        /p0\.png: no such file, but panoptic\.json names it\. Check the folders$/m,
+      ],
       [['--evaluate-embeddings', folder.file('none.npy')], /none\.npy: cannot read: no such file/],
     ] as const) {
       const { status, stderr } = await runTrainer([...command('never'), ...evaluation, ...change]);

@@ -66,7 +66,7 @@ function readOptions(args: readonly string[]): {
     throw new UsageError('blend-sweep needs --alphas and --out (clipself blend-sweep --help)');
   const alphas = [...new Set(list.split(',').map(text => realNumber('--alphas', text, 0, 1)))];
   const folder = path.resolve(out);
-  const options = readEvaluateOptions([...others, '--out', path.join(folder, 'report.json')]);
+  const options = readEvaluateOptions([...others, '--out', path.join(folder, 'report.json')], 'blend-sweep');
   // Help was asked for above.
   return { alphas: alphas.sort((a, b) => a - b), folder, options: options! };
 }

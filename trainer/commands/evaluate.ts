@@ -24,6 +24,7 @@ import { textCacheBounds, textCacheFolder } from '../text/textCache.ts';
 import { formatDuration } from '../training/progress.ts';
 import { checkSize } from '../training/settings.ts';
 import { type EvaluateOptions, evaluateHelp, readEvaluateOptions } from './evaluateOptions.ts';
+import { resolveOriginal } from './originalModel.ts';
 import { stoppable } from './stoppable.ts';
 
 /** `clipself evaluate`. */
@@ -128,9 +129,10 @@ async function planEvaluation(
   const model = await resolveReference(reference, hashes);
   for (const warning of model.files.warnings) log.warn(warning);
   const { architecture } = model.files;
-  const sizes = [options.size ?? 2 * architecture.imageSize];
-  sizes.push(...options.sizes.filter(size => size !== sizes[0]));
-  for (const size of sizes) checkSize(size, architecture);
+  const size = options.size ?? 2 * architecture.imageSize;
+  checkSize(size, architecture);
+  for (const further of options.sizes) checkSize(further, architecture, '--sizes');
+  const sizes = [size, ...options.sizes.filter(further => further !== size)];
 
   log.progress(`reading ${options.annotations}`);
   const data = await openData(options);
@@ -170,12 +172,11 @@ async function sharedWords(
 
 /** The model that the evaluated one came from: as told, or what its run started from where that is still there. */
 async function originalOf(
-  { teacher }: EvaluateOptions,
+  { teacher, arch }: EvaluateOptions,
   model: ResolvedModel,
   hashes: Hashes,
 ): Promise<ResolvedModel | null> {
-  if (teacher !== null)
-    return resolveReference({ path: await modelPath(teacher), arch: null, step: null, blend: null }, hashes);
+  if (teacher !== null) return resolveOriginal(teacher, arch, hashes);
   if (!model.source) return null;
   return resolveReference(model.source, hashes).catch(() => null);
 }

@@ -28,7 +28,8 @@ command goes on there, and reads a finished report back.
   --image-labels L   whole images and their classes too: {"file": "class"}, or a folder with one folder a class
   --teacher M        the original to compare whole images with; that of a run is known
   --skip-broken      leave out what is broken or missing, and count it
-  --arch A  --engine E  --threads N  --json`;
+  --arch A           known architecture or open_clip_config.json, where --model or --teacher does not tell
+  --engine E  --threads N  --json`;
 
 const options = {
   ...measureOptions,
@@ -40,7 +41,7 @@ const options = {
   teacher: { type: 'string' },
 } as const;
 
-export interface EvaluateOptions extends DataRequest, MeasureOptions {
+export interface EvaluateOptions extends Omit<DataRequest, 'skipBroken'>, MeasureOptions {
   /** Share α of the student in the blend that is evaluated, of a checkpoint; null: what the run gives away. */
   blend: number | null;
   sizes: number[];
@@ -51,16 +52,17 @@ export interface EvaluateOptions extends DataRequest, MeasureOptions {
 /**
  * Parses the options of `clipself evaluate`.
  *
+ * @param command What messages call the command that takes them.
  * @returns null when help was asked for.
  * @throws UsageError or SettingError.
  */
-export function readEvaluateOptions(args: string[]): EvaluateOptions | null {
+export function readEvaluateOptions(args: string[], command = 'evaluate'): EvaluateOptions | null {
   const { values } = parseArgs({ args, options });
   if (values.help) return null;
   const { model, images, out, masks } = values;
   if (model === undefined || images === undefined || out === undefined)
-    throw new UsageError('evaluate needs --model, --images and --out (clipself evaluate --help)');
-  const { kind, annotations } = chosenAnnotations(values);
+    throw new UsageError(`${command} needs --model, --images and --out (clipself ${command} --help)`);
+  const { kind, annotations } = chosenAnnotations(values, command);
   if ((kind === 'panoptic') !== (masks !== undefined))
     throw new UsageError(
       '--panoptic needs --masks, the folder of its PNG files; the others have no such folder',
@@ -72,19 +74,25 @@ export function readEvaluateOptions(args: string[]): EvaluateOptions | null {
     annotations,
     // Reports are read from anywhere.
     folders: { images: absoluteImages(images), masks: absolutePath(masks) },
-    sizes: values.sizes === undefined ? [] : [...new Set(values.sizes.split(',').map(sizeInPixels))],
+    sizes: furtherSizes(values.sizes),
     imageLabels: values['image-labels'] ?? null,
     teacher: values.teacher ?? null,
   };
 }
 
-function chosenAnnotations(values: Partial<Record<AnnotationKind, string>>): {
+const furtherSizes = (list: string | undefined): number[] =>
+  list === undefined ? [] : [...new Set(list.split(',').map(text => sizeInPixels(text, '--sizes')))];
+
+function chosenAnnotations(
+  values: Partial<Record<AnnotationKind, string>>,
+  command: string,
+): {
   kind: AnnotationKind;
   annotations: string;
 } {
   const given = annotationKinds.filter(kind => values[kind] !== undefined);
   const [kind] = given;
   if (kind === undefined || given.length > 1)
-    throw new UsageError('evaluate needs one of --panoptic, --instances and --boxes');
+    throw new UsageError(`${command} needs one of --panoptic, --instances and --boxes`);
   return { kind, annotations: path.resolve(values[kind]!) };
 }

@@ -27,8 +27,8 @@ export function realNumber(option: string, text: string, least: number, most: nu
  *
  * @throws SettingError
  */
-export function sizeInPixels(text: string): number {
-  checkRange('size', numberOf(text));
+export function sizeInPixels(text: string, option = '--size'): number {
+  checkRange('size', numberOf(text), option);
   return Number(text);
 }
 

@@ -28,6 +28,7 @@ import { formatDuration } from '../training/progress.ts';
 import { checkSize } from '../training/settings.ts';
 import { version } from '../version.ts';
 import { openModel, rememberingHashes, textProgress } from './evaluate.ts';
+import { resolveOriginal } from './originalModel.ts';
 import { openTextCache } from './readingText.ts';
 import { readSegmentOptions, type SegmentOptions, segmentHelp } from './segmentOptions.ts';
 import { stoppable } from './stoppable.ts';
@@ -117,9 +118,7 @@ async function findModels(
   hashes: Hashes,
   log: RunLog,
 ): Promise<{ before: FoundModel | null; after: FoundModel }> {
-  const find = async (given: string, of: Partial<{ arch: string | null; step: number | null }> = {}) =>
-    resolveReference({ path: await modelPath(given), arch: null, step: null, blend: null, ...of }, hashes);
-  const after = await find(model, { arch, step });
+  const after = await resolveReference({ path: await modelPath(model), arch, step, blend: null }, hashes);
   for (const warning of after.files.warnings) log.warn(warning);
   const name = `${path.basename(path.resolve(model))}${step === null ? '' : `, step ${step}`}`;
   const named = async (resolved: ResolvedModel, label: string, place: string): Promise<FoundModel> => ({
@@ -134,7 +133,11 @@ async function findModels(
   const identified = await named(after, name, path.resolve(model));
   if (before !== null)
     return {
-      before: await named(await find(before), path.basename(path.resolve(before)), path.resolve(before)),
+      before: await named(
+        await resolveOriginal(before, arch, hashes),
+        path.basename(path.resolve(before)),
+        path.resolve(before),
+      ),
       after: identified,
     };
   if (alone || after.source === null) return { before: null, after: identified };

@@ -30,7 +30,8 @@ masks. With two models, or of a run its original and its student, one against th
   --overlays DIR     pictures of truth, before and after, of the first images
   --overlay-count N  of how many images; 12 without it
   --skip-broken      leave out what is broken or missing, and count it
-  --arch A  --engine E  --threads N  --json`;
+  --arch A           known architecture or open_clip_config.json, where --model or --before does not tell
+  --engine E  --threads N  --json`;
 
 const options = {
   ...measureOptions,

@@ -1,6 +1,9 @@
 import type { ClipVitArchitecture, Eva02Architecture } from '../models/architecture.ts';
 import type { ActivationPlan } from './activationPlan.ts';
 
+/** The settings that the side of the student image comes from. */
+export type SizeOption = '--size' | '--multiscale';
+
 /** What the memory of a training run depends on. */
 export interface MemoryUse {
   architecture: ClipVitArchitecture | Eva02Architecture;
@@ -9,6 +12,8 @@ export interface MemoryUse {
   /** Side of the student image and of a teacher crop, pixels. */
   size: number;
   cropSize: number;
+  /** The setting that lowers `size`. */
+  sizeOption: SizeOption;
   /** Images that go through the student together, and boxes of one image. */
   images: number;
   maxBoxes: number;
@@ -53,7 +58,7 @@ export const activationBudget = (memoryBudget: number, use: MemoryUse): number =
 
 /** The plan and its reason in a line for the log. */
 export function describeMemoryPlan(plan: ActivationPlan, memoryBudget: number, use: MemoryUse): string {
-  const { images, size } = use;
+  const { images, size, sizeOption } = use;
   const gibOf = (bytes: number): string => `${(bytes / gib).toFixed(1)} GiB`;
   const { keep, compact, recompute } = plan.counts;
   const does = (count: number, verb: string, what: string): string[] =>
@@ -66,7 +71,7 @@ export function describeMemoryPlan(plan: ActivationPlan, memoryBudget: number, u
   const fixed = bytesBesideActivations(use);
   const left =
     fixed > memoryBudget
-      ? 'is more than the budget (lower --size or --batch, or raise --memory-budget) and leaves nothing'
+      ? `is more than the budget (lower ${sizeOption} or --batch, or raise --memory-budget) and leaves nothing`
       : `leaves ${gibOf(memoryBudget - fixed)}`;
   return (
     `memory budget ${gibOf(memoryBudget)}: about ${gibOf(fixed)} for ${contents(use)}, which ${left} for activations of ` +

@@ -9,6 +9,7 @@ import type { ImageBatch } from '../models/visionStage.ts';
 import { denseStages, imageStages } from '../models/visionStages.ts';
 import { imageBatchOf } from '../models/visionTower.ts';
 import { planActivations } from './activationPlan.ts';
+import type { SizeOption } from './memoryPlan.ts';
 
 /** What is to go through the towers at once. */
 export interface PassRequest {
@@ -19,6 +20,8 @@ export interface PassRequest {
   /** Side of the student image and of a teacher crop, pixels. */
   size: number;
   cropSize: number;
+  /** The setting that lowers `size`. */
+  sizeOption: SizeOption;
   /** Images of a pass, and boxes of one image. */
   images: number;
   maxBoxes: number;
@@ -39,7 +42,7 @@ export interface PassSizes {
  * @throws EngineError naming the tensor when not even one image, or one crop, fits.
  */
 export function fitPasses(request: PassRequest, limit: number): PassSizes {
-  const { architecture, trainable, precision, size, cropSize, images, maxBoxes } = request;
+  const { architecture, trainable, precision, size, cropSize, sizeOption, images, maxBoxes } = request;
   const batchOf = (count: number, side: number): ImageBatch =>
     imageBatchOf(architecture, { shape: [count, 3, side, side] });
   const studentPrograms = (count: number): Outputs[] => {
@@ -52,8 +55,8 @@ export function fitPasses(request: PassRequest, limit: number): PassSizes {
   const teacherPrograms = (count: number): Outputs[] =>
     imageStages(architecture, batchOf(count, cropSize)).map(({ output }) => ({ output }));
   return {
-    imagesPerPass: mostThatFit(images, limit, studentPrograms, '--size'),
-    cropsAtOnce: mostThatFit(images * maxBoxes, limit, teacherPrograms, 'the size of crops'),
+    imagesPerPass: mostThatFit(images, limit, studentPrograms, `lower ${sizeOption}, or take`),
+    cropsAtOnce: mostThatFit(images * maxBoxes, limit, teacherPrograms, 'take'),
   };
 }
 
@@ -61,7 +64,7 @@ function mostThatFit(
   most: number,
   limit: number,
   programsOf: (count: number) => Outputs[],
-  lower: string,
+  advice: string,
 ): number {
   for (let count = most; ; ) {
     const largest = largestOf(programsOf(count));
@@ -69,7 +72,7 @@ function mostThatFit(
     if (bytes <= limit) return count;
     if (count === 1)
       throw new EngineError(
-        `the ${describeTensor(largest)}, more than the ${mebibytes(limit)} that the graphics card allows a tensor: lower ${lower}, or take --engine cpu`,
+        `the ${describeTensor(largest)}, more than the ${mebibytes(limit)} that the graphics card allows a tensor: ${advice} --engine cpu`,
       );
     count = Math.max(1, Math.min(count - 1, Math.floor((count * limit) / bytes)));
   }

@@ -11,6 +11,7 @@ import {
   countSkipped,
   mostRegions,
   type RegionData,
+  type SkipBroken,
   tooManyRegions,
 } from './regionData.ts';
 
@@ -133,7 +134,7 @@ class InstanceImage implements AnnotatedImage {
  * @returns Images that have objects, in the order of the file; of each the first hundred objects.
  * @throws FileError naming what is broken.
  */
-export async function readCocoInstances(file: string, skipBroken: boolean): Promise<RegionData> {
+export async function readCocoInstances(file: string, skipBroken: SkipBroken): Promise<RegionData> {
   const breakage = new Breakage(file, skipBroken);
   const images = new CocoImages(file, breakage);
   const categories = new CocoCategories(file);

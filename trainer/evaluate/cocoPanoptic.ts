@@ -8,6 +8,7 @@ import {
   countSkipped,
   mostRegions,
   type RegionData,
+  type SkipBroken,
   tooManyRegions,
 } from './regionData.ts';
 
@@ -25,7 +26,7 @@ interface PanopticAnnotation {
  * @returns Images in the order of the file, those without segments too; of each the first hundred segments.
  * @throws FileError naming what is broken.
  */
-export async function readCocoPanoptic(file: string, skipBroken: boolean): Promise<RegionData> {
+export async function readCocoPanoptic(file: string, skipBroken: SkipBroken): Promise<RegionData> {
   const breakage = new Breakage(file, skipBroken);
   const images = new CocoImages(file, breakage);
   const categories = new CocoCategories(file);

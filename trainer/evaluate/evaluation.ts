@@ -13,7 +13,7 @@ import { EvaluationLog, type RetentionEntry } from './evaluationLog.ts';
 import { EvaluationTally } from './evaluationTally.ts';
 import { type EvaluationTime, findParts, mergeParts, removeParts } from './logParts.ts';
 import type { EvaluationReport, RetentionReport } from './protocol.ts';
-import type { RegionData, RegionFolders } from './regionData.ts';
+import type { RegionData, RegionFolders, SkipBroken } from './regionData.ts';
 
 /** A model that is evaluated, ready on an engine. */
 export interface EvaluatedModel {
@@ -34,7 +34,7 @@ export interface EvaluationRequest {
   /** Longest sides of the image in pixels, multiples of the patch size: the main one, then those of the sweep. */
   sizes: readonly number[];
   /** Leave out what is broken, and count it. */
-  skipBroken: boolean;
+  skipBroken: SkipBroken;
   /** Path of the report. */
   report: string;
 }
@@ -76,7 +76,7 @@ function keyOf(model: EvaluatedModel, request: EvaluationRequest, retention: Ret
     images.digest('hex'),
     hashWords(words),
     sizes,
-    skipBroken,
+    skipBroken ?? false,
     retention?.key ?? null,
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');

@@ -3,13 +3,13 @@ import { readCocoInstances } from './cocoInstances.ts';
 import { readCocoPanoptic } from './cocoPanoptic.ts';
 import { placedInShards } from './imagesInShards.ts';
 import { readPlainBoxes } from './plainBoxes.ts';
-import { type RegionData, type RegionFolders, withExistingFiles } from './regionData.ts';
+import { type RegionData, type RegionFolders, type SkipBroken, withExistingFiles } from './regionData.ts';
 
 /** Kinds of annotation files, and the options that take them. */
 export const annotationKinds = ['panoptic', 'instances', 'boxes'] as const;
 export type AnnotationKind = (typeof annotationKinds)[number];
 
-const readers: Record<AnnotationKind, (file: string, skipBroken: boolean) => Promise<RegionData>> = {
+const readers: Record<AnnotationKind, (file: string, skipBroken: SkipBroken) => Promise<RegionData>> = {
   panoptic: readCocoPanoptic,
   instances: readCocoInstances,
   boxes: readPlainBoxes,
@@ -21,7 +21,7 @@ export interface DataRequest {
   folders: RegionFolders;
   /** Images evaluated: the first of the file; null for all. */
   limit: number | null;
-  skipBroken: boolean;
+  skipBroken: SkipBroken;
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   countSkipped,
   mostRegions,
   type RegionData,
+  type SkipBroken,
   tooManyRegions,
 } from './regionData.ts';
 
@@ -25,7 +26,7 @@ const advice =
  * @returns Images in the order in which they first occur; of each the first hundred boxes.
  * @throws FileError naming what is broken.
  */
-export async function readPlainBoxes(file: string, skipBroken: boolean): Promise<RegionData> {
+export async function readPlainBoxes(file: string, skipBroken: SkipBroken): Promise<RegionData> {
   const breakage = new Breakage(file, skipBroken);
   const entries: unknown[] = [];
   const boxes: { image: string; box: CornerAndSize; name: string; segment: number }[] = [];

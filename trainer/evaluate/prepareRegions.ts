@@ -21,9 +21,11 @@ import type { Raster } from '../images/raster.ts';
 import {
   type AnnotatedImage,
   type AnnotatedRegion,
+  brokenAdvice,
   type CornerAndSize,
   countSkipped,
   type RegionFolders,
+  type SkipBroken,
   type SkipCounts,
 } from './regionData.ts';
 import {
@@ -44,8 +46,8 @@ export interface PreparationSettings extends RegionFolders {
   normalisation: ImageNormalisation;
   /** By class: whether it is a thing, whose crops show more than its box. */
   things: readonly boolean[];
-  /** Leave out what is broken instead of failing. */
-  skipBroken: boolean;
+  /** Whether to leave out what is broken instead of failing. */
+  skipBroken: SkipBroken;
 }
 
 export interface PreparedRegion {
@@ -120,22 +122,28 @@ export async function prepareRegions(
     }
     return { ...assemble(open.image, regions, settings), skipped };
   } catch (error) {
-    const broken = error instanceof ImageError || error instanceof FileError;
-    if (!broken || !settings.skipBroken) throw error;
-    countSkipped(skipped, error instanceof BrokenImageError ? error.kind : 'image unreadable');
+    const isNamed = error instanceof BrokenImageError;
+    const isBroken = isNamed || error instanceof ImageError || error instanceof FileError;
+    if (!isBroken || !settings.skipBroken) throw isNamed ? refusal(error, settings.skipBroken) : error;
+    countSkipped(skipped, isNamed ? error.kind : 'image unreadable');
     return { regions: [], sizes: [], crops: new Float32Array(0), skipped };
   }
 }
 
 /** Something broken with a name of its own among the skipped. */
-class BrokenImageError extends FileError {
+class BrokenImageError extends Error {
   readonly kind: string;
+  readonly file: string;
 
   constructor(kind: string, file: string, reason: string) {
-    super(file, reason, 'Correct the data, or leave such images out with --skip-broken');
+    super(reason);
     this.kind = kind;
+    this.file = file;
   }
 }
+
+const refusal = ({ file, message }: BrokenImageError, skipBroken: SkipBroken): FileError =>
+  new FileError(file, message, brokenAdvice('Correct the data', 'images', skipBroken));
 
 async function openImage(annotated: AnnotatedImage, settings: PreparationSettings): Promise<OpenImage> {
   const { image, map } = await readFiles(annotated, settings);

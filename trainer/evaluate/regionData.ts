@@ -56,6 +56,13 @@ export function countSkipped(counts: SkipCounts, reason: string, count = 1): voi
   counts[reason] = (counts[reason] ?? 0) + count;
 }
 
+/** Whether what is broken is left out; null where the user cannot ask for that, as in training. */
+export type SkipBroken = boolean | null;
+
+/** What to do about broken data: to repair it, or to leave such parts out where an option does that. */
+export const brokenAdvice = (repair: string, parts: string, skipBroken: SkipBroken): string =>
+  skipBroken === null ? repair : `${repair}, or leave such ${parts} out with --skip-broken`;
+
 /** Where a region data set is broken: either the whole evaluation ends, or what is broken is left out and counted. */
 export class Breakage {
   readonly #file: string;
@@ -64,16 +71,16 @@ export class Breakage {
   readonly counts: SkipCounts = {};
 
   /**
-   * @param skip Whether to leave out what is broken.
+   * @param skipBroken Whether to leave out what is broken.
    * @param advice What to do about it otherwise.
    */
   constructor(
     file: string,
-    skip: boolean,
-    advice = 'Correct the file, or leave such parts out with --skip-broken',
+    skipBroken: SkipBroken,
+    advice = brokenAdvice('Correct the file', 'parts', skipBroken),
   ) {
     this.#file = file;
-    this.#skip = skip;
+    this.#skip = skipBroken ?? false;
     this.#advice = advice;
   }
 
@@ -101,7 +108,7 @@ export interface RegionFolders {
 export async function withExistingFiles(
   data: RegionData,
   folders: RegionFolders,
-  skipBroken: boolean,
+  skipBroken: SkipBroken,
 ): Promise<RegionData> {
   const skipped = { ...data.skipped };
   const images: AnnotatedImage[] = [];
@@ -113,7 +120,7 @@ export async function withExistingFiles(
       throw new FileError(
         missing.file,
         `no such file, but ${path.basename(data.annotations)} names it`,
-        'Check the folders, or leave such images out with --skip-broken',
+        brokenAdvice('Check the folders', 'images', skipBroken),
       );
   }
   return { ...data, images, skipped };

@@ -28,7 +28,7 @@ export function unreachable(address: string, error: unknown): HubError {
   return new HubError(
     'offline',
     `${address} cannot be reached${code === null ? '' : ` (${code})`}. Check the connection; HF_ENDPOINT names another ` +
-      'address. Without a network, copy the weights here by other means and choose them as --model',
+      'address. Without a network, copy the weights here by other means and choose them as the model',
     { cause: error },
   );
 }

@@ -1,7 +1,7 @@
-import { readCheckpoint } from '../checkpoints/checkpoint.ts';
+import { readCheckpoint, withCheckpoint } from '../checkpoints/checkpoint.ts';
 import { FileError } from '../checkpoints/fileError.ts';
 import { requireFinite } from '../checkpoints/finiteWeights.ts';
-import { hashWeights, resolveModel } from '../checkpoints/modelFiles.ts';
+import { hashWeights } from '../checkpoints/modelFiles.ts';
 import { formatShape, sameShape } from '../graph/shape.ts';
 import type { PretrainConfiguration } from '../protocol.ts';
 import { packsOf } from './dualEncoder.ts';
@@ -16,13 +16,14 @@ const advice = 'Start from a model of clipself pretrain with the same architectu
  * @throws FileError also when it has other tensors than `model`.
  */
 export async function hashStart(from: string, model: PretrainModel): Promise<string> {
-  const files = await resolveModel(from);
-  for (const [name, shape] of shapesOf(model)) {
-    const found = files.header.tensors.get(name);
-    if (!found || !sameShape(found.shape, shape))
-      throw new FileError(files.weightsFile, `it has no '${name}' of shape ${formatShape(shape)}`, advice);
-  }
-  return hashWeights(files);
+  return withCheckpoint(from, {}, async ({ file, files, tensors }) => {
+    for (const [name, shape] of shapesOf(model)) {
+      const found = tensors.get(name);
+      if (!found || !sameShape(found.shape, shape))
+        throw new FileError(file, `it has no '${name}' of shape ${formatShape(shape)}`, advice);
+    }
+    return hashWeights({ files });
+  });
 }
 
 /**

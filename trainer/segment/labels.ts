@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { FileError, naming } from '../checkpoints/fileError.ts';
 import { readCocoPanoptic } from '../evaluate/cocoPanoptic.ts';
-import { type SkipCounts, withExistingFiles } from '../evaluate/regionData.ts';
+import { brokenAdvice, type SkipCounts, withExistingFiles } from '../evaluate/regionData.ts';
 import { readSegmentMap, type SegmentMap, segmentExtents } from '../evaluate/regionMasks.ts';
 import type { PixelBox } from '../images/geometry.ts';
 import { listImages, pathUnder } from '../images/imageFolder.ts';
@@ -116,7 +116,7 @@ async function folderLabels(request: LabelRequest): Promise<LabelledData> {
       throw new FileError(
         labelFile,
         `no image of this name lies below ${images}`,
-        'Check the folders, or leave such labels out with --skip-broken',
+        brokenAdvice('Check the folders', 'labels', skipBroken),
       );
   }
   return { classes, images: found, skipped };

@@ -59,7 +59,7 @@ export async function planEvaluation(
   const folders = { images: evaluateImages, masks: evaluateMasks };
   const limit = evaluateLimit === 0 ? null : evaluateLimit;
   const request = { kind: 'panoptic', annotations: evaluatePanoptic, folders, limit } as const;
-  const data = await openData({ ...request, skipBroken: false });
+  const data = await openData({ ...request, skipBroken: null });
   const choice = { embeddings: evaluateEmbeddings, prompts: null };
   const words = await findWords(choice, data.classes, { files: model, hash: modelHash, source: null });
   return { data, folders, words, size };
@@ -112,7 +112,7 @@ export async function evaluateEpoch(
       words,
       wordsSource: found.source,
       sizes: [size],
-      skipBroken: false,
+      skipBroken: null,
       report,
     };
     return await evaluate(soloWorld, evaluated, request, null, hooks);

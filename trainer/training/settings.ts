@@ -152,8 +152,8 @@ export function resolveSettings(
   return settings;
 }
 
-export function checkRange(name: NumericSetting, value: unknown): void {
-  const { option, least, most, whole } = settingRanges[name];
+export function checkRange(name: NumericSetting, value: unknown, option = settingRanges[name].option): void {
+  const { least, most, whole } = settingRanges[name];
   const fits =
     typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value));
   if (!fits)

@@ -1,5 +1,5 @@
 import { keptRegions } from '../distill/embeddingStore.ts';
-import type { MemoryUse } from '../distill/memoryPlan.ts';
+import type { MemoryUse, SizeOption } from '../distill/memoryPlan.ts';
 import { fitPasses, type PassSizes } from '../distill/tensorLimit.ts';
 import { mebibytes } from '../engines/largestTensor.ts';
 import { type Shape, sizeOf } from '../graph/shape.ts';
@@ -69,7 +69,7 @@ export function planStepMemory(request: MemoryRequest): StepMemory {
     use: {
       architecture,
       parameters: counted(parameters, trainable),
-      ...{ size: largestSize(settings), cropSize, maxBoxes },
+      ...{ ...largestSize(settings), cropSize, maxBoxes },
       images: Math.min(passes.imagesPerPass, ownImages),
       gradientsWait: several || exchanged || precision === 'fp16',
       embeddingBytes: kept * embeddingDimension * Float32Array.BYTES_PER_ELEMENT,
@@ -79,9 +79,12 @@ export function planStepMemory(request: MemoryRequest): StepMemory {
   };
 }
 
-/** Side of the largest student image. */
-const largestSize = (settings: MemoryRequest['settings']): number =>
-  Math.max(settings.size, ...(scalesOf(settings) ?? []));
+/** Side of the largest student image, and the setting that it comes from. */
+function largestSize(settings: MemoryRequest['settings']): { size: number; sizeOption: SizeOption } {
+  const { size } = settings;
+  const largest = Math.max(size, ...(scalesOf(settings) ?? []));
+  return { size: largest, sizeOption: largest > size ? '--multiscale' : '--size' };
+}
 
 const wholeBatch = ({ batch, maxBoxes }: MemoryRequest['settings']): PassSizes => ({
   imagesPerPass: batch,
@@ -91,7 +94,7 @@ const wholeBatch = ({ batch, maxBoxes }: MemoryRequest['settings']): PassSizes =
 function fitted({ settings, architecture, trainable, largestTensor }: MemoryRequest): PassSizes {
   if (largestTensor === Number.POSITIVE_INFINITY) return wholeBatch(settings);
   const { batch: images, maxBoxes, precision } = settings;
-  const sizes = { size: largestSize(settings), cropSize: architecture.imageSize, images, maxBoxes };
+  const sizes = { ...largestSize(settings), cropSize: architecture.imageSize, images, maxBoxes };
   return fitPasses({ architecture, trainable: new Set(trainable), precision, ...sizes }, largestTensor);
 }
 

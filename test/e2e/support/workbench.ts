@@ -144,8 +144,10 @@ export class Workbench {
     await mkdir(path, { recursive: true });
     // Transitions are brought to their end, so that no colour of the theme before is left.
     const picture = await this.page.screenshot({ animations: 'disabled' });
-    // A palette halves pictures with photographs.
-    await sharp(picture).png({ palette: true, quality: 95, effort: 10 }).toFile(join(path, name));
+    // A palette halves pictures with photographs. Dithered more, flat colours that it lacks turn into dots.
+    await sharp(picture)
+      .png({ palette: true, quality: 95, effort: 10, dither: 0.5 })
+      .toFile(join(path, name));
   }
 
   /** Sets a colour theme through the settings and waits until the workbench wears it. */
