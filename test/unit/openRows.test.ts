@@ -25,6 +25,7 @@ describe('graphs of any number of images', () => {
     for (const output of [
       attended(),
       add(x, quickGelu(attended())),
+      add(reshape(x, [1, 3, 4]), Value.input('table', [3, 4])),
       reshape(slice(reshape(x, [1, 3, 4]), 1, 0, 1), [1, 4]),
       transpose(reshape(x, [1, 3, 2, 2]), [0, 2, 1, 3]),
     ])
@@ -39,6 +40,9 @@ describe('graphs of any number of images', () => {
       sum(x, [0]),
       matmul(weight, x, { transposeB: true }),
       matmul(x, x, { transposeA: true }),
+      matmul(x, Value.input('other', [3, 2]), { transposeA: true }),
+      add(x, Value.input('table', [3, 4])),
+      concat([x, Value.input('class', [3, 1])], 1),
       weight,
     ])
       assert.ok(!rowsCanOpen(output, 'x'));

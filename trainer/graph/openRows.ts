@@ -1,20 +1,11 @@
+import type { Shape } from './shape.ts';
 import { topologicalOrder, type Value } from './value.ts';
 
-/** Operations that work on the places of the first axis one by one, whatever their attributes. */
-const byRow = new Set([
-  'add',
-  'affine',
-  'attend',
-  'attention weights by likeness',
-  'gelu',
-  'layerNorm',
-  'matmul',
-  'multiHeadAttention',
-  'multiply',
-  'quickGelu',
-  'reshape',
-  'sigmoid',
-]);
+/** Operations that go row by row of their first operand, whatever their attributes. */
+const byRow = new Set(['gelu', 'layerNorm', 'quickGelu', 'reshape', 'sigmoid']);
+
+/** The same where all operands have these rows. */
+const byRowOfAll = new Set(['attend', 'attention weights by likeness', 'multiHeadAttention']);
 
 /**
  * Whether a graph made for one image takes any number of images one after the other in `input`: nothing joins, cuts or
@@ -31,18 +22,30 @@ export function rowsCanOpen(output: Value, input: string): boolean {
   return open.has(output);
 }
 
-function keepsRowsApart({ operation, attributes, inputs }: Value, open: ReadonlySet<Value>): boolean {
+function keepsRowsApart({ operation, attributes, inputs, shape }: Value, open: ReadonlySet<Value>): boolean {
+  const allOpen = inputs.every(operand => open.has(operand));
   switch (operation!.name) {
     case 'slice':
-    case 'concat':
       return (attributes as { axis: number }).axis !== 0;
+    case 'concat':
+      return allOpen && (attributes as { axis: number }).axis !== 0;
     case 'transpose':
       return (attributes as { permutation: readonly number[] }).permutation[0] === 0;
+    case 'add':
+    case 'multiply':
+      return inputs.every(operand => open.has(operand) || isSameForRows(operand, shape));
     case 'affine':
+      return !open.has(inputs[1]!);
     case 'matmul':
-      // As matrices, the right side's rows are summed over.
-      return inputs[0]!.shape.length > 2 || !open.has(inputs[1]!);
+      // The rows of a matrix on the right, or of a turned one, are summed over.
+      return shape.length > 2
+        ? allOpen
+        : !open.has(inputs[1]!) && !(attributes as { transposeA: boolean }).transposeA;
     default:
-      return byRow.has(operation!.name);
+      return byRow.has(operation!.name) || (allOpen && byRowOfAll.has(operation!.name));
   }
 }
+
+/** Whether an operand broadcasts over the first axis of the result. */
+const isSameForRows = (operand: Value, result: Shape): boolean =>
+  operand.shape.length < result.length || operand.shape[0] === 1;
