@@ -102,15 +102,21 @@ describe('programs with a tower’s weights', () => {
   });
 
   it('take one image where its rows are cut up', async () => {
-    frozen = new FrozenPrograms(engine, weights);
+    const given: string[] = [];
+    frozen = new FrozenPrograms(engine, weights, names => given.push(...names));
     const input = Value.input('input', [4, 2]);
     const halves = concat([slice(input, 0, 2, 4), slice(input, 0, 0, 2)], 0);
-    const stage: VisionStage = { key: 'halves', output: add(halves, halves), parameters: {} };
+    const stage: VisionStage = {
+      key: 'halves',
+      output: add(halves, halves),
+      parameters: { weight: [...weights.keys()][0]! },
+    };
     const images = (batch: number) => ({ batch, rows: 1, columns: 3, height: 8, width: 24 });
     const cut = { ...stage, frozen: () => stage };
     assert.equal(await frozen.programOf(cut, images(2)), null);
     assert.notEqual(await frozen.programOf(cut, images(1)), null);
     assert.equal(await frozen.programOf(stage, images(1)), null, 'a stage without such a form');
+    assert.deepEqual(given, [], 'two images still need the weights');
   });
 
   it('are none of an engine that gains nothing by them', async () => {

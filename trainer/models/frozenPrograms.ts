@@ -16,7 +16,7 @@ export class FrozenPrograms {
 
   /**
    * @param parameters of the tower; they stay with the caller.
-   * @param onFrozen told the checkpoint names of what a program has from now on.
+   * @param onFrozen told the checkpoint names of what images of this grid no longer need, however many they are.
    */
   constructor(
     engine: Engine,
@@ -44,7 +44,8 @@ export class FrozenPrograms {
     const openInput = anyNumber ? 'input' : null;
     const program = await this.#engine.compileFrozen({ output: one.output }, constants, openInput);
     this.#programs.set(key, program);
-    this.#onFrozen(names);
+    // Of one image alone: others still need the weights.
+    if (anyNumber) this.#onFrozen(names);
     return program;
   }
 
