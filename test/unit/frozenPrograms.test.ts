@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
+import { resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
+import { loadTower } from '../../trainer/dense/loadTower.ts';
 import { type DeviceTensor, disposeAll, type Engine, readFloats } from '../../trainer/engines/engine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { ProgramCache } from '../../trainer/engines/programCache.ts';
 import { add } from '../../trainer/graph/operations/arithmetic.ts';
 import { concat, slice } from '../../trainer/graph/operations/layout.ts';
 import { Value } from '../../trainer/graph/value.ts';
+import type { Raster } from '../../trainer/images/raster.ts';
 import { FrozenPrograms } from '../../trainer/models/frozenPrograms.ts';
 import type { VisionStage } from '../../trainer/models/visionStage.ts';
 import { PositionInterpolations, VisionTower } from '../../trainer/models/visionTower.ts';
+import { uploadVisionParameters } from '../../trainer/training/modelParameters.ts';
 import { maxAbsDifference } from '../support/goldenTensors.ts';
 import { randomWeights, uniform } from '../support/randomTower.ts';
+import { temporaryFolder } from '../support/temporaryFolder.ts';
 import { createTinyDistiller, tinyBatch } from '../support/tinyDistiller.ts';
-import { tinyArchitecture } from '../support/trainingFixture.ts';
+import { tinyArchitecture, writeTinyModel } from '../support/trainingFixture.ts';
 
 const { layers, imageSize, patchSize } = tinyArchitecture;
 
@@ -154,5 +159,36 @@ describe('the teacher’s weights', () => {
     await distiller.dispose();
     assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
     await engine.dispose();
+  });
+});
+
+describe('a loaded tower', () => {
+  it('has its weights in its programs where it will see many images, and gives the same', async () => {
+    const folder = await temporaryFolder();
+    const engine = new OnnxRuntimeCpuEngine(1);
+    try {
+      await writeTinyModel(folder.path);
+      const model = await resolveModel(folder.path);
+      const data = Uint8Array.from({ length: 3 * 40 * 30 }, (_, index) => (index * 37) % 256);
+      const image: Raster = { width: 40, height: 30, mode: 'RGB', channels: 3, data };
+      const count = countFrozen(engine);
+      const featuresFor = async (images: number): Promise<Float32Array> => {
+        const parameters = await uploadVisionParameters(engine, model.weightsFile);
+        const tower = await loadTower(model, engine, parameters, images);
+        const { features } = await tower.features.dense(image, 64);
+        await tower.dispose();
+        return features;
+      };
+      const few = await featuresFor(19);
+      assert.equal(count.made, 0);
+      const many = await featuresFor(20);
+      assert.equal(count.made, layers);
+      assert.ok(maxAbsDifference(many, few) <= 2e-6);
+      assert.deepEqual(engine.live, { tensors: 0, bytes: 0 });
+      assert.equal(count.left, 0);
+    } finally {
+      await engine.dispose();
+      await folder.remove();
+    }
   });
 });
