@@ -15,4 +15,5 @@ const testsOf = (graph: (x: Value) => Value, f: (x: number) => number): Operatio
 describeOperations('activation', activation, {
   gelu: testsOf(activation.gelu, x => 0.5 * x * (1 + errorFunctionOf(x / Math.SQRT2))),
   quickGelu: testsOf(activation.quickGelu, x => x * sigmoidOf(1.702 * x)),
+  silu: testsOf(activation.silu, x => x * sigmoidOf(x)),
 });

@@ -8,6 +8,7 @@ import { multiHeadAttention } from '../../trainer/graph/operations/multiHeadAtte
 import { layerNorm } from '../../trainer/graph/operations/normalisation.ts';
 import { affine, matmul } from '../../trainer/graph/operations/product.ts';
 import { sum } from '../../trainer/graph/operations/reduction.ts';
+import { turnPairs } from '../../trainer/graph/operations/turnPairs.ts';
 import { Value } from '../../trainer/graph/value.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 
@@ -28,6 +29,7 @@ describe('graphs of any number of images', () => {
       add(reshape(x, [1, 3, 4]), Value.input('table', [3, 4])),
       reshape(slice(reshape(x, [1, 3, 4]), 1, 0, 1), [1, 4]),
       transpose(reshape(x, [1, 3, 2, 2]), [0, 2, 1, 3]),
+      turnPairs(reshape(x, [1, 3, 4]), Value.input('cosine', [3, 2]), Value.input('sine', [3, 2])),
     ])
       assert.ok(rowsCanOpen(output, 'x'));
   });
@@ -43,6 +45,7 @@ describe('graphs of any number of images', () => {
       matmul(x, Value.input('other', [3, 2]), { transposeA: true }),
       add(x, Value.input('table', [3, 4])),
       concat([x, Value.input('class', [3, 1])], 1),
+      turnPairs(reshape(weight, [1, 4, 4]), reshape(slice(x, 0, 0, 2), [4, 2]), Value.input('sine', [4, 2])),
       weight,
     ])
       assert.ok(!rowsCanOpen(output, 'x'));

@@ -2,7 +2,7 @@ import type { Shape } from './shape.ts';
 import { topologicalOrder, type Value } from './value.ts';
 
 /** Operations that go row by row of their first operand, whatever their attributes. */
-const byRow = new Set(['gelu', 'layerNorm', 'quickGelu', 'reshape', 'sigmoid']);
+const byRow = new Set(['gelu', 'layerNorm', 'quickGelu', 'reshape', 'sigmoid', 'silu']);
 
 /** The same where all operands have these rows. */
 const byRowOfAll = new Set(['attend', 'attention weights by likeness', 'multiHeadAttention']);
@@ -34,6 +34,8 @@ function keepsRowsApart({ operation, attributes, inputs, shape }: Value, open: R
     case 'add':
     case 'multiply':
       return inputs.every(operand => open.has(operand) || isSameForRows(operand, shape));
+    case 'turnPairs':
+      return open.has(inputs[0]!) && inputs.slice(1).every(table => !open.has(table));
     case 'affine':
       return !open.has(inputs[1]!);
     case 'matmul':

@@ -1,4 +1,5 @@
-import { add, multiply, sigmoid } from '../graph/operations/arithmetic.ts';
+import { silu } from '../graph/operations/activation.ts';
+import { add, multiply } from '../graph/operations/arithmetic.ts';
 import { concat, reshape, slice, transpose } from '../graph/operations/layout.ts';
 import { multiHeadAttention } from '../graph/operations/multiHeadAttention.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
@@ -16,7 +17,7 @@ import {
 } from './attention.ts';
 import { classTokenMix } from './classTokenAttention.ts';
 import { byRows } from './pieces.ts';
-import { rotaryValues, rotate } from './rotaryPositions.ts';
+import { rotation } from './rotaryPositions.ts';
 import {
   classTokens,
   frozenImage,
@@ -75,18 +76,33 @@ function partHeads({ heads, width }: Eva02Architecture, x: Value, batch: number)
   return transpose(reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]);
 }
 
-/** Query, key and value of normed tokens; queries and keys are turned by their positions. The key has no bias. */
+/**
+ * Query, key and value of normed tokens, each `[B · tokens, width]`; queries and keys are turned by their positions. The
+ * key has no bias.
+ */
+function projectEva(
+  architecture: Eva02Architecture,
+  values: EvaBlockValues,
+  normed: Value,
+  batch: ImageBatch,
+): [Value, Value, Value] {
+  const query = affine(normed, values['attn.q_proj.weight'], values['attn.q_bias']);
+  const key = matmul(normed, values['attn.k_proj.weight'], { transposeB: true });
+  const value = affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']);
+  const turned = rotation(architecture, batch);
+  return [turned(query), turned(key), value];
+}
+
+/** The same as heads, each `[B, heads, tokens, d]`. */
 function projectEvaHeads(
   architecture: Eva02Architecture,
   values: EvaBlockValues,
   normed: Value,
   batch: ImageBatch,
 ): Heads {
-  const tables = rotaryValues(architecture, batch);
-  const part = (x: Value): Value => partHeads(architecture, x, batch.batch);
-  const query = rotate(part(affine(normed, values['attn.q_proj.weight'], values['attn.q_bias'])), tables);
-  const key = rotate(part(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })), tables);
-  const value = part(affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']));
+  const [query, key, value] = projectEva(architecture, values, normed, batch).map(x =>
+    partHeads(architecture, x, batch.batch),
+  ) as [Value, Value, Value];
   return goesInPieces(query, key) ? throughOneTensor({ query, key, value }) : { query, key, value };
 }
 
@@ -124,7 +140,7 @@ function closeEvaBlock(
 function swiGlu(values: EvaBlockValues, x: Value): Value {
   const gate = affine(x, values['mlp.w1.weight'], values['mlp.w1.bias']);
   const hidden = affine(x, values['mlp.w2.weight'], values['mlp.w2.bias']);
-  const gated = multiply(multiply(gate, sigmoid(gate)), hidden);
+  const gated = multiply(silu(gate), hidden);
   const normed = norm(gated, values['mlp.ffn_ln.weight'], values['mlp.ffn_ln.bias']);
   return affine(normed, values['mlp.w3.weight'], values['mlp.w3.bias']);
 }
@@ -154,7 +170,7 @@ function attendingHeads(
   return attention(query, key, value, batch.attentionPieceBytes);
 }
 
-/** Attention as one operation. Queries and keys are turned where they lie, head beside head. `[B · tokens, width]` */
+/** Attention as one operation, `[B · tokens, width]`. */
 function attentionAtOnce(
   architecture: Eva02Architecture,
   values: EvaBlockValues,
@@ -162,17 +178,10 @@ function attentionAtOnce(
   batch: ImageBatch,
 ): Value {
   const { heads, width } = architecture;
-  const [images, tokens] = [batch.batch, tokenCount(batch)];
-  const { rotaryCosine, rotarySine, quarterTurn } = rotaryValues(architecture, batch);
-  const perToken = (table: Value): Value => reshape(table, [tokens, 1, width / heads]);
-  const tables = { rotaryCosine: perToken(rotaryCosine), rotarySine: perToken(rotarySine), quarterTurn };
-  const turned = (x: Value): Value => rotate(reshape(x, [images, tokens, heads, width / heads]), tables);
-  const together = (x: Value): Value => reshape(x, [images, tokens, width]);
-  const query = turned(affine(normed, values['attn.q_proj.weight'], values['attn.q_bias']));
-  const key = turned(matmul(normed, values['attn.k_proj.weight'], { transposeB: true }));
-  const value = affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']);
-  const attended = multiHeadAttention(together(query), together(key), together(value), heads);
-  return reshape(attended, normed.shape);
+  const [query, key, value] = projectEva(architecture, values, normed, batch).map(x =>
+    reshape(x, [batch.batch, tokenCount(batch), width]),
+  ) as [Value, Value, Value];
+  return reshape(multiHeadAttention(query, key, value, heads), normed.shape);
 }
 
 /** A block whose tokens attend by likeness of one projection with itself; the rest of the block stays. */
@@ -211,11 +220,11 @@ export function evaClassTokenBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
-  const tables = rotaryValues(architecture, batch);
   const part = (projected: Value): Value => partHeads(architecture, projected, batch.batch);
   // The class token's query is not turned; keys are, each by its own place, and have to be made.
   const query = part(affine(classTokens(normed, batch), values['attn.q_proj.weight'], values['attn.q_bias']));
-  const key = rotate(part(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })), tables);
+  const turned = rotation(architecture, batch);
+  const key = part(turned(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })));
   const count = tokenCount(batch);
   const scores = reshape(attentionScores(query, key), [batch.batch, architecture.heads, count]);
   const tokens = reshape(normed, [batch.batch, count, architecture.width]);

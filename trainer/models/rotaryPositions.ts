@@ -1,6 +1,5 @@
-import { add, multiply } from '../graph/operations/arithmetic.ts';
 import { reshape } from '../graph/operations/layout.ts';
-import { matmul } from '../graph/operations/product.ts';
+import { turnPairs } from '../graph/operations/turnPairs.ts';
 import { Value } from '../graph/value.ts';
 import type { Eva02Architecture } from './architecture.ts';
 import { type ImageBatch, tokenCount } from './visionStage.ts';
@@ -10,34 +9,32 @@ interface HostTable {
   data: Float32Array;
 }
 
-/** Inputs of a block that turns queries and keys: cosines and sines `[tokens, d]`, and the quarter turn `[d, d]`. */
+/** Inputs of a block that turns queries and keys: cosines and sines of each token and pair of channels, `[tokens, d / 2]`. */
 export interface RotaryTables {
   rotaryCosine: HostTable;
   rotarySine: HostTable;
-  quarterTurn: HostTable;
 }
 
 const base = 10000;
 
 /**
- * Angles of a square grid, `[side², d]` row-major, in float32 step by step as the published code computes them. The
+ * Angles of a square grid, `[side², d / 2]` row-major, in float32 step by step as the published code computes them. The
  * tables are not interpolated: positions count i / side · rotaryGrid at every size. Rows turn the first half of a
- * head's channels, columns the second; two neighbouring channels share a frequency.
+ * head's pairs of neighbouring channels, columns the second.
  */
 function rotaryAngles(side: number, channels: number, rotaryGrid: number): Float32Array {
-  const half = channels / 2;
+  const [half, pairs] = [channels / 2, channels / 4];
   const { fround } = Math;
-  const frequencies = Array.from({ length: half / 2 }, (_, pair) =>
+  const frequencies = Array.from({ length: pairs }, (_, pair) =>
     fround(1 / fround(base ** fround((2 * pair) / half))),
   );
   const positions = Array.from({ length: side }, (_, index) => fround(fround(index / side) * rotaryGrid));
-  const angles = new Float32Array(side * side * channels);
+  const angles = new Float32Array(side * side * half);
   for (let row = 0; row < side; row++)
     for (let column = 0; column < side; column++)
-      for (let channel = 0; channel < channels; channel++) {
-        const position = positions[channel < half ? row : column]!;
-        const angle = position * frequencies[(channel % half) >> 1]!;
-        angles[(row * side + column) * channels + channel] = angle;
+      for (let pair = 0; pair < half; pair++) {
+        const position = positions[pair < pairs ? row : column]!;
+        angles[(row * side + column) * half + pair] = position * frequencies[pair % pairs]!;
       }
   return angles;
 }
@@ -47,44 +44,23 @@ export function rotaryTables(
   { width, heads, rotaryGrid }: Pick<Eva02Architecture, 'width' | 'heads' | 'rotaryGrid'>,
   side: number,
 ): RotaryTables {
-  const channels = width / heads;
-  const angles = rotaryAngles(side, channels, rotaryGrid);
-  const shape = [1 + side * side, channels];
-  const cosine = new Float32Array(angles.length + channels).fill(1, 0, channels);
-  const sine = new Float32Array(angles.length + channels);
+  const pairs = width / heads / 2;
+  const angles = rotaryAngles(side, 2 * pairs, rotaryGrid);
+  const shape = [1 + side * side, pairs];
+  const cosine = new Float32Array(angles.length + pairs).fill(1, 0, pairs);
+  const sine = new Float32Array(angles.length + pairs);
   angles.forEach((angle, index) => {
-    cosine[channels + index] = Math.cos(angle);
-    sine[channels + index] = Math.sin(angle);
+    cosine[pairs + index] = Math.cos(angle);
+    sine[pairs + index] = Math.sin(angle);
   });
-  const turn = new Float32Array(channels * channels);
-  for (let channel = 0; channel < channels; channel += 2) {
-    turn[(channel + 1) * channels + channel] = -1;
-    turn[channel * channels + channel + 1] = 1;
-  }
-  return {
-    rotaryCosine: { shape, data: cosine },
-    rotarySine: { shape, data: sine },
-    quarterTurn: { shape: [channels, channels], data: turn },
-  };
+  return { rotaryCosine: { shape, data: cosine }, rotarySine: { shape, data: sine } };
 }
 
-/** The tables as a graph's inputs. */
-export function rotaryValues(architecture: Eva02Architecture, batch: ImageBatch) {
-  const channels = architecture.width / architecture.heads;
-  const table = [tokenCount(batch), channels];
-  return {
-    rotaryCosine: Value.input('rotaryCosine', table),
-    rotarySine: Value.input('rotarySine', table),
-    quarterTurn: Value.input('quarterTurn', [channels, channels]),
-  };
-}
-
-/**
- * Turns queries or keys by the angle of their token: x · cos + turn(x) · sin, turn (a, b) = (−b, a). For
- * `[B, heads, tokens, d]` tables are as they come, for `[B, tokens, heads, d]` those of angles `[tokens, 1, d]`.
- */
-export function rotate(x: Value, tables: ReturnType<typeof rotaryValues>): Value {
-  const channels = x.shape.at(-1)!;
-  const turned = matmul(reshape(x, [x.size / channels, channels]), tables.quarterTurn);
-  return add(multiply(x, tables.rotaryCosine), multiply(reshape(turned, x.shape), tables.rotarySine));
+/** What turns projected queries or keys of a batch, `[B · tokens, width]`, by the places of their tokens. */
+export function rotation({ width, heads }: Eva02Architecture, batch: ImageBatch): (x: Value) => Value {
+  const tokens = tokenCount(batch);
+  const [cosine, sine] = ['rotaryCosine', 'rotarySine'].map(name =>
+    Value.input(name, [tokens, width / heads / 2]),
+  ) as [Value, Value];
+  return x => reshape(turnPairs(reshape(x, [batch.batch, tokens, width]), cosine, sine), x.shape);
 }

@@ -74,3 +74,16 @@ export const quickGelu = activation(
     return emit.kernel('Multiply', { a: x, b: gate });
   },
 );
+
+/** y = x · σ(x), of SwiGLU. Its slope is σ + y (1 − σ). */
+export const silu = activation(
+  'silu',
+  (x, result) => {
+    const gate = sigmoid(x);
+    return add(gate, multiply(result, subtract(one, gate)));
+  },
+  (emit, x, output) => {
+    emit.node('Mul', [x, emit.node('Sigmoid', [x])], {}, output);
+  },
+  (emit, x) => emit.kernel('Multiply', { a: x, b: emit.kernel('Sigmoid', { x }) }),
+);
