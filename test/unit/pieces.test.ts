@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { affine } from '../../trainer/graph/operations/product.ts';
+import { byRows, pieceLength } from '../../trainer/graph/pieces.ts';
 import { topologicalOrder, Value } from '../../trainer/graph/value.ts';
-import { byRows, pieceLength } from '../../trainer/models/pieces.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { runGraph } from '../support/runGraph.ts';
 

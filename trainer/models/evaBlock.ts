@@ -1,22 +1,22 @@
 import { silu } from '../graph/operations/activation.ts';
 import { add, multiply } from '../graph/operations/arithmetic.ts';
-import { concat, reshape, slice, transpose } from '../graph/operations/layout.ts';
-import { multiHeadAttention } from '../graph/operations/multiHeadAttention.ts';
+import { reshape, transpose } from '../graph/operations/layout.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
+import { byRows } from '../graph/pieces.ts';
 import { Value } from '../graph/value.ts';
 import type { Eva02Architecture } from './architecture.ts';
 import {
+  asking,
   attention,
+  attentionAtOnce,
   attentionScores,
   attentionWeights,
-  goesInPieces,
-  type Heads,
   isOneOperation,
   joinHeads,
+  type Projections,
 } from './attention.ts';
 import { classTokenMix } from './classTokenAttention.ts';
-import { byRows } from './pieces.ts';
 import { rotation } from './rotaryPositions.ts';
 import {
   classTokens,
@@ -70,53 +70,53 @@ function openEvaBlock(architecture: Eva02Architecture, batch: ImageBatch, index:
   return { values, parameters, x, normed };
 }
 
-/** `[B · tokens, width]` → `[B, heads, tokens, d]` */
-function partHeads({ heads, width }: Eva02Architecture, x: Value, batch: number): Value {
-  const tokens = x.shape[0]! / batch;
-  return transpose(reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]);
+/** `[B · tokens, width]` → `[B, tokens, width]` */
+const splitImages = (x: Value, { batch }: ImageBatch): Value =>
+  reshape(x, [batch, x.shape[0]! / batch, x.shape[1]!]);
+
+/** `[B, tokens, width]` → `[B, heads, tokens, d]` */
+function partHeads({ heads, width }: Eva02Architecture, x: Value): Value {
+  const [images, tokens] = x.shape as [number, number, number];
+  return transpose(reshape(x, [images, tokens, heads, width / heads]), [0, 2, 1, 3]);
 }
 
 /**
- * Query, key and value of normed tokens, each `[B · tokens, width]`; queries and keys are turned by their positions. The
- * key has no bias.
+ * Query, key and value of normed tokens, each `[B, tokens, width]`; queries and keys are turned by their positions. The key
+ * has no bias.
  */
 function projectEva(
   architecture: Eva02Architecture,
   values: EvaBlockValues,
   normed: Value,
   batch: ImageBatch,
-): [Value, Value, Value] {
-  const query = affine(normed, values['attn.q_proj.weight'], values['attn.q_bias']);
-  const key = matmul(normed, values['attn.k_proj.weight'], { transposeB: true });
-  const value = affine(normed, values['attn.v_proj.weight'], values['attn.v_bias']);
+): Projections {
+  const byImage = (x: Value): Value => splitImages(x, batch);
   const turned = rotation(architecture, batch);
-  return [turned(query), turned(key), value];
+  return {
+    query: turned(byImage(affine(normed, values['attn.q_proj.weight'], values['attn.q_bias']))),
+    key: turned(byImage(matmul(normed, values['attn.k_proj.weight'], { transposeB: true }))),
+    value: byImage(affine(normed, values['attn.v_proj.weight'], values['attn.v_bias'])),
+  };
 }
 
-/** The same as heads, each `[B, heads, tokens, d]`. */
-function projectEvaHeads(
+/**
+ * What normed tokens gather from one another, `[B · tokens, width]`.
+ *
+ * @param projection queries and keys are both this one of the three, instead of their own.
+ */
+function attendedTokens(
   architecture: Eva02Architecture,
   values: EvaBlockValues,
   normed: Value,
   batch: ImageBatch,
-): Heads {
-  const [query, key, value] = projectEva(architecture, values, normed, batch).map(x =>
-    partHeads(architecture, x, batch.batch),
-  ) as [Value, Value, Value];
-  return goesInPieces(query, key) ? throughOneTensor({ query, key, value }) : { query, key, value };
-}
-
-/**
- * The same heads, out of one tensor where their gradients meet. Apart, ONNX Runtime works out all attention weights for
- * the gradient of one of them and holds them until it comes to the next: 0.7 GiB more at 1024 px.
- */
-function throughOneTensor({ query, key, value }: Heads): Heads {
-  const packed = concat(
-    [query, key, value].map(part => reshape(part, [1, ...part.shape])),
-    0,
-  );
-  const part = (index: number): Value => reshape(slice(packed, 0, index, index + 1), query.shape);
-  return { query: part(0), key: part(1), value: part(2) };
+  projection?: keyof Projections,
+): Value {
+  const projected = projectEva(architecture, values, normed, batch);
+  const [query, key] = asking(projected, projection);
+  if (isOneOperation(batch, architecture.heads))
+    return attentionAtOnce(query, key, projected.value, architecture.heads, batch);
+  const part = (x: Value): Value => partHeads(architecture, x);
+  return joinHeads(attention(part(query), part(key), part(projected.value)));
 }
 
 /** The rest of a block after its tokens have looked: inner norm, output projection, residual, MLP. */
@@ -152,36 +152,10 @@ export function evaAttentionBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
-  const joined = isOneOperation(batch, architecture.heads)
-    ? attentionAtOnce(architecture, values, normed, batch)
-    : joinHeads(attendingHeads(architecture, values, normed, batch));
+  const joined = attendedTokens(architecture, values, normed, batch);
   const output = closeEvaBlock(values, x, joined, batch);
   const frozen = (): VisionStage => evaAttentionBlock(architecture, frozenImage(batch), index);
   return { key: keyOf('EVA block', batch), output, parameters, frozen };
-}
-
-function attendingHeads(
-  architecture: Eva02Architecture,
-  values: EvaBlockValues,
-  normed: Value,
-  batch: ImageBatch,
-): Value {
-  const { query, key, value } = projectEvaHeads(architecture, values, normed, batch);
-  return attention(query, key, value, batch.attentionPieceBytes);
-}
-
-/** Attention as one operation, `[B · tokens, width]`. */
-function attentionAtOnce(
-  architecture: Eva02Architecture,
-  values: EvaBlockValues,
-  normed: Value,
-  batch: ImageBatch,
-): Value {
-  const { heads, width } = architecture;
-  const [query, key, value] = projectEva(architecture, values, normed, batch).map(x =>
-    reshape(x, [batch.batch, tokenCount(batch), width]),
-  ) as [Value, Value, Value];
-  return reshape(multiHeadAttention(query, key, value, heads), normed.shape);
 }
 
 /** A block whose tokens attend by likeness of one projection with itself; the rest of the block stays. */
@@ -189,13 +163,10 @@ export function evaSelfLikenessBlock(
   architecture: Eva02Architecture,
   batch: ImageBatch,
   index: number,
-  projection: keyof Heads,
+  projection: keyof Projections,
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
-  const heads = projectEvaHeads(architecture, values, normed, batch);
-  const joined = joinHeads(
-    attention(heads[projection], heads[projection], heads.value, batch.attentionPieceBytes),
-  );
+  const joined = attendedTokens(architecture, values, normed, batch, projection);
   const output = closeEvaBlock(values, x, joined, batch);
   const key = keyOf(`EVA ${projection} likeness block`, batch);
   return { key, output, parameters };
@@ -208,8 +179,8 @@ export function evaAttentionWeightsStage(
   index: number,
 ): VisionStage {
   const { values, parameters, normed } = openEvaBlock(architecture, batch, index);
-  const { query, key } = projectEvaHeads(architecture, values, normed, batch);
-  const output = attentionWeights(query, key);
+  const { query, key } = projectEva(architecture, values, normed, batch);
+  const output = attentionWeights(partHeads(architecture, query), partHeads(architecture, key));
   return { key: keyOf('EVA attention weights', batch), output, parameters };
 }
 
@@ -220,11 +191,12 @@ export function evaClassTokenBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openEvaBlock(architecture, batch, index);
-  const part = (projected: Value): Value => partHeads(architecture, projected, batch.batch);
   // The class token's query is not turned; keys are, each by its own place, and have to be made.
-  const query = part(affine(classTokens(normed, batch), values['attn.q_proj.weight'], values['attn.q_bias']));
+  const asked = affine(classTokens(normed, batch), values['attn.q_proj.weight'], values['attn.q_bias']);
   const turned = rotation(architecture, batch);
-  const key = part(turned(matmul(normed, values['attn.k_proj.weight'], { transposeB: true })));
+  const keys = matmul(normed, values['attn.k_proj.weight'], { transposeB: true });
+  const query = partHeads(architecture, splitImages(asked, batch));
+  const key = partHeads(architecture, turned(splitImages(keys, batch)));
   const count = tokenCount(batch);
   const scores = reshape(attentionScores(query, key), [batch.batch, architecture.heads, count]);
   const tokens = reshape(normed, [batch.batch, count, architecture.width]);

@@ -6,8 +6,15 @@ import { affine } from '../graph/operations/product.ts';
 import { broadcastTo } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
 import type { ClipVitArchitecture, VisionArchitecture } from './architecture.ts';
-import { attention, attentionScores, type Heads, joinHeads } from './attention.ts';
-import { type BlockValues, openBlock, projectHeads, projectOut, withMlp } from './residualBlock.ts';
+import { attention, attentionScores, isOneOperation, joinHeads, type Projections } from './attention.ts';
+import {
+  attendedTokens,
+  type BlockValues,
+  openBlock,
+  projectHeads,
+  projectOut,
+  withMlp,
+} from './residualBlock.ts';
 import { type ImageBatch, keyOf, layerNormEpsilon, tokenCount } from './visionStage.ts';
 
 /**
@@ -44,7 +51,9 @@ export function maskAttentionBlock(
 ): MaskAttentionStage {
   const { values, parameters, x, normed } = openBlock(architecture, image, index);
   const heads = projectHeads(architecture, values, normed, image.batch, tokenCount(image));
-  const joined = joinHeads(attention(heads.query, heads.key, heads.value, image.attentionPieceBytes));
+  const joined = isOneOperation(image, architecture.heads)
+    ? attendedTokens(architecture, values, normed, image)
+    : joinHeads(attention(heads.query, heads.key, heads.value));
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)), image);
   const readers = Value.input('readers', [regions, architecture.width]);
   const seen = readMasked(architecture, values, readers, heads);
@@ -60,7 +69,7 @@ function readMasked(
   architecture: ClipVitArchitecture,
   values: BlockValues,
   readers: Value,
-  { key, value }: Heads,
+  { key, value }: Projections,
 ): Value {
   const { width, heads } = architecture;
   const regions = readers.shape[0]!;

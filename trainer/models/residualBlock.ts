@@ -1,15 +1,22 @@
 import { gelu, quickGelu } from '../graph/operations/activation.ts';
 import { add } from '../graph/operations/arithmetic.ts';
 import { pad, reshape, slice, transpose } from '../graph/operations/layout.ts';
-import { multiHeadAttention } from '../graph/operations/multiHeadAttention.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine } from '../graph/operations/product.ts';
+import { byRows } from '../graph/pieces.ts';
 import { paddingOfRows } from '../graph/rowPadding.ts';
 import { Value } from '../graph/value.ts';
 import { blockPrefix, type ClipVitArchitecture } from './architecture.ts';
-import { attention, attentionWeights, type Heads, isOneOperation, joinHeads } from './attention.ts';
+import {
+  asking,
+  attention,
+  attentionAtOnce,
+  attentionWeights,
+  isOneOperation,
+  joinHeads,
+  type Projections,
+} from './attention.ts';
 import { classTokenMix, classTokenScores } from './classTokenAttention.ts';
-import { byRows } from './pieces.ts';
 import {
   classTokens,
   frozenImage,
@@ -45,14 +52,14 @@ export function blockParameters({ width, mlpWidth }: BlockSizes, prefix: string)
 
 export type BlockValues = ReturnType<typeof blockParameters>['values'];
 
-/** Projects normed tokens `[B · tokens, width]` and parts them into heads. */
+/** Projects normed tokens `[B · tokens, width]` and parts them into heads, each `[B, heads, tokens, d]`. */
 export function projectHeads(
   { width, heads }: BlockSizes,
   values: BlockValues,
   normed: Value,
   batch: number,
   tokens: number,
-): Heads {
+): Projections {
   const packed = affine(normed, values['attn.in_proj_weight'], values['attn.in_proj_bias']);
   const split = reshape(packed, [batch, tokens, 3, heads, width / heads]);
   const byHead = transpose(split, [2, 0, 3, 1, 4]);
@@ -77,29 +84,44 @@ export function attentionBlock(
   index: number,
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
-  const joined = isOneOperation(batch, architecture.heads)
-    ? attentionAtOnce(architecture, values, normed, batch)
-    : joinHeads(attendingHeads(architecture, values, normed, batch));
+  const joined = attendedTokens(architecture, values, normed, batch);
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)), batch);
   const frozen = (): VisionStage => attentionBlock(architecture, frozenImage(batch), index);
   return { key: keyOf('block', batch), output, parameters, frozen };
 }
 
-function attendingHeads(sizes: BlockSizes, values: BlockValues, normed: Value, batch: ImageBatch): Value {
-  const { query, key, value } = projectHeads(sizes, values, normed, batch.batch, tokenCount(batch));
-  return attention(query, key, value, batch.attentionPieceBytes);
-}
-
 /**
- * Attention as one operation, `[B · tokens, width]`. Weights that are constants are parted once, and what they make needs
- * no parting then.
+ * What normed tokens gather from one another, `[B · tokens, width]`.
+ *
+ * @param projection queries and keys are both this one of the three, instead of their own.
  */
-function attentionAtOnce(
-  { width, heads }: BlockSizes,
+export function attendedTokens(
+  sizes: BlockSizes,
   values: BlockValues,
   normed: Value,
   batch: ImageBatch,
+  projection?: keyof Projections,
 ): Value {
+  if (isOneOperation(batch, sizes.heads)) {
+    const parts = projectTokens(sizes, values, normed, batch);
+    const [query, key] = asking(parts, projection);
+    return attentionAtOnce(query, key, parts.value, sizes.heads, batch);
+  }
+  const heads = projectHeads(sizes, values, normed, batch.batch, tokenCount(batch));
+  const [query, key] = asking(heads, projection);
+  return joinHeads(attention(query, key, heads.value));
+}
+
+/**
+ * Query, key and value, each `[B, tokens, width]`. Weights that are constants are parted once, and what they make needs
+ * no parting then.
+ */
+function projectTokens(
+  { width }: BlockSizes,
+  values: BlockValues,
+  normed: Value,
+  batch: ImageBatch,
+): Projections {
   const [weight, bias] = [values['attn.in_proj_weight'], values['attn.in_proj_bias']];
   const part = (x: Value, axis: number, at: number): Value => slice(x, axis, at * width, (at + 1) * width);
   const project = (rows: Value, shift: Value): Value =>
@@ -108,7 +130,7 @@ function attentionAtOnce(
   const [query, key, value] = [0, 1, 2].map(at =>
     packed ? part(packed, 2, at) : project(part(weight, 0, at), part(bias, 0, at)),
   ) as [Value, Value, Value];
-  return reshape(multiHeadAttention(query, key, value, heads), normed.shape);
+  return { query, key, value };
 }
 
 /**
@@ -119,13 +141,10 @@ export function selfLikenessBlock(
   architecture: ClipVitArchitecture,
   batch: ImageBatch,
   index: number,
-  projection: keyof Heads,
+  projection: keyof Projections,
 ): VisionStage {
   const { values, parameters, x, normed } = openBlock(architecture, batch, index);
-  const heads = projectHeads(architecture, values, normed, batch.batch, tokenCount(batch));
-  const joined = joinHeads(
-    attention(heads[projection], heads[projection], heads.value, batch.attentionPieceBytes),
-  );
+  const joined = attendedTokens(architecture, values, normed, batch, projection);
   const output = withMlp(architecture, values, add(x, projectOut(values, joined)), batch);
   return { key: keyOf(`${projection} likeness block`, batch), output, parameters };
 }

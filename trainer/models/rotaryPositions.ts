@@ -1,4 +1,3 @@
-import { reshape } from '../graph/operations/layout.ts';
 import { turnPairs } from '../graph/operations/turnPairs.ts';
 import { Value } from '../graph/value.ts';
 import type { Eva02Architecture } from './architecture.ts';
@@ -56,11 +55,10 @@ export function rotaryTables(
   return { rotaryCosine: { shape, data: cosine }, rotarySine: { shape, data: sine } };
 }
 
-/** What turns projected queries or keys of a batch, `[B · tokens, width]`, by the places of their tokens. */
+/** What turns projected queries or keys of a batch, `[B, tokens, width]`, by the places of their tokens. */
 export function rotation({ width, heads }: Eva02Architecture, batch: ImageBatch): (x: Value) => Value {
-  const tokens = tokenCount(batch);
   const [cosine, sine] = ['rotaryCosine', 'rotarySine'].map(name =>
-    Value.input(name, [tokens, width / heads / 2]),
+    Value.input(name, [tokenCount(batch), width / heads / 2]),
   ) as [Value, Value];
-  return x => reshape(turnPairs(reshape(x, [batch.batch, tokens, width]), cosine, sine), x.shape);
+  return x => turnPairs(x, cosine, sine);
 }

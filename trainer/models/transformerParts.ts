@@ -1,5 +1,5 @@
 import type { ClipVitArchitecture, Eva02Architecture } from './architecture.ts';
-import type { Heads } from './attention.ts';
+import type { Projections } from './attention.ts';
 import {
   evaAttentionBlock,
   evaAttentionWeightsStage,
@@ -24,7 +24,7 @@ export interface TransformerParts {
   stem(batch: ImageBatch): VisionStage;
   /** Tokens → tokens. */
   attentionBlock(batch: ImageBatch, index: number): VisionStage;
-  selfLikenessBlock(batch: ImageBatch, index: number, projection: keyof Heads): VisionStage;
+  selfLikenessBlock(batch: ImageBatch, index: number, projection: keyof Projections): VisionStage;
   /** Tokens → attention weights `[B, heads, tokens, tokens]`. */
   attentionWeights(batch: ImageBatch, index: number): VisionStage;
   /** Tokens → class tokens `[B, width]`. */

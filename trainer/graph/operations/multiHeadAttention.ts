@@ -1,19 +1,25 @@
-import { gradients } from '../gradients.ts';
+import { attendGradients } from '../attendGradients.ts';
+import { joinPieces, pieceLength, pieceRanges, wholeBytes } from '../pieces.ts';
 import { type Shape, ShapeError, sameShape } from '../shape.ts';
 import type { TfjsEmitter, TfjsTensor } from '../tfjsEmitter.ts';
 import { matrixProduct, reshaped, transposed } from '../tfjsFunctions.ts';
 import { type Operation, requireFloat, Value } from '../value.ts';
-import { multiply } from './arithmetic.ts';
-import { attend } from './attend.ts';
-import { reshape, transpose } from './layout.ts';
+import { add, multiply } from './arithmetic.ts';
+import { concat, reshape, slice, transpose } from './layout.ts';
 
 const swapHeadsAndTokens = [0, 2, 1, 3];
 
+interface Attributes {
+  heads: number;
+  /** What the backward pass makes of attention weights at a time where there are many. */
+  pieceBytes: number;
+}
+
 /**
  * One operation, because ONNX Runtime has it as one, which goes through the keys piece by piece and has no attention
- * weights in memory. For passes without gradients: the backward pass works all of it out again.
+ * weights in memory. The backward pass makes them again, piece by piece.
  */
-const multiHeadAttentionOperation: Operation<{ heads: number }> = {
+const multiHeadAttentionOperation: Operation<Attributes> = {
   name: 'multiHeadAttention',
   backward: 'keep',
   type([query, key, value], { heads }) {
@@ -26,12 +32,15 @@ const multiHeadAttentionOperation: Operation<{ heads: number }> = {
         throw new ShapeError('multiHeadAttention', 'queries, keys and values do not fit', shape, other.shape);
     return { shape, dtype };
   },
-  gradient(value, upstream, { heads }) {
-    const parts = value.inputs.map(x => partHeads(x, heads)) as [Value, Value, Value];
-    const scale = Value.constant(1 / Math.sqrt(parts[0].shape.at(-1)!));
-    const mixed = attend(multiply(parts[0], scale), parts[1], parts[2]);
-    const joined = reshape(transpose(mixed, swapHeadsAndTokens), value.shape);
-    return gradients([joined], [upstream], value.inputs);
+  gradient(value, upstream, attributes) {
+    const part = (x: Value): Value => partHeads(x, attributes.heads);
+    const [query, key, values] = value.inputs.map(part) as [Value, Value, Value];
+    const scale = Value.constant(1 / Math.sqrt(query.shape.at(-1)!));
+    const all = [multiply(query, scale), key, values, part(value), part(upstream)] as const;
+    const [ofQuery, ofKey, ofValues] = gradientsInPieces(all, attributes);
+    return throughOneTensor([multiply(ofQuery, scale), ofKey, ofValues]).map(gradient =>
+      reshape(transpose(gradient, swapHeadsAndTokens), value.shape),
+    );
   },
   onnx: (emit, { shape }, { heads }, inputs, output) => {
     const scale = 1 / Math.sqrt(shape[2]! / heads);
@@ -63,6 +72,63 @@ const multiHeadAttentionOperation: Operation<{ heads: number }> = {
   },
 };
 
+/**
+ * The same gradients, out of one tensor. Apart, ONNX Runtime works out all attention weights for one of them and holds
+ * them until it comes to the next: 0.7 GiB more at 1024 px.
+ */
+function throughOneTensor(gradients: readonly Value[]): Value[] {
+  const packed = concat(
+    gradients.map(gradient => reshape(gradient, [1, ...gradient.shape])),
+    0,
+  );
+  return gradients.map(({ shape }, index) => reshape(slice(packed, 0, index, index + 1), shape));
+}
+
+type ByHead = readonly [query: Value, key: Value, values: Value, mixed: Value, upstream: Value];
+
+/**
+ * Gradients of queries, keys and values, `[images, heads, tokens, d]`: of a few heads, or some queries of one head, at a
+ * time where their attention weights are many.
+ */
+function gradientsInPieces(all: ByHead, { heads, pieceBytes }: Attributes): [Value, Value, Value] {
+  const [images, , tokens] = all[0].shape as [number, number, number, number];
+  const ofQuery = 4 * images * tokens;
+  const ofHead = tokens * ofQuery;
+  const whole = heads * ofHead <= wholeBytes;
+  const headsAtOnce = whole ? heads : Math.min(heads, pieceLength(ofHead, pieceBytes));
+  const queriesAtOnce = ofHead <= wholeBytes ? tokens : pieceLength(ofQuery, pieceBytes);
+  const pieces = pieceRanges(heads, headsAtOnce).map(([from, to]) =>
+    gradientsOfQueries(all.map(x => slice(x, 1, from, to)) as unknown as ByHead, queriesAtOnce),
+  );
+  return ([0, 1, 2] as const).map(input =>
+    joinPieces(
+      pieces.map(piece => piece[input]),
+      1,
+    ),
+  ) as [Value, Value, Value];
+}
+
+/** The same of some queries at a time. */
+function gradientsOfQueries(
+  [query, key, values, mixed, upstream]: ByHead,
+  atOnce: number,
+): [Value, Value, Value] {
+  const pieces = pieceRanges(query.shape[2]!, atOnce).map(([from, to]) => {
+    const [q, m, u] = [query, mixed, upstream].map(x => slice(x, 2, from, to)) as [Value, Value, Value];
+    return attendGradients([q, key, values], m, u);
+  });
+  const total = (input: 1 | 2): Value =>
+    pieces.map(piece => piece[input]).reduce((sum, more) => add(sum, more));
+  return [
+    joinPieces(
+      pieces.map(([ofQuery]) => ofQuery),
+      2,
+    ),
+    total(1),
+    total(2),
+  ];
+}
+
 /** `[images, tokens, heads · d]` as `[images, tokens, heads, d]` */
 const withHeads = ([images, tokens, width]: Shape, heads: number): number[] => [
   images!,
@@ -77,6 +143,15 @@ const partHeads = (x: Value, heads: number): Value =>
 const partTfjsHeads = (emit: TfjsEmitter, x: TfjsTensor, heads: number): TfjsTensor =>
   transposed(emit, reshaped(emit, x, withHeads(x.shape, heads)), swapHeadsAndTokens);
 
-/** softmax(q kᵀ / √d) v of every head, side by side as they came, `[images, tokens, heads · d]`. */
-export const multiHeadAttention = (query: Value, key: Value, value: Value, heads: number): Value =>
-  Value.apply(multiHeadAttentionOperation, [query, key, value], { heads });
+/**
+ * softmax(q kᵀ / √d) v of every head, side by side as they came, `[images, tokens, heads · d]`.
+ *
+ * @param pieceBytes of attention weights that the backward pass makes at a time, see `Engine.pieceBytes`.
+ */
+export const multiHeadAttention = (
+  query: Value,
+  key: Value,
+  value: Value,
+  heads: number,
+  pieceBytes = wholeBytes,
+): Value => Value.apply(multiHeadAttentionOperation, [query, key, value], { heads, pieceBytes });

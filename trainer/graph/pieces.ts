@@ -1,5 +1,5 @@
-import { concat, slice } from '../graph/operations/layout.ts';
-import type { Value } from '../graph/value.ts';
+import { concat, slice } from './operations/layout.ts';
+import type { Value } from './value.ts';
 
 /** Intermediate results up to here are made as a whole. */
 export const wholeBytes = 32 * 2 ** 20;
@@ -11,6 +11,16 @@ export const wholeBytes = 32 * 2 ** 20;
 export const pieceLength = (bytes: number, pieceBytes: number): number =>
   Math.max(1, Math.floor(pieceBytes / bytes));
 
+/** The pieces of `size` places, the last one maybe shorter, of `length` of them. */
+export const pieceRanges = (length: number, size: number): (readonly [from: number, to: number])[] =>
+  Array.from({ length: Math.ceil(length / size) }, (_, piece) => [
+    piece * size,
+    Math.min((piece + 1) * size, length),
+  ]);
+
+export const joinPieces = (pieces: readonly Value[], axis: number): Value =>
+  pieces.length === 1 ? pieces[0]! : concat(pieces, axis);
+
 /** Joins along `axis` what `make` gives for `size` of `length` places at a time. */
 export function inPieces(
   axis: number,
@@ -18,9 +28,10 @@ export function inPieces(
   size: number,
   make: (from: number, to: number) => Value,
 ): Value {
-  const pieces: Value[] = [];
-  for (let from = 0; from < length; from += size) pieces.push(make(from, Math.min(from + size, length)));
-  return pieces.length === 1 ? pieces[0]! : concat(pieces, axis);
+  return joinPieces(
+    pieceRanges(length, size).map(([from, to]) => make(from, to)),
+    axis,
+  );
 }
 
 /**
