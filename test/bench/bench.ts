@@ -112,7 +112,6 @@ async function prepare(options: Options): Promise<Prepared> {
   const weights = randomWeights(engine, architecture);
   const batch = gridBatch(options, architecture);
   if (options.task === 'step') {
-    await engine.expectSteps?.();
     const distiller = await Distiller.create(
       engine,
       architecture,

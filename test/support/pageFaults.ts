@@ -1,9 +1,10 @@
 /**
- * Prints what changes when the engine expects steps: page faults of a run whose tensors take 32 to 64 MB each, and
- * whether a program of small tensors gets an arena of its own.
+ * Prints what changes where freed memory stays with the process: page faults of a run whose tensors take 32 to 64 MB
+ * each, and whether a program of small tensors gets an arena of its own. `after` is as before where it is not to stay.
  */
 import { InferenceSession } from 'onnxruntime-node';
-import { disposeAll } from '../../trainer/engines/engine.ts';
+import { disposeAll, type Engine } from '../../trainer/engines/engine.ts';
+import { keepFreedMemory } from '../../trainer/engines/onnx/glibcHeap.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { add, exponential, multiply } from '../../trainer/graph/operations/arithmetic.ts';
 import { slice } from '../../trainer/graph/operations/layout.ts';
@@ -16,12 +17,11 @@ const sums = [0, 500, 1000].map(from => {
   const part = exponential(slice(x, 0, from, 4000 - from));
   return total(multiply(add(part, part), part));
 });
-const engine = new OnnxRuntimeCpuEngine(1);
-const program = await engine.compile({ y: add(add(sums[0]!, sums[1]!), sums[2]!) });
-const feeds = { x: engine.upload(shape, new Float32Array(shape[0]! * shape[1]!).fill(0.5)) };
 
 /** Of one run, once memory that the first ones took is there. */
-async function faultsOfRun(): Promise<number> {
+async function faultsOfRun(engine: Engine): Promise<number> {
+  const program = await engine.compile({ y: add(add(sums[0]!, sums[1]!), sums[2]!) });
+  const feeds = { x: engine.upload(shape, new Float32Array(shape[0]! * shape[1]!).fill(0.5)) };
   let before = 0;
   for (let run = 0; run < 6; run++) {
     if (run === 3) before = process.resourceUsage().minorPageFault;
@@ -30,7 +30,7 @@ async function faultsOfRun(): Promise<number> {
   return (process.resourceUsage().minorPageFault - before) / 3;
 }
 
-async function smallGetsArena(): Promise<boolean | undefined> {
+async function smallGetsArena(engine: Engine): Promise<boolean | undefined> {
   const { create } = InferenceSession;
   let arena: boolean | undefined;
   InferenceSession.create = async (...args: unknown[]) => {
@@ -42,8 +42,12 @@ async function smallGetsArena(): Promise<boolean | undefined> {
   return arena;
 }
 
-const measure = async () => ({ faults: await faultsOfRun(), arena: await smallGetsArena() });
-const before = await measure();
-await engine.expectSteps();
-console.log(JSON.stringify({ before, after: await measure() }));
-await engine.dispose();
+async function measure(sharesMemory: boolean) {
+  const engine = new OnnxRuntimeCpuEngine(1, sharesMemory);
+  const measured = { faults: await faultsOfRun(engine), arena: await smallGetsArena(engine) };
+  await engine.dispose();
+  return measured;
+}
+
+const before = await measure(false);
+console.log(JSON.stringify({ before, after: await measure(keepFreedMemory()) }));

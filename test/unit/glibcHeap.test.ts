@@ -23,7 +23,7 @@ async function measure(environment: NodeJS.ProcessEnv = {}): Promise<{ before: M
 describe('memory that is free between two tensors', () => {
   const onGlibc = process.platform === 'linux' && 'glibcVersionRuntime' in processHeader();
 
-  it('stays with the process once steps are expected, so that few pages are mapped anew', async function () {
+  it('stays with the process where it is told so, so that few pages are mapped anew', async function () {
     if (!onGlibc) skipBecause(this, 'the C library is not glibc');
     const { before, after } = await measure();
     assert.deepEqual([before.arena, after.arena], [true, false]);

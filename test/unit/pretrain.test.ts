@@ -6,7 +6,6 @@ import { resumeArguments } from '../../extension/commandLine.ts';
 import { readCheckpoint } from '../../trainer/checkpoints/checkpoint.ts';
 import { hashFile, resolveModel } from '../../trainer/checkpoints/modelFiles.ts';
 import { writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
-import { createEngine } from '../../trainer/engines/createEngine.ts';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { resolveReference } from '../../trainer/inspect/modelReference.ts';
 import { pretrain } from '../../trainer/pretrain/pretrain.ts';
@@ -155,28 +154,6 @@ describe('pre-training', function () {
     await rm(start, { recursive: true });
     await run('groups in parts', null, null, 2);
     assert.equal(await weightsHash('groups in parts'), await weightsHash('groups'));
-  });
-
-  it('tells the engine that steps follow before it compiles anything', async () => {
-    // The class as createEngine loads it, which may be another instance of the module.
-    const engine = Object.getPrototypeOf(await createEngine('cpu', 1)) as OnnxRuntimeCpuEngine;
-    const { compile, expectSteps } = engine;
-    const calls: string[] = [];
-    engine.expectSteps = async () => {
-      calls.push('expectSteps');
-      return false;
-    };
-    engine.compile = function (this: OnnxRuntimeCpuEngine, outputs) {
-      calls.push('compile');
-      return compile.call(this, outputs);
-    };
-    try {
-      await run('told', null, { ...request, engine: 'cpu', steps: 1 });
-    } finally {
-      Object.assign(engine, { compile, expectSteps });
-    }
-    assert.equal(calls.indexOf('expectSteps'), 0);
-    assert.deepEqual([...new Set(calls.slice(1))], ['compile']);
   });
 
   it('another seed gives another model', async () => {

@@ -21,7 +21,7 @@ export interface MemoryUse {
   gradientsWait: boolean;
   /** Bytes of the teacher's embeddings that are kept from step to step. */
   embeddingBytes: number;
-  /** Programs share the memory that is free, see `Engine.expectSteps`. */
+  /** Programs share the memory that is free, see `Engine.sharesMemory`. */
   memoryShared: boolean;
 }
 

@@ -33,6 +33,9 @@ export async function createEngine(name: string, threads: number): Promise<Engin
     const { loadTensorflow } = await import('./tensorflow/loadTensorflow.ts');
     return (await loadTensorflow(threads)).engine;
   }
-  const { OnnxRuntimeCpuEngine } = await import('./onnx/onnxRuntimeCpu.ts');
-  return new OnnxRuntimeCpuEngine(threads === 0 ? physicalCores() : threads);
+  const [{ OnnxRuntimeCpuEngine }, { keepFreedMemory }] = await Promise.all([
+    import('./onnx/onnxRuntimeCpu.ts'),
+    import('./onnx/glibcHeap.ts'),
+  ]);
+  return new OnnxRuntimeCpuEngine(threads === 0 ? physicalCores() : threads, keepFreedMemory());
 }

@@ -70,11 +70,8 @@ export interface Engine {
    * where few large operations beat many small ones.
    */
   readonly pieceBytes?: number;
-  /**
-   * Told before training, which makes and frees the same tensors step after step; left out where that changes nothing.
-   * Tells whether the programs compiled from now on share the memory that is free, instead of each keeping its own.
-   */
-  expectSteps?(): Promise<boolean>;
+  /** Whether programs share the memory that is free, instead of each keeping its own. */
+  readonly sharesMemory?: boolean;
   /** Tensors not disposed of, and the bytes they hold. */
   readonly live: { tensors: number; bytes: number };
   dispose(): Promise<void>;

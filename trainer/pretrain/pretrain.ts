@@ -60,7 +60,6 @@ async function pretrainListening(
     log.attach(files.log);
     const engine = await createEngine(settings.engine, settings.threads);
     try {
-      await engine.expectSteps?.();
       const configuration = await settleConfiguration(files, settings, model, engine);
       const stopRequested = (): boolean => stop.requested;
       const run = new PretrainRun({

@@ -38,7 +38,7 @@ export async function openDistiller(
     regions: trainingRegions ? regionTotal(trainingRegions) : 0,
     exchanged: peers !== null,
     largestTensor: (await engine.largestTensorBytes?.()) ?? Number.POSITIVE_INFINITY,
-    memoryShared: (await engine.expectSteps?.()) ?? false,
+    memoryShared: engine.sharesMemory ?? false,
   });
   for (const remark of remarks) log.info(remark);
   const distiller = await Distiller.create(engine, architecture, teacher, trainable, {

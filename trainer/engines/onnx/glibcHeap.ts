@@ -15,8 +15,8 @@ const choices = ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'GLIBC_TUNA
 
 /**
  * Has glibc keep memory that is free between two tensors of a run. By itself it returns large ones to the system at
- * once, and 4 KiB at a time are mapped and cleared anew for the next: an eighth of a training step at 1024 px, whose
- * programs work without an arena. Does nothing with other C libraries, in Electron, which may bring an allocator of its
+ * once, and 4 KiB at a time are mapped and cleared anew for the next: an eighth of a training step at 1024 px and of the
+ * teacher's pass over twenty crops, whose programs work without an arena. Does nothing with other C libraries, in Electron, which may bring an allocator of its
  * own, or where the environment has chosen.
  *
  * @returns whether glibc took it.

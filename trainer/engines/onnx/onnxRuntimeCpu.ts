@@ -53,14 +53,18 @@ export class OnnxRuntimeCpuEngine implements Engine {
   readonly #threads: number;
   readonly #programs = new Set<CpuProgram>();
   readonly #queue = new SerialQueue();
-  /** Where it is true all programs draw on one heap, and none needs an arena of its own. */
-  #keepsFreedMemory = false;
+  readonly sharesMemory: boolean;
 
-  /** @param threads threads of one run; 0 leaves the number to ONNX Runtime (one per core). */
-  constructor(threads = 0) {
+  /**
+   * @param threads threads of one run; 0 leaves the number to ONNX Runtime (one per core).
+   * @param sharesMemory whether this process keeps what is freed (`keepFreedMemory`): then all programs draw on one
+   * heap, and none needs an arena of its own.
+   */
+  constructor(threads = 0, sharesMemory = false) {
     if (!Number.isInteger(threads) || threads < 0 || threads > 1024)
       throw new RangeError(`threads must be a whole number from 0 to 1024, got ${threads}`);
     this.#threads = threads;
+    this.sharesMemory = sharesMemory;
   }
 
   get live(): { tensors: number; bytes: number } {
@@ -83,7 +87,7 @@ export class OnnxRuntimeCpuEngine implements Engine {
     ownArena: boolean,
   ): Promise<Program> {
     const types = programTypes(outputs, constants);
-    const arena = ownArena && !this.#keepsFreedMemory && largestTensorBytes(outputs) <= arenaTensorLimitBytes;
+    const arena = ownArena && !this.sharesMemory && largestTensorBytes(outputs) <= arenaTensorLimitBytes;
     const numbers = Object.entries(constants).map(([name, tensor]) => ({
       path: name,
       data: bytesOfTensor(requireCpuTensor(tensor)),
@@ -110,13 +114,6 @@ export class OnnxRuntimeCpuEngine implements Engine {
     });
     this.#programs.add(program);
     return program;
-  }
-
-  async expectSteps(): Promise<boolean> {
-    // Loaded here: whoever does not train has no use for it.
-    const { keepFreedMemory } = await import('./glibcHeap.ts');
-    this.#keepsFreedMemory = keepFreedMemory();
-    return this.#keepsFreedMemory;
   }
 
   upload(shape: Shape, data: HostData): DeviceTensor {
