@@ -103,7 +103,7 @@ describe('WebGPU engine', () => {
     await assert.rejects(engine.compile({ wide }), (error: unknown) => {
       assert.ok(error instanceof EngineError, String(error));
       assert.match(error.message, /tensor is '\w+' \[\d+\], [\d.]+ MiB, is larger than the [\d.]+ MiB that/);
-      assert.match(error.message, /Lower the batch or the input size/);
+      assert.match(error.message, /Lower the input size, in training also the batch/);
       return true;
     });
   });

@@ -154,7 +154,7 @@ export class OnnxRuntimeWebGpuEngine implements Engine {
     if (byteLengthOf(largest) <= limit) return;
     throw new EngineError(
       `WebGPU: the ${describeTensor(largest)}, is larger than the ${mebibytes(limit)} that the graphics card allows a tensor. ` +
-        'Lower the batch or the input size, or take --engine cpu',
+        'Lower the input size, in training also the batch, or take --engine cpu',
     );
   }
 

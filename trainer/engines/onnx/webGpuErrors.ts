@@ -23,13 +23,13 @@ const explanations: readonly { said: RegExp; message: string }[] = [
   {
     said: /Invalid Buffer|OUT_OF_(DEVICE|HOST)_MEMORY|out of memory|Allocation size too large|Failed to create GPU buffer/i,
     message:
-      'the graphics card has no memory left. Lower the memory budget, the batch or the input size, close other ' +
-      `programs that use the card, or take --engine cpu. ${kept}`,
+      'the graphics card has no memory left. Lower the input size, in training also the batch or the memory budget, close ' +
+      `other programs that use the card, or take --engine cpu. ${kept}`,
   },
   {
     said: /Too many storage buffers|narrowing_error|exceeds the max (buffer|storage)|larger than the maximum|maxStorageBufferBindingSize/i,
     message:
-      'a tensor is larger than the graphics card lets a program see at once. Lower the batch or the input size',
+      'a tensor is larger than the graphics card lets a program see at once. Lower the input size, in training also the batch',
   },
 ];
 
