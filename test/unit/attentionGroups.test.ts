@@ -2,8 +2,14 @@ import assert from 'node:assert/strict';
 import { OnnxRuntimeCpuEngine } from '../../trainer/engines/onnx/onnxRuntimeCpu.ts';
 import { gradients } from '../../trainer/graph/gradients.ts';
 import { multiHeadAttention } from '../../trainer/graph/operations/multiHeadAttention.ts';
+import { inputsOf, type Outputs } from '../../trainer/graph/split.ts';
 import { topologicalOrder, Value } from '../../trainer/graph/value.ts';
+import type { ClipVitArchitecture, Eva02Architecture } from '../../trainer/models/architecture.ts';
 import { attention } from '../../trainer/models/attention.ts';
+import { evaAttentionBlock, evaSelfLikenessBlock } from '../../trainer/models/evaBlock.ts';
+import { maskAttentionBlock } from '../../trainer/models/maskAttention.ts';
+import { selfLikenessBlock } from '../../trainer/models/residualBlock.ts';
+import type { ImageBatch } from '../../trainer/models/visionStage.ts';
 import { keyedRandom } from '../../trainer/random.ts';
 import { runGraph } from '../support/runGraph.ts';
 
@@ -42,6 +48,59 @@ describe('attention of a large image', () => {
       });
     }
   });
+});
+
+describe('blocks of a large image on a processor', () => {
+  /** Of four heads, 1522 tokens have more than 32 MiB of attention weights. */
+  const shared: Omit<ClipVitArchitecture, 'kind'> = {
+    name: null,
+    imageSize: 624,
+    patchSize: 16,
+    width: 16,
+    layers: 2,
+    heads: 4,
+    mlpWidth: 16,
+    embeddingDimension: 8,
+    activation: 'quickGelu',
+    text: { kind: 'none' },
+  };
+  const openai: ClipVitArchitecture = { ...shared, kind: 'openai' };
+  const eva: Eva02Architecture = { ...shared, kind: 'eva02', rotaryGrid: 14 };
+  const grid = { batch: 1, height: 624, width: 624, rows: 39, columns: 39 };
+  const blocks: Record<string, (batch: ImageBatch) => Outputs> = {
+    'q–q attention': batch => ({ output: selfLikenessBlock(openai, batch, 0, 'query').output }),
+    'v–v attention': batch => ({ output: selfLikenessBlock(openai, batch, 0, 'value').output }),
+    'k–k attention of EVA-02': batch => ({ output: evaSelfLikenessBlock(eva, batch, 0, 'key').output }),
+    'attention of EVA-02': batch => ({ output: evaAttentionBlock(eva, batch, 0).output }),
+    'mask attention': batch => maskAttentionBlock(openai, batch, 0, 3).outputs,
+  };
+  for (const [name, outputsOf] of Object.entries(blocks))
+    it(`give by one operation what they give head by head: ${name}`, async () => {
+      const [whole, byHead] = [outputsOf({ ...grid, attentionPieceBytes: 2 ** 23 }), outputsOf(grid)];
+      const operations = (outputs: Outputs): (string | undefined)[] =>
+        topologicalOrder(Object.values(outputs)).map(({ operation }) => operation?.name);
+      assert.ok(operations(whole).includes('multiHeadAttention'));
+      assert.ok(!operations(byHead).includes('multiHeadAttention'));
+      const feeds = Object.fromEntries(
+        inputsOf(Object.values(byHead)).map(({ name, size, dtype }) => [
+          name!,
+          dtype === 'bool'
+            ? Uint8Array.from({ length: size }, (_, at) => +(at % 3 > 0))
+            : numbers(name!, size),
+        ]),
+      );
+      const engine = new OnnxRuntimeCpuEngine(1);
+      const [got, expected] = [await runGraph(engine, whole, feeds), await runGraph(engine, byHead, feeds)];
+      await engine.dispose();
+      for (const [output, values] of Object.entries(expected) as [string, Float32Array][]) {
+        const largest = values.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+        const difference = values.reduce(
+          (most, number, at) => Math.max(most, Math.abs(number - (got[output]![at] as number))),
+          0,
+        );
+        assert.ok(difference < 2e-6 * largest, `${output}: ${difference} of ${largest}`);
+      }
+    });
 });
 
 describe('the gradient of attention in pieces', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { createEngine } from '../../trainer/engines/createEngine.ts';
 import { keepFreedMemory } from '../../trainer/engines/onnx/glibcHeap.ts';
 import { skipBecause } from '../support/skip.ts';
 
@@ -31,6 +32,13 @@ describe('memory that is free between two tensors', () => {
     if (before.faults < 15_000) skipBecause(this, 'the system makes large pages by itself');
     assert.ok(after.faults < before.faults / 4, `${after.faults} page faults instead of ${before.faults}`);
   }).timeout(30_000);
+
+  it('is shared by the programs of every engine that commands start on a processor', async function () {
+    if (!onGlibc) skipBecause(this, 'the C library is not glibc');
+    const engine = await createEngine('cpu', 1);
+    assert.equal(engine.sharesMemory, keepFreedMemory());
+    await engine.dispose();
+  });
 
   it('is left to whom the environment has given it', async function () {
     if (!onGlibc) skipBecause(this, 'the C library is not glibc');
