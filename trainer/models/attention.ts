@@ -19,6 +19,13 @@ export interface Projections {
 export const asking = (of: Projections, likeness?: keyof Projections): [query: Value, key: Value] =>
   likeness ? [of[likeness], of[likeness]] : [of.query, of.key];
 
+/** `[B · tokens, width]` or `[B, tokens, width]` → `[B, heads, tokens, d]` */
+export function partHeads(x: Value, images: number, heads: number): Value {
+  const width = x.shape.at(-1)!;
+  const byToken = reshape(x, [images, x.size / images / width, heads, width / heads]);
+  return transpose(byToken, [0, 2, 1, 3]);
+}
+
 /** `[B, heads, tokens, d]` → `[B · tokens, width]` */
 export function joinHeads(attended: Value): Value {
   const [batch, heads, tokens, channels] = attended.shape as [number, number, number, number];

@@ -4,7 +4,7 @@ import { affine } from '../graph/operations/product.ts';
 import { mean } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
 import { gridSide, type ResNetArchitecture } from './architecture.ts';
-import { attention, joinHeads } from './attention.ts';
+import { attention, joinHeads, partHeads } from './attention.ts';
 import { positionsFor } from './stemAndHead.ts';
 import {
   classTokens,
@@ -48,13 +48,8 @@ function pooledTokens(architecture: ResNetArchitecture, batch: ImageBatch, value
 /** The mean of a feature map asks all its locations: → embeddings `[B, D]`, not normalised. */
 export function attentionPool(architecture: ResNetArchitecture, batch: ImageBatch): VisionStage {
   const { values, parameters } = poolParameters(architecture);
-  const channels = 32 * architecture.width;
-  const { heads } = architecture;
   const x = pooledTokens(architecture, batch, values);
-  const part = (projected: Value): Value => {
-    const tokens = projected.shape[0]! / batch.batch;
-    return transpose(reshape(projected, [batch.batch, tokens, heads, channels / heads]), [0, 2, 1, 3]);
-  };
+  const part = (projected: Value): Value => partHeads(projected, batch.batch, architecture.heads);
   const query = part(affine(classTokens(x, batch), values['q_proj.weight'], values['q_proj.bias']));
   const key = part(affine(x, values['k_proj.weight'], values['k_proj.bias']));
   const value = part(affine(x, values['v_proj.weight'], values['v_proj.bias']));

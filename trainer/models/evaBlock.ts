@@ -1,6 +1,6 @@
 import { silu } from '../graph/operations/activation.ts';
 import { add, multiply } from '../graph/operations/arithmetic.ts';
-import { reshape, transpose } from '../graph/operations/layout.ts';
+import { reshape } from '../graph/operations/layout.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine, matmul } from '../graph/operations/product.ts';
 import { byRows } from '../graph/pieces.ts';
@@ -15,6 +15,7 @@ import {
   isOneOperation,
   joinHeads,
   type Projections,
+  partHeads,
 } from './attention.ts';
 import { classTokenMix } from './classTokenAttention.ts';
 import { rotation } from './rotaryPositions.ts';
@@ -74,12 +75,6 @@ function openEvaBlock(architecture: Eva02Architecture, batch: ImageBatch, index:
 const splitImages = (x: Value, { batch }: ImageBatch): Value =>
   reshape(x, [batch, x.shape[0]! / batch, x.shape[1]!]);
 
-/** `[B, tokens, width]` → `[B, heads, tokens, d]` */
-function partHeads({ heads, width }: Eva02Architecture, x: Value): Value {
-  const [images, tokens] = x.shape as [number, number, number];
-  return transpose(reshape(x, [images, tokens, heads, width / heads]), [0, 2, 1, 3]);
-}
-
 /**
  * Query, key and value of normed tokens, each `[B, tokens, width]`; queries and keys are turned by their positions. The key
  * has no bias.
@@ -115,7 +110,7 @@ function attendedTokens(
   const [query, key] = asking(projected, projection);
   if (isOneOperation(batch, architecture.heads))
     return attentionAtOnce(query, key, projected.value, architecture.heads, batch);
-  const part = (x: Value): Value => partHeads(architecture, x);
+  const part = (x: Value): Value => partHeads(x, batch.batch, architecture.heads);
   return joinHeads(attention(part(query), part(key), part(projected.value)));
 }
 
@@ -180,7 +175,8 @@ export function evaAttentionWeightsStage(
 ): VisionStage {
   const { values, parameters, normed } = openEvaBlock(architecture, batch, index);
   const { query, key } = projectEva(architecture, values, normed, batch);
-  const output = attentionWeights(partHeads(architecture, query), partHeads(architecture, key));
+  const part = (x: Value): Value => partHeads(x, batch.batch, architecture.heads);
+  const output = attentionWeights(part(query), part(key));
   return { key: keyOf('EVA attention weights', batch), output, parameters };
 }
 
@@ -195,8 +191,8 @@ export function evaClassTokenBlock(
   const asked = affine(classTokens(normed, batch), values['attn.q_proj.weight'], values['attn.q_bias']);
   const turned = rotation(architecture, batch);
   const keys = matmul(normed, values['attn.k_proj.weight'], { transposeB: true });
-  const query = partHeads(architecture, splitImages(asked, batch));
-  const key = partHeads(architecture, turned(splitImages(keys, batch)));
+  const query = partHeads(asked, batch.batch, architecture.heads);
+  const key = partHeads(turned(splitImages(keys, batch)), batch.batch, architecture.heads);
   const count = tokenCount(batch);
   const scores = reshape(attentionScores(query, key), [batch.batch, architecture.heads, count]);
   const tokens = reshape(normed, [batch.batch, count, architecture.width]);

@@ -1,12 +1,19 @@
 import { add, select } from '../graph/operations/arithmetic.ts';
 import { attendByScores } from '../graph/operations/attend.ts';
-import { reshape, slice, transpose } from '../graph/operations/layout.ts';
+import { slice } from '../graph/operations/layout.ts';
 import { layerNorm } from '../graph/operations/normalisation.ts';
 import { affine } from '../graph/operations/product.ts';
 import { broadcastTo } from '../graph/operations/reduction.ts';
 import { Value } from '../graph/value.ts';
 import type { ClipVitArchitecture, VisionArchitecture } from './architecture.ts';
-import { attention, attentionScores, isOneOperation, joinHeads, type Projections } from './attention.ts';
+import {
+  attention,
+  attentionScores,
+  isOneOperation,
+  joinHeads,
+  type Projections,
+  partHeads,
+} from './attention.ts';
 import {
   attendedTokens,
   type BlockValues,
@@ -77,7 +84,7 @@ function readMasked(
   const normed = layerNorm(readers, values['ln_1.weight'], values['ln_1.bias'], layerNormEpsilon);
   const weight = slice(values['attn.in_proj_weight'], 0, 0, width);
   const asked = affine(normed, weight, slice(values['attn.in_proj_bias'], 0, 0, width));
-  const query = transpose(reshape(asked, [1, regions, heads, width / heads]), [0, 2, 1, 3]);
+  const query = partHeads(asked, 1, heads);
   const visible = Value.input(visibleInput, [regions, tokens], 'bool');
   const masked = select(visible, attentionScores(query, key), Value.constant(Number.NEGATIVE_INFINITY));
   return joinHeads(attendByScores(masked, value));

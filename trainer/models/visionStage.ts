@@ -24,7 +24,7 @@ export interface ImageBatch {
   /** Patches down and across: floor(pixels / patch size). */
   rows: number;
   columns: number;
-  /** Bytes of attention weights made at a time where there are many, see `Engine.pieceBytes`. */
+  /** Bytes of attention weights that a backward pass makes at a time where there are many, see `Engine.pieceBytes`. */
   attentionPieceBytes?: number | undefined;
   /**
    * The same of the hidden layer of an MLP; for passes without gradients alone, whose programs would hold the pieces
