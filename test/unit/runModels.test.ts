@@ -8,6 +8,7 @@ import { openReference } from '../../trainer/commands/openTower.ts';
 import { regionsCommand } from '../../trainer/commands/regions.ts';
 import { dotOfRows } from '../../trainer/dense/dotProducts.ts';
 import { decodeImage } from '../../trainer/images/decode.ts';
+import { findModel, resolveReference } from '../../trainer/inspect/modelReference.ts';
 import type { InspectBox } from '../../trainer/inspect/protocol.ts';
 import { fixturePath } from '../support/goldenTensors.ts';
 import {
@@ -98,6 +99,25 @@ describe('a run that started from weights in several files', function () {
     assert.deepEqual(step, features);
     const reference = { model: modelAt(run, 1), image, size: 64, readOut: 'value', layer: null } as const;
     assert.deepEqual((await service.request('features', reference)).rows, 8);
+  });
+
+  it('reads weights for their hash only where somebody wants to know them again', async () => {
+    const asked: string[] = [];
+    const hashes = {
+      of: async (file: string): Promise<string> => {
+        asked.push(path.basename(file));
+        return '';
+      },
+    };
+    const found = await findModel(modelAt(model), hashes);
+    assert.equal(
+      (await findModel(modelAt(run), hashes)).files.architecture.width,
+      found.files.architecture.width,
+    );
+    assert.deepEqual(asked, []);
+    const { hash } = await resolveReference(modelAt(model), hashes);
+    assert.deepEqual(asked, ['a.safetensors', 'b.safetensors']);
+    assert.equal(await found.identify(), hash);
   });
 
   it('refuses a checkpoint when one of the files has changed', async () => {

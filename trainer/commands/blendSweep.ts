@@ -4,7 +4,7 @@ import { FileError } from '../checkpoints/fileError.ts';
 import { hashFile } from '../checkpoints/modelFiles.ts';
 import { findLaunch } from '../distributed/launcher.ts';
 import { soloWorld } from '../distributed/world.ts';
-import { resolveReference } from '../inspect/modelReference.ts';
+import { findModel } from '../inspect/modelReference.ts';
 import type { RunLog } from '../runs/runLog.ts';
 import type { StopSwitch } from '../server.ts';
 import { UsageError } from '../usageError.ts';
@@ -75,7 +75,7 @@ function readOptions(args: readonly string[]): {
 async function withStep(options: EvaluateOptions): Promise<EvaluateOptions & { step: number }> {
   if (options.step !== null) return { ...options, step: options.step };
   const reference = { path: options.model, arch: options.arch, step: null, blend: null };
-  const { steps } = await resolveReference(reference, { of: hashFile });
+  const { steps } = await findModel(reference, { of: hashFile });
   const step = Math.max(...steps);
   if (steps.length > 0) return { ...options, step };
   throw new FileError(

@@ -1,7 +1,7 @@
 import { hashFile } from '../checkpoints/modelFiles.ts';
 import { type LoadedTower, loadTower } from '../dense/loadTower.ts';
 import { openEngine } from '../engineChoice/openEngine.ts';
-import { resolveReference } from '../inspect/modelReference.ts';
+import { findModel } from '../inspect/modelReference.ts';
 import type { ModelReference } from '../inspect/protocol.ts';
 
 export type OpenTower = LoadedTower;
@@ -12,7 +12,7 @@ export async function openReference(
   engineName: string,
   threads: number,
 ): Promise<OpenTower> {
-  const { files, upload } = await resolveReference(reference, { of: hashFile });
+  const { files, upload } = await findModel(reference, { of: hashFile });
   for (const warning of files.warnings) console.error(`warning: ${warning}`);
   const { architecture } = files;
   const engine = await openEngine({ name: engineName, threads, architecture }, (line, remembered) => {
