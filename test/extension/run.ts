@@ -9,7 +9,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import type { HostTestOptions } from '../e2e/support/hostTestOptions.ts';
-import { clusterProblem, type SlurmCluster, startCluster } from '../slurm/cluster.ts';
+import { type SlurmCluster, startCluster } from '../slurm/cluster.ts';
 import { missingPrerequisite, repositoryRoot } from '../support/browserPrerequisites.ts';
 import { sampleWorkspace } from '../support/sampleWorkspace.ts';
 import { temporaryFolder } from '../support/temporaryFolder.ts';
@@ -57,11 +57,11 @@ async function main(): Promise<number> {
   }
   const workspace = await sampleWorkspace();
   const clusterFolder = await temporaryFolder();
-  const problem = clusterProblem();
-  if (problem !== null) console.log(`Slurm jobs from VS Code are skipped: ${problem}`);
   let cluster: SlurmCluster | null = null;
   try {
-    cluster = problem === null ? await startCluster(clusterFolder) : null;
+    const started = await startCluster(clusterFolder);
+    if (typeof started === 'string') console.log(`Slurm jobs from VS Code are skipped: ${started}`);
+    else cluster = started;
     const runInExtensionHost = await loadRunner();
     return await runInExtensionHost({
       extensionPath: repositoryRoot.replace(/\/$/, ''),

@@ -44,7 +44,7 @@ describe('a Slurm job from the extension host', function () {
 
   before(function () {
     if (process.env.SLURM_CONF === undefined)
-      skipBecause(this, 'no cluster was set up: it needs Debian’s slurm-wlm and munge');
+      skipBecause(this, 'no cluster was set up: it needs Debian’s slurm-wlm, munge and libpmix-dev');
   });
 
   it('is handed in, and its run is followed by the panel', async () => {

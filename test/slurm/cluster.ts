@@ -18,16 +18,17 @@ export interface SlurmCluster {
 }
 
 const programs = ['munged', 'slurmctld', 'slurmd', 'sbatch', 'srun', 'squeue', 'scancel', 'scontrol'];
+const packages = 'Debian: apt install slurm-wlm munge libpmix-dev';
 
 /** Why a cluster cannot be set up here; null where it can. */
-export function clusterProblem(): string | null {
+function clusterProblem(): string | null {
   if (process.platform !== 'linux') return 'a Slurm cluster for tests is set up on Linux only';
   if (process.getuid?.() !== 0) return 'setting up a Slurm cluster needs root';
   for (const program of programs)
     try {
       execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore', env: withSystemPath() });
     } catch {
-      return `${program} is not there (Debian: apt install slurm-wlm munge)`;
+      return `${program} is not there (${packages})`;
     }
   return null;
 }
@@ -42,11 +43,26 @@ const withSystemPath = (): NodeJS.ProcessEnv => ({
 const slots = 2;
 
 /**
- * Starts munged, slurmctld and slurmd, and waits until the node takes jobs. Stop it when done.
+ * Starts a cluster whose node takes jobs and whose srun starts the ranks of Open MPI; why not, where the machine lacks
+ * something. Stop it when done.
  *
  * @throws with the end of what the daemons logged.
  */
-export async function startCluster(folder: TemporaryFolder): Promise<SlurmCluster> {
+export async function startCluster(folder: TemporaryFolder): Promise<SlurmCluster | string> {
+  const problem = clusterProblem();
+  if (problem !== null) return problem;
+  const cluster = await startDaemons(folder);
+  try {
+    await cluster.command('srun', '--mpi=pmix', 'true');
+    return cluster;
+  } catch (error) {
+    await cluster.stop();
+    return `srun cannot start ranks by pmix (${packages}): ${(error as Error).message}`;
+  }
+}
+
+/** Starts munged, slurmctld and slurmd, and waits until the node takes jobs. */
+async function startDaemons(folder: TemporaryFolder): Promise<SlurmCluster> {
   const host = os.hostname();
   const file = (name: string): string => folder.file(`slurm/${name}`);
   for (const name of ['', 'state', 'spool']) await mkdir(file(name), { recursive: true });

@@ -24,7 +24,7 @@ import {
   trainerProgram,
   writeTinyImages,
 } from '../support/trainingFixture.ts';
-import { clusterProblem, type SlurmCluster, startCluster } from './cluster.ts';
+import { type SlurmCluster, startCluster } from './cluster.ts';
 
 /** Milliseconds in which a job is expected to have started, or gone. */
 const patience = 150_000;
@@ -64,14 +64,14 @@ describe('a job of a Slurm cluster with two tasks', function () {
   const inQueue = async (job: number): Promise<string | undefined> => (await readQueue()).get(job)?.state;
 
   before(async function () {
-    const problem = clusterProblem();
-    if (problem !== null) skipBecause(this, problem);
     const launcher = findLauncher('Open MPI');
     if (typeof launcher === 'string') skipBecause(this, launcher);
     folder = await temporaryFolder();
+    const started = await startCluster(folder);
+    if (typeof started === 'string') skipBecause(this, started);
+    cluster = started;
     await buildTrainer();
     await writeTinyImages(folder.file('images'), 44);
-    cluster = await startCluster(folder);
     Object.assign(process.env, cluster.environment);
   });
   after(async () => {
