@@ -18,7 +18,7 @@ const { findInstallation } = await tsImport('../trainer/engines/tensorflow/insta
 const { installNestedPackage } = await tsImport('./support/nestedPackage.ts', import.meta.url);
 
 /** Minutes after which a check counts as hung. */
-const LIMIT = 20;
+const LIMIT = 30;
 
 const npmScript = name => ({ program: 'npm', parameters: ['run', '--silent', name] });
 const node = (...parameters) => ({ program: process.execPath, parameters });

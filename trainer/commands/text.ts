@@ -5,7 +5,7 @@ import { modelPath } from '../checkpoints/modelsFolder.ts';
 import { writeSafetensors } from '../checkpoints/safetensors.ts';
 import { createEngine } from '../engines/createEngine.ts';
 import type { Engine } from '../engines/engine.ts';
-import { type ResolvedModel, resolveReference } from '../inspect/modelReference.ts';
+import { type FoundModel, findModel } from '../inspect/modelReference.ts';
 import { writeClassEmbeddings } from '../text/classEmbeddings.ts';
 import { readClassList } from '../text/classList.ts';
 import { embedClasses } from '../text/embedClasses.ts';
@@ -68,7 +68,7 @@ export async function textCommand(args: string[]): Promise<void> {
     throw new UsageError(`--out must end with ${ending} here; got '${out}'`);
   const threads = threadNumber(values.threads);
   const step = stepNumber(values.step);
-  const model = await resolveReference(
+  const model = await findModel(
     { path: await modelPath(given), arch: values.arch ?? null, step, blend: null },
     { of: hashFile },
   );
@@ -113,7 +113,7 @@ async function writePrompts(
 async function writeClasses(
   engine: Engine,
   source: TextSource,
-  model: ResolvedModel,
+  model: FoundModel,
   list: string,
   out: string,
   values: Values,
@@ -121,8 +121,9 @@ async function writeClasses(
   const names = (await readClassList(list)).map(({ name }) => name);
   const prompts = values.prompts === undefined ? defaultPrompts : await readPrompts(values.prompts);
   const cache = values['no-cache'] ? null : await openTextCache();
+  const hash = await model.identify();
   const embeddings = await interruptible(options =>
-    embedClasses(engine, source, model.hash, names, prompts, { cache, ...options }),
+    embedClasses(engine, source, hash, names, prompts, { cache, ...options }),
   );
   await writeClassEmbeddings(out, embeddings);
   const { dimension } = embeddings;
