@@ -81,7 +81,24 @@ describe('the choice of an engine', () => {
   it('measures nothing where nothing else works, and says why', async () => {
     assert.equal(await chosen({ seconds: { cpu: 1, webgpu: null } }), 'cpu');
     assert.deepEqual(measured, []);
-    assert.match(lines[0]!, /engine cpu, chosen by auto: no other works here; webgpu: no adapter/);
+    assert.match(lines[0]!, /^first: engine cpu, chosen by auto: no other works here; webgpu: no adapter/);
+  });
+
+  it('says once why an engine does not work', async () => {
+    const one = { seconds: { cpu: 1, webgpu: null } };
+    await chosen(one);
+    await chosen(one);
+    assert.equal(
+      lines[1],
+      'again: engine cpu, chosen by auto: no other works here (clipself doctor says why)',
+    );
+    const two = { seconds: { cpu: 0.2, webgpu: null, tensorflow: 0.01 } };
+    await chosen(two, { ...request, threads: 2 });
+    await chosen(two, { ...request, threads: 2 });
+    assert.match(lines[2]!, /cpu: 200 ms; tensorflow: 10\.0 ms; measured/);
+    assert.match(lines[2]!, /webgpu: no adapter/);
+    assert.match(lines[3]!, /^again: engine tensorflow, .*backward; cpu: 200 ms; tensorflow: 10\.0 ms; measured/);
+    assert.doesNotMatch(lines[3]!, /no adapter/);
   });
 
   it('takes for fp16 an engine that computes in it, and says why not the fastest', async () => {

@@ -36,7 +36,10 @@ export async function doctorCommand(args: string[]): Promise<void> {
   };
   const engines: EngineReport[] = [];
   for (const name of concreteEngines) engines.push(await probeEngine(name));
-  const choices = [...(await memory.all())].map(([model, choice]) => ({ model, ...fastestEngine(choice) }));
+  const choices = [...(await memory.all())].map(([model, choice]) => {
+    const { engine, reason } = fastestEngine(choice);
+    return { model, engine, reason };
+  });
   if (values.json) console.log(JSON.stringify({ ...machine, engines, choices }));
   else {
     console.log(`clipself ${machine.clipself}, Node ${machine.node}, ${machine.platform}`);

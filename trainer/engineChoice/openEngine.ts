@@ -70,10 +70,10 @@ export async function openEngine(
   const key = [means.machine, `${threads} threads`, modelKey(architecture), ...half].join(' | ');
   const known = await means.memory.recall(key);
   if (known && isRecent(known)) {
-    const { engine, reason } = fastestEngine(known);
+    const { engine, summary } = fastestEngine(known);
     try {
       const opened = await start(engine);
-      say(`engine ${engine}, chosen by auto: ${reason}`, true);
+      say(`engine ${engine}, chosen by auto: ${summary}`, true);
       return opened;
     } catch (error) {
       say(`engine ${engine} worked here before and does not now: ${messageOf(error)}`, false);

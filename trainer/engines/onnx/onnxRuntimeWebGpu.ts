@@ -90,7 +90,8 @@ export class OnnxRuntimeWebGpuEngine implements Engine {
       // Holds the device for the life of the engine too: with the last session it would go, and every buffer with it.
       await engine.#ferries.session('float32', 'gpu-buffer');
     } catch (error) {
-      throw webGpuError(error, 'starting the WebGPU engine');
+      const { message } = webGpuError(error, 'starting the WebGPU engine');
+      throw new EngineError(`${message}. Without a card take --engine cpu`, { cause: error });
     }
     return engine;
   }

@@ -9,7 +9,7 @@ const explanations: readonly { said: RegExp; message: string }[] = [
     said: /Failed to get a WebGPU (adapter|device)/,
     message:
       'no graphics card was found that WebGPU can use. On Linux install the Vulkan loader (libvulkan1) and the Vulkan driver of ' +
-      'the card; elsewhere update the graphics driver; or take --engine cpu',
+      'the card; elsewhere update the graphics driver',
   },
   {
     said: /requires f16 but the device does not support it/,
