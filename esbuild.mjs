@@ -62,6 +62,7 @@ const bundles = [
       mpiWorker: 'trainer/distributed/mpiWorker.ts',
       regionWorker: 'trainer/evaluate/regionWorker.ts',
       wholeImageWorker: 'trainer/evaluate/wholeImageWorker.ts',
+      proposalWorker: 'trainer/propose/proposalWorker.ts',
       pairWorker: 'trainer/pretrain/pairWorker.ts',
     },
     outdir: join(out, 'trainer'),

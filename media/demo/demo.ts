@@ -91,7 +91,13 @@ async function numbersOf(weights: string, part: Part, when: string): Promise<Num
 /** Proposes regions by colour alone: cells of a grid seldom lie where things do. */
 async function propose(): Promise<void> {
   const images = inside('training', 'images');
-  await clipself('propose', { images, count: String(proposedRegions), out: inside('proposals.json') });
+  const { threads } = values;
+  await clipself('propose', {
+    images,
+    count: String(proposedRegions),
+    threads,
+    out: inside('proposals.json'),
+  });
 }
 
 /**

@@ -97,7 +97,10 @@ describe('the choice of an engine', () => {
     await chosen(two, { ...request, threads: 2 });
     assert.match(lines[2]!, /cpu: 200 ms; tensorflow: 10\.0 ms; measured/);
     assert.match(lines[2]!, /webgpu: no adapter/);
-    assert.match(lines[3]!, /^again: engine tensorflow, .*backward; cpu: 200 ms; tensorflow: 10\.0 ms; measured/);
+    assert.match(
+      lines[3]!,
+      /^again: engine tensorflow, .*backward; cpu: 200 ms; tensorflow: 10\.0 ms; measured/,
+    );
     assert.doesNotMatch(lines[3]!, /no adapter/);
   });
 

@@ -167,6 +167,27 @@ describe('proposed regions', () => {
     await assert.rejects(proposeCommand(['--images', folder.file('images')]), UsageError);
   });
 
+  it('clipself propose writes the same with any number of threads, in the order of the images', async () => {
+    const images = folder.file('many');
+    await mkdir(images);
+    // The first takes longest; one cannot be read.
+    for (const [place, size] of [400, 90, 30, 200, 60, 10].entries())
+      await sharp(folder.file('images/b.png')).resize(size).toFile(`${images}/${place}.png`);
+    await writeFile(`${images}/4b.png`, 'no image');
+    const written = async (threads: string): Promise<string> => {
+      const out = folder.file(`of-${threads}-threads.json`);
+      await printed(() => proposeCommand(['--images', images, '--out', out, '--threads', threads, '--json']));
+      return readFile(out, 'utf8');
+    };
+    const one = await written('1');
+    assert.deepEqual(
+      (JSON.parse(one) as Coco).images.map(image => image.file_name),
+      ['0.png', '1.png', '2.png', '3.png', '4.png', '5.png'],
+    );
+    assert.equal(await written('3'), one);
+    assert.equal(await written('0'), one);
+  });
+
   it('clipself propose writes the same for members of shards', async () => {
     const ofFolder = folder.file('of-folder.json');
     await printed(() => proposeCommand(['--images', folder.file('images'), '--out', ofFolder, '--json']));

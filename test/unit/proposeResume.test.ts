@@ -44,7 +44,8 @@ describe('annotations that were interrupted', function () {
 
   const commands = {
     propose: (out: string, ...more: string[]) =>
-      proposeCommand(['--images', folder.file('images'), '--out', out, '--json', ...more]),
+      // One thread, so that images come one by one however many cores there are.
+      proposeCommand(['--images', folder.file('images'), '--out', out, '--json', '--threads', '1', ...more]),
     'pseudo-label': (out: string, ...more: string[]) =>
       pseudoLabelCommand([
         ...['--images', folder.file('images'), '--out', out, '--json', '--model', folder.file('model')],

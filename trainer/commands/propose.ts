@@ -1,28 +1,25 @@
 import { parseArgs } from 'node:util';
 import { cornersOf } from '../distill/proposals.ts';
 import { soloWorld } from '../distributed/world.ts';
-import type { WrittenImage } from '../propose/cocoWriter.ts';
-import { openImages, walkImages } from '../propose/imageWalk.ts';
-import { proposeBoxes } from '../propose/proposeBoxes.ts';
+import { openImages } from '../propose/imageWalk.ts';
+import { proposals } from '../propose/proposals.ts';
 import { RecallCount } from '../propose/recall.ts';
 import { imagesSetting, reportStopped, writeResumably } from '../propose/resumableAnnotations.ts';
 import { readTrueBoxes, type TrueBoxes } from '../propose/trueBoxes.ts';
-import type { RunLog } from '../runs/runLog.ts';
-import type { StopSwitch } from '../server.ts';
-import type { ImageSource } from '../shards/imageSource.ts';
 import { UsageError } from '../usageError.ts';
-import { outputOptions } from './commonOptions.ts';
-import { wholeNumber } from './optionValues.ts';
+import { engineOptions, outputOptions } from './commonOptions.ts';
+import { threadNumber, wholeNumber } from './optionValues.ts';
 import { stoppable } from './stoppable.ts';
 
 const help = `usage: clipself propose --images DIR|coco.json|SHARDS --out proposals.json [--count 100] [--truth coco.json]
-                        [--json]
+                        [--threads N] [--json]
 
 Proposes regions of images without labels and without a model, by selective search on colour, and writes them as
 COCO-style JSON for clipself train --regions proposals. The same images give the same file. Interrupted, it goes on
 where it was when it is called again.
 
   --count N      most regions of an image, the most promising first; 100 without it
+  --threads N    images that are looked at side by side; without it one a core, at most 16. The file does not depend on it
   --truth F      COCO annotations, panoptic or instances, of the same images: says how many of their boxes the first
                  10, 50 and 100 regions of an image find (overlap of at least 0.5)`;
 
@@ -37,6 +34,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
       images: { type: 'string' },
       out: { type: 'string' },
       count: { type: 'string', default: '100' },
+      threads: engineOptions.threads,
       truth: { type: 'string' },
       ...outputOptions,
     },
@@ -49,6 +47,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
   if (images === undefined || out === undefined)
     throw new UsageError('propose needs --images and --out (clipself propose --help)');
   const count = wholeNumber('--count', values.count, 1, 10_000);
+  const threads = threadNumber(values.threads);
   await stoppable(soloWorld, async (log, stop) => {
     const recall = truth === undefined ? null : new Recall(await readTrueBoxes(truth), count);
     const set = await openImages(images, log);
@@ -57,7 +56,7 @@ export async function proposeCommand(args: string[]): Promise<void> {
       description,
       categories: [{ id: 1, name: 'region' }],
       settings: { command: 'propose', images: imagesSetting(set), count },
-      images: done => proposals(set, count, log, stop, done),
+      images: done => proposals(set, { count, threads }, log, stop, done),
       onWritten: ({ file, regions }) =>
         recall?.add(
           file,
@@ -71,20 +70,6 @@ export async function proposeCommand(args: string[]): Promise<void> {
 }
 
 const description = 'Regions proposed without labels by CLIPSelf Lab: selective search on colour';
-
-async function* proposals(
-  images: ImageSource,
-  count: number,
-  log: RunLog,
-  stop: StopSwitch,
-  done: ReadonlySet<string>,
-): AsyncGenerator<WrittenImage> {
-  for await (const { name, image } of walkImages(images, log, stop, done)) {
-    const { width, height } = image;
-    const regions = proposeBoxes(image, count).map(box => ({ box, category: 1 }));
-    yield { file: name, width, height, regions };
-  }
-}
 
 /** Recall of objects and of background. */
 class Recall {

@@ -42,6 +42,31 @@ export class StoppedError extends Error {
   }
 }
 
+/** Positions of the images that are not among the names that are `done`. */
+export const remainingPositions = (source: ImageSource, done: ReadonlySet<string> = new Set()): number[] =>
+  [...source.files.keys()].filter(position => !done.has(nameOf(source, position)));
+
+/**
+ * Goes through positions of images, with progress and remaining time.
+ *
+ * @throws StoppedError when it was asked to stop.
+ */
+export function* walkPositions(
+  positions: readonly number[],
+  { files }: ImageSource,
+  log: RunLog,
+  stop: StopSwitch,
+): Generator<number> {
+  const started = performance.now();
+  for (const [walked, position] of positions.entries()) {
+    if (stop.requested) throw new StoppedError();
+    const each = (performance.now() - started) / walked / 1000;
+    const left = walked === 0 ? '' : `  ${formatDuration(each * (positions.length - walked))} left`;
+    log.progress(`image ${position + 1}/${files.length}${left}`);
+    yield position;
+  }
+}
+
 /**
  * Decodes image after image, with progress and remaining time. Images that cannot be read are named and left out.
  *
@@ -54,25 +79,15 @@ export async function* walkImages(
   stop: StopSwitch,
   done: ReadonlySet<string> = new Set(),
 ): AsyncGenerator<{ name: string; position: number; image: DecodedImage }> {
-  const { files } = source;
-  const started = performance.now();
-  let walked = 0;
-  for (const [position, file] of files.entries()) {
-    const name = nameOf(source, position);
-    if (done.has(name)) continue;
-    if (stop.requested) throw new StoppedError();
-    const each = (performance.now() - started) / walked / 1000;
-    const left = walked === 0 ? '' : `  ${formatDuration(each * (files.length - position))} left`;
-    log.progress(`image ${position + 1}/${files.length}${left}`);
-    walked++;
+  for (const position of walkPositions(remainingPositions(source, done), source, log, stop)) {
     let image: DecodedImage;
     try {
-      image = await decodeImageBytes(file, await readImage(source, position));
+      image = await decodeImageBytes(source.files[position]!, await readImage(source, position));
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       log.warn(`left out ${error.message}`);
       continue;
     }
-    yield { name, position, image };
+    yield { name: nameOf(source, position), position, image };
   }
 }
