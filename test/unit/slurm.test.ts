@@ -13,6 +13,7 @@ import {
 } from '../../trainer/slurm/batchScript.ts';
 import { cancelJob, readJobRecord, readQueue, stopJob, submitJob } from '../../trainer/slurm/queue.ts';
 import { printed } from '../support/printed.ts';
+import { skipBecause } from '../support/skip.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
 const call = {
@@ -51,8 +52,8 @@ describe('a batch script for Slurm', () => {
   });
 
   it('gives the shell every word as it is, and Slurm no word of the user', function () {
-    // The words are read back by a POSIX shell, and Slurm has no Windows.
-    if (process.platform === 'win32') this.skip();
+    // The words are read back by a POSIX shell.
+    if (process.platform === 'win32') skipBecause(this, 'Slurm runs on Unix alone');
     fc.assert(
       fc.property(
         fc.array(
@@ -157,7 +158,7 @@ describe('clipself slurm', () => {
   });
 
   it('tells in one sentence what Slurm refuses', async function () {
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32') skipBecause(this, 'Slurm runs on Unix alone');
     process.env.PATH = folder.path;
     await assert.rejects(
       submitJob('a.sbatch', folder.file('a')),
@@ -196,7 +197,7 @@ describe('clipself slurm', () => {
   });
 
   it('notes the job where it belongs, and believes no note from elsewhere', async function () {
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32') skipBecause(this, 'Slurm runs on Unix alone');
     await withPrograms({ sbatch: "echo '123;cluster'" });
     const run = folder.file('noted');
     const record = await submitJob('a.sbatch', run);
