@@ -57,7 +57,9 @@ export async function startCluster(folder: TemporaryFolder): Promise<SlurmCluste
     return cluster;
   } catch (error) {
     await cluster.stop();
-    return `srun cannot start ranks by pmix (${packages}): ${(error as Error).message}`;
+    // Anything else is no lack of the machine.
+    if (!/can not load PMIx library/.test((error as Error).message)) throw error;
+    return `srun can not load PMIx (${packages})`;
   }
 }
 

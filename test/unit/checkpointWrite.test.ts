@@ -8,6 +8,7 @@ import type { HostTensor } from '../../trainer/checkpoints/hostTensor.ts';
 import { writePytorch } from '../../trainer/checkpoints/pytorchWriter.ts';
 import { writeSafetensors } from '../../trainer/checkpoints/safetensors.ts';
 import { findPeerPython, runPython } from '../support/peerPython.ts';
+import { skipBecause } from '../support/skip.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
 const fixture = (name: string): string =>
@@ -54,10 +55,8 @@ describe('written PyTorch checkpoints', () => {
     // Loading PyTorch takes seconds.
     this.timeout(120_000);
     const python = await findPeerPython();
-    if (python === null) {
-      console.log('      no Python with PyTorch (set CLIPSELF_PEER_PYTHON): not checked against it');
-      this.skip();
-    }
+    if (python === null)
+      skipBecause(this, 'no Python with PyTorch (set CLIPSELF_PEER_PYTHON): not checked against it');
     const { tensors } = await readCheckpoint(fixture('odd_tensors.pt'));
     await writePytorch(file, tensors);
     const program = `
@@ -74,10 +73,8 @@ print(json.dumps({k: bool(torch.equal(ours[k], v) and ours[k].dtype == v.dtype a
     // Loading PyTorch takes seconds.
     this.timeout(120_000);
     const python = await findPeerPython();
-    if (python === null) {
-      console.log('      no Python with PyTorch (set CLIPSELF_PEER_PYTHON): not checked against it');
-      this.skip();
-    }
+    if (python === null)
+      skipBecause(this, 'no Python with PyTorch (set CLIPSELF_PEER_PYTHON): not checked against it');
     const program = `
 import sys, torch
 base = torch.arange(24, dtype=torch.float64).reshape(2, 3, 4)

@@ -11,6 +11,7 @@ import { indexShard } from '../../trainer/shards/shardIndex.ts';
 import { findShards, isShardPattern, splitPatterns } from '../../trainer/shards/shardPattern.ts';
 import { writeShards } from '../../trainer/shards/writeShards.ts';
 import { tarEnd, tarMember, tarOf, writeTinyShards } from '../support/shards.ts';
+import { skipBecause } from '../support/skip.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
@@ -65,8 +66,7 @@ describe('a tar shard', function () {
         await promisify(execFile)('tar', [`--format=${format}`, '-cf', file, '-C', folder.path, ...names]);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-        console.log('      skipped: there is no tar here to write the file');
-        this.skip();
+        skipBecause(this, 'there is no tar here to write the file');
       }
       const expected = { [long]: content(1, 3000), [short]: content(2, 10), [longer]: content(3, 100) };
       if (format === 'ustar') delete expected[longer];

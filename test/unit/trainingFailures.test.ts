@@ -8,6 +8,7 @@ import { CheckpointStore } from '../../trainer/runs/checkpointStore.ts';
 import { readMetricHistory } from '../../trainer/runs/metrics.ts';
 import { runFiles } from '../../trainer/runs/runDirectory.ts';
 import { summariseRun } from '../../trainer/runs/runSummary.ts';
+import { skipBecause } from '../support/skip.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporaryFolder.ts';
 import { assertFailure, assertUntouched, escaped, lineAbout } from '../support/trainerFailures.ts';
 import {
@@ -169,8 +170,7 @@ describe('a training run that fails', function () {
 
   it('keeps earlier checkpoints on a full disk and goes on when there is space again', async function () {
     if (!canMount()) {
-      console.log('      skipped: a file system of its own cannot be mounted here (unshare -rm)');
-      return this.skip();
+      skipBecause(this, 'a file system of its own cannot be mounted here (unshare -rm)');
     }
     await mkdir(folder.file('tmp'));
     const args = [...command('x'), '--out', '/mnt/run', '--epochs', '3', '--keep-checkpoints', '2'];

@@ -43,7 +43,7 @@ export class StoppedError extends Error {
 }
 
 /** Positions of the images that are not among the names that are `done`. */
-export const remainingPositions = (source: ImageSource, done: ReadonlySet<string> = new Set()): number[] =>
+export const remainingPositions = (source: ImageSource, done: ReadonlySet<string>): number[] =>
   [...source.files.keys()].filter(position => !done.has(nameOf(source, position)));
 
 /**
@@ -77,7 +77,7 @@ export async function* walkImages(
   source: ImageSource,
   log: RunLog,
   stop: StopSwitch,
-  done: ReadonlySet<string> = new Set(),
+  done: ReadonlySet<string>,
 ): AsyncGenerator<{ name: string; position: number; image: DecodedImage }> {
   for (const position of walkPositions(remainingPositions(source, done), source, log, stop)) {
     let image: DecodedImage;

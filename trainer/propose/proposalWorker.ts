@@ -1,12 +1,12 @@
 /** Worker thread that proposes regions of images. Started by `proposals.ts`; ends on its own when told to stop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { serveItems } from '../images/aheadWorker.ts';
-import { type ImageTask, type ProposedImage, proposeImage } from './proposeImage.ts';
+import { type ProposalRequest, type ProposedImage, proposeImage } from './proposeImage.ts';
 
-const { count } = workerData as { count: number };
+const request = workerData as ProposalRequest;
 
-serveItems<ImageTask, ProposedImage>(
+serveItems<number, ProposedImage>(
   parentPort,
-  (_, task) => proposeImage(task, count),
+  (_, position) => proposeImage(request, position),
   () => [],
 );

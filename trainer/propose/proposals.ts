@@ -1,12 +1,11 @@
 import { physicalCores } from '../engines/physicalCores.ts';
 import { AheadLoader, workerProgram } from '../images/aheadLoader.ts';
-import { memberPlace } from '../images/memberStore.ts';
 import type { RunLog } from '../runs/runLog.ts';
 import type { StopSwitch } from '../server.ts';
 import type { ImageSource } from '../shards/imageSource.ts';
 import type { WrittenImage } from './cocoWriter.ts';
 import { nameOf, remainingPositions, walkPositions } from './imageWalk.ts';
-import type { ImageTask, ProposedImage } from './proposeImage.ts';
+import type { ProposalRequest, ProposedImage } from './proposeImage.ts';
 
 /** Each takes some 80 MiB with photographs. */
 const mostThreads = 16;
@@ -39,11 +38,12 @@ export async function* proposals(
     threads === 0 ? Math.min(physicalCores(), mostThreads) : threads,
     positions.length,
   );
-  const loader = new AheadLoader<ImageTask, ProposedImage>({
+  const request: ProposalRequest = { images: { files: source.files, members: source.members }, count };
+  const loader = new AheadLoader<number, ProposedImage>({
     program: workerProgram('proposalWorker', import.meta.url),
-    settings: { count },
+    settings: request,
     threads: workers,
-    taskOf: item => taskOf(source, positions[item]!),
+    taskOf: item => positions[item]!,
     ahead: workers * aheadByThread,
     total: positions.length,
   });
@@ -63,8 +63,3 @@ export async function* proposals(
     await loader.dispose();
   }
 }
-
-const taskOf = ({ files, members }: ImageSource, position: number): ImageTask => ({
-  file: files[position]!,
-  member: members && memberPlace(members, position),
-});

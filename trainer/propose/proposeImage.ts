@@ -1,16 +1,14 @@
 import type { ProposalBox } from '../distill/proposals.ts';
-import { decodeImageBytes, readImageFile } from '../images/decode.ts';
+import { decodeImageBytes } from '../images/decode.ts';
 import { ImageError } from '../images/imageError.ts';
-import { readMember } from '../images/imageReader.ts';
-import type { MemberPlace } from '../images/memberStore.ts';
+import { type ImageList, readImage } from '../images/imageReader.ts';
 import { proposeBoxes } from './proposeBoxes.ts';
 
-/** An image for a thread that does not hold the list. */
-export interface ImageTask {
-  /** Its path, or what messages call a member of a shard. */
-  file: string;
-  /** Where its bytes lie in a shard; null for a plain file. */
-  member: MemberPlace | null;
+/** What stays the same from image to image; a thread is given it once. */
+export interface ProposalRequest {
+  images: ImageList;
+  /** Most regions of an image. */
+  count: number;
 }
 
 /** Regions of an image, or why it cannot be read. */
@@ -18,11 +16,13 @@ export type ProposedImage =
   | { width: number; height: number; boxes: readonly ProposalBox[] }
   | { problem: string };
 
-/** Reads an image and proposes at most `count` regions of it. */
-export async function proposeImage({ file, member }: ImageTask, count: number): Promise<ProposedImage> {
+/** Reads the image at a position of the list and proposes regions of it. */
+export async function proposeImage(
+  { images, count }: ProposalRequest,
+  position: number,
+): Promise<ProposedImage> {
   try {
-    const bytes = member ? await readMember(member, file) : await readImageFile(file);
-    const image = await decodeImageBytes(file, bytes);
+    const image = await decodeImageBytes(images.files[position]!, await readImage(images, position));
     return { width: image.width, height: image.height, boxes: proposeBoxes(image, count) };
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
