@@ -1,4 +1,5 @@
 /** Programs that a test runs on several ranks: `node --import tsx rankScenarios.ts NAME`. */
+import { spawn } from 'node:child_process';
 import { inWorld, ToldElsewhere } from '../../trainer/distributed/inWorld.ts';
 import { threadsOfRank } from '../../trainer/distributed/rankThreads.ts';
 import { compareWeights } from '../../trainer/distributed/weightCheck.ts';
@@ -19,6 +20,17 @@ const scenarios: Record<string, (world: World) => Promise<void>> = {
   /** One rank fails while the others wait for it. */
   failure: async world => {
     if (world.rank === 1) throw new Error('the disk of rank 1\nis full');
+    await world.sum(Float32Array.of(1));
+  },
+  /** One rank fails while its launcher is busy elsewhere for a fifth of a second. */
+  unheard: async world => {
+    await world.sum(Float32Array.of(1));
+    if (world.rank === 1) {
+      process.kill(process.ppid, 'SIGSTOP');
+      const goOn = ['-c', `sleep 0.2; kill -CONT ${process.ppid}`];
+      spawn('sh', goOn, { stdio: 'ignore', detached: true }).unref();
+      throw new Error('the disk of rank 1 is full');
+    }
     await world.sum(Float32Array.of(1));
   },
   /** What every rank finds wrong is told once. */

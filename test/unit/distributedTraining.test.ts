@@ -245,6 +245,15 @@ for (const name of ['Open MPI', 'MPICH'])
       assert.deepEqual(lines, ['clipself: rank 1 of 3: the disk of rank 1 is full']);
     });
 
+    it('are heard by a launcher that is busy when one of them fails', async () => {
+      // What is lost without patience was lost in every third job.
+      for (let job = 0; job < 6; job++) {
+        const { status, stderr } = await play('unheard', 2);
+        assert.notEqual(status, 0);
+        assert.match(stderr, /^clipself: rank 1 of 2: the disk of rank 1 is full$/m);
+      }
+    });
+
     it('say once what all of them find wrong', async () => {
       const { status, stderr } = await play('agreed', 3);
       assert.notEqual(status, 0);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorLine } from '../usageError.ts';
 import { findLaunch } from './launcher.ts';
 import { AgreedFailure, soloWorld, type World } from './world.ts';
@@ -6,6 +7,9 @@ import { AgreedFailure, soloWorld, type World } from './world.ts';
 export class ToldElsewhere extends Error {
   override readonly name = 'ToldElsewhere';
 }
+
+/** Milliseconds for the launcher to pass on what was told: that of MPICH drops what it has not read when the job is ended. */
+const tellingMs = 500;
 
 /**
  * Work among all processes that `mpirun` or `srun` started, or alone without a launcher, in which case no MPI is looked for.
@@ -24,6 +28,7 @@ export async function inWorld<Result>(work: (world: World) => Promise<Result>): 
   } catch (error) {
     if (!(error instanceof AgreedFailure)) {
       console.error(`clipself: rank ${world.rank} of ${world.size}: ${errorLine(error)}`);
+      await delay(tellingMs);
       return world.abort();
     }
     await world.finish();
